@@ -1,0 +1,2 @@
+//! The `glassbox` binary.
+fn main() {}
