@@ -1,0 +1,309 @@
+//! Transforms of samples: preparation, and augmentation drawn from counter-based random numbers.
+
+mod colour;
+mod geometry;
+mod resize;
+
+use crate::{DataError, Image, Sample};
+use tensor::philox::RandomKey;
+
+/// Greatest height, width and border that a transform may be set to, so that a typing error does not fill the memory.
+const MAX_SIDE: usize = 1 << 14;
+
+/// How the border that `Transform::Pad` adds is filled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PadMode {
+    /// With one value.
+    Constant(f32),
+    /// With the mirrored image, the edge itself not repeated.
+    Reflect,
+}
+
+/// One change of an image. Those that draw random numbers say so; the others do the same to every sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transform {
+    /// (x - mean) / std, per channel of an image or per column of a table row. One entry serves all channels.
+    Normalise {
+        /// Mean of each channel.
+        mean: Vec<f32>,
+        /// Standard deviation of each channel, above 0.
+        std: Vec<f32>,
+    },
+    /// To a fixed size, by the triangle filter widened where the image shrinks (antialiasing), as Pillow does it.
+    Resize {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// As `Resize`, to this length of the shorter side, keeping the proportions.
+    ResizeShorter(usize),
+    /// The middle; half a pixel goes to the top left.
+    CenterCrop {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// Random: a window anywhere in the image, which first gets a black border.
+    RandomCrop {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// Width of the border on all sides.
+        padding: usize,
+    },
+    /// Random: a window of `area` of the image and a width to height between 3:4 and 4:3, resized (Szegedy et al. 2015).
+    RandomResizedCrop {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// Least and greatest share of the image's area, in 0..=1; usual is (0.08, 1).
+        area: (f32, f32),
+    },
+    /// Random: left becomes right with this probability.
+    HorizontalFlip {
+        /// In 0..=1.
+        probability: f32,
+    },
+    /// Random: top becomes bottom with this probability.
+    VerticalFlip {
+        /// In 0..=1.
+        probability: f32,
+    },
+    /// A border on all sides.
+    Pad {
+        /// Its width.
+        amount: usize,
+        /// Its content.
+        mode: PadMode,
+    },
+    /// Random: about the centre, by an angle up to `degrees` either way, bilinear, black outside.
+    Rotation {
+        /// Greatest angle, 0 to 180.
+        degrees: f32,
+    },
+    /// Random: by whole pixels, up to `pixels` in each direction, black where nothing was.
+    Shift {
+        /// Greatest distance.
+        pixels: usize,
+    },
+    /// Random: brightness, contrast, saturation, hue, in this order, each by a factor of up to 1 +- its value.
+    /// Grey images keep their (absent) saturation and hue. Expects values in 0..=1: put it before `Normalise`.
+    ColourJitter {
+        /// 0 or more; 0 leaves it alone.
+        brightness: f32,
+        /// 0 or more.
+        contrast: f32,
+        /// 0 or more.
+        saturation: f32,
+        /// Greatest turn of the colour circle, 0 to 0.5.
+        hue: f32,
+    },
+    /// To one channel: 0.299 R + 0.587 G + 0.114 B.
+    Grey,
+    /// To three channels, equal if the image was grey.
+    Rgb,
+}
+
+impl Transform {
+    /// Its name, as in the enum.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Transform::Normalise { .. } => "Normalise",
+            Transform::Resize { .. } => "Resize",
+            Transform::ResizeShorter(_) => "ResizeShorter",
+            Transform::CenterCrop { .. } => "CenterCrop",
+            Transform::RandomCrop { .. } => "RandomCrop",
+            Transform::RandomResizedCrop { .. } => "RandomResizedCrop",
+            Transform::HorizontalFlip { .. } => "HorizontalFlip",
+            Transform::VerticalFlip { .. } => "VerticalFlip",
+            Transform::Pad { .. } => "Pad",
+            Transform::Rotation { .. } => "Rotation",
+            Transform::Shift { .. } => "Shift",
+            Transform::ColourJitter { .. } => "ColourJitter",
+            Transform::Grey => "Grey",
+            Transform::Rgb => "Rgb",
+        }
+    }
+
+    /// The changed image; a pure function of the image and the key.
+    ///
+    /// # Errors
+    /// If the image has the wrong channels or is too small.
+    pub fn apply(&self, image: Image, key: RandomKey) -> Result<Image, DataError> {
+        let key = key.stream(self.name());
+        match *self {
+            Transform::Normalise { ref mean, ref std } => colour::normalise(image, mean, std),
+            Transform::Resize { height, width } => resize::resize(image, height, width),
+            Transform::ResizeShorter(side) => resize::resize_shorter(image, side),
+            Transform::CenterCrop { height, width } => {
+                let (top, left) = (image.height.saturating_sub(height) / 2, image.width.saturating_sub(width) / 2);
+                geometry::crop(image, top, left, height, width, "CenterCrop")
+            }
+            Transform::RandomCrop { height, width, padding } => {
+                geometry::random_crop(image, height, width, padding, key)
+            }
+            Transform::RandomResizedCrop { height, width, area } => {
+                resize::random_resized_crop(image, height, width, area, key)
+            }
+            Transform::HorizontalFlip { probability } => {
+                Ok(if key.uniform(0) < probability { geometry::mirror(image) } else { image })
+            }
+            Transform::VerticalFlip { probability } => {
+                Ok(if key.uniform(0) < probability { geometry::upside_down(image) } else { image })
+            }
+            Transform::Pad { amount, mode } => geometry::pad(image, amount, mode),
+            Transform::Rotation { degrees } => Ok(geometry::rotate(image, degrees * (2.0 * key.uniform(0) - 1.0))),
+            Transform::Shift { pixels } => Ok(geometry::random_shift(image, pixels, key)),
+            Transform::ColourJitter { brightness, contrast, saturation, hue } => {
+                colour::jitter(image, [brightness, contrast, saturation, hue], key)
+            }
+            Transform::Grey => colour::grey(image),
+            Transform::Rgb => colour::rgb(image),
+        }
+    }
+
+    /// What is wrong with its settings, whatever the image.
+    fn problem(&self) -> Option<String> {
+        let size = |height: usize, width: usize| {
+            let fine = (1..=MAX_SIDE).contains(&height) && (1..=MAX_SIDE).contains(&width);
+            (!fine).then(|| format!("{height} x {width} is not a size from 1 x 1 to {MAX_SIDE} x {MAX_SIDE}"))
+        };
+        let border = |width: usize| (width > MAX_SIDE).then(|| format!("{width} is more than {MAX_SIDE} pixels"));
+        let outside = |name: &str, value: f32, most: f32| {
+            (!(0.0..=most).contains(&value)).then(|| format!("{name} is {value}, but must be in 0 ..= {most}"))
+        };
+        match self {
+            Transform::Normalise { mean, std } => {
+                if mean.len() != std.len() || mean.is_empty() {
+                    return Some(format!("{} means for {} standard deviations", mean.len(), std.len()));
+                }
+                if let Some(m) = mean.iter().find(|m| !m.is_finite()) {
+                    return Some(format!("the mean {m} is not a number to subtract"));
+                }
+                let wrong = std.iter().find(|s| !(s.is_finite() && **s > 0.0));
+                wrong.map(|s| format!("the standard deviation {s} is not above 0"))
+            }
+            Transform::Resize { height, width } | Transform::CenterCrop { height, width } => size(*height, *width),
+            Transform::RandomCrop { height, width, padding } => size(*height, *width).or_else(|| border(*padding)),
+            Transform::ResizeShorter(side) => size(*side, *side),
+            Transform::RandomResizedCrop { height, width, area: (least, most) } => {
+                size(*height, *width).or_else(|| {
+                    let fine = 0.0 < *least && least <= most && *most <= 1.0;
+                    (!fine).then(|| format!("the area {least} ..= {most} is not a range within 0 ..= 1"))
+                })
+            }
+            Transform::HorizontalFlip { probability } | Transform::VerticalFlip { probability } => {
+                outside("probability", *probability, 1.0)
+            }
+            Transform::Pad { amount, mode } => border(*amount).or_else(|| match mode {
+                PadMode::Constant(value) if !value.is_finite() => {
+                    Some(format!("the border's value {value} is not finite"))
+                }
+                _ => None,
+            }),
+            Transform::Shift { pixels } => border(*pixels),
+            Transform::Rotation { degrees } => outside("degrees", *degrees, 180.0),
+            Transform::ColourJitter { brightness, contrast, saturation, hue } => {
+                outside("brightness", *brightness, f32::MAX)
+                    .or_else(|| outside("contrast", *contrast, f32::MAX))
+                    .or_else(|| outside("saturation", *saturation, f32::MAX))
+                    .or_else(|| outside("hue", *hue, 0.5))
+            }
+            Transform::Grey | Transform::Rgb => None,
+        }
+    }
+}
+
+/// Transforms in the order in which they are applied.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Transforms(pub Vec<Transform>);
+
+impl Transforms {
+    /// None.
+    pub fn new() -> Self {
+        Transforms::default()
+    }
+
+    /// These, then `transform`.
+    pub fn then(mut self, transform: Transform) -> Self {
+        self.0.push(transform);
+        self
+    }
+
+    /// The changed image. Each transform draws from its own stream of `key`, so equal neighbours draw differently.
+    ///
+    /// # Errors
+    /// If a transform does not fit the image.
+    pub fn apply_image(&self, mut image: Image, key: RandomKey) -> Result<Image, DataError> {
+        for (i, transform) in self.0.iter().enumerate() {
+            image = transform.apply(image, key.step(key.step.wrapping_add(i as u32)))?;
+        }
+        Ok(image)
+    }
+
+    /// The changed sample. A row of a table `[D]` counts as D channels of one pixel: it can be normalised only.
+    ///
+    /// # Errors
+    /// If a transform does not fit the sample.
+    pub fn apply(&self, sample: Sample, key: RandomKey) -> Result<Sample, DataError> {
+        if self.0.is_empty() {
+            return Ok(sample);
+        }
+        let (channels, height, width) = match sample.shape[..] {
+            [channels, height, width] => (channels, height, width),
+            [columns] if self.0.iter().all(|t| matches!(t, Transform::Normalise { .. })) => (columns, 1, 1),
+            _ => {
+                let other = self.0.iter().find(|t| !matches!(t, Transform::Normalise { .. }));
+                return Err(DataError::argument(
+                    "transforms",
+                    format!(
+                        "{} cannot be applied to a sample of shape {:?}",
+                        other.map_or("Normalise", Transform::name),
+                        sample.shape
+                    ),
+                    "images of shape [C, H, W] take all transforms, table rows of shape [D] take Normalise",
+                ));
+            }
+        };
+        let image = self.apply_image(Image { channels, height, width, pixels: sample.x }, key)?;
+        let shape = if sample.shape.len() == 1 { vec![image.channels] } else { image.shape().to_vec() };
+        Ok(Sample { x: image.pixels, shape, target: sample.target })
+    }
+
+    /// Checks the settings, whatever the images.
+    ///
+    /// # Errors
+    /// The first setting that makes no sense.
+    pub fn check(&self) -> Result<(), DataError> {
+        let mut normalised = false;
+        for transform in &self.0 {
+            if let Some(why) = transform.problem() {
+                return Err(DataError::argument(transform.name(), why, "correct this setting of the transform"));
+            }
+            if normalised && matches!(transform, Transform::ColourJitter { .. }) {
+                return Err(DataError::argument(
+                    "ColourJitter",
+                    "it comes after Normalise, but works on values between 0 and 1",
+                    "put Normalise last",
+                ));
+            }
+            normalised |= matches!(transform, Transform::Normalise { .. });
+        }
+        Ok(())
+    }
+}
+
+/// The key from which the transforms of row `row` draw in epoch `epoch`: a pure function of the three.
+///
+/// Philox itself mixes them: its output under (seed, "augment", epoch, row) is the key.
+pub fn augmentation_key(seed: u64, epoch: u32, row: usize) -> RandomKey {
+    let [a, b, stream, step] = RandomKey::new(seed).stream("augment").step(epoch).words(row as u64);
+    RandomKey { seed: u64::from(a) | u64::from(b) << 32, stream, step }
+}
+
+#[cfg(test)]
+mod tests;
