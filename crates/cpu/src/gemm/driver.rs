@@ -1,0 +1,283 @@
+//! The blocked product: C is cut into units for the threads, k into blocks for the caches, and the kernels run.
+//!
+//! Each element of C is one chain of fused multiply-adds, k ascending. Between blocks of k the chain rests in C itself,
+//! which loses nothing, so neither the blocks nor the units show in the result.
+
+use super::kernel::Kernel;
+use super::pack::Panels;
+use super::{Epilogue, Tile};
+use crate::machine::Machine;
+use crate::pool::Disjoint;
+use crate::scratch::with_scratch;
+
+/// Steps of k in a block: a panel of B (256 x 32 floats, 32 KiB) stays in the first-level cache.
+const KC: usize = 256;
+/// Rows of A in a block, about: 168 x 256 floats, 168 KiB, stay in the second-level cache.
+const MC: usize = 168;
+/// Most columns of C in a unit: its packed part of B is 512 x 256 floats, 512 KiB.
+const NC: usize = 512;
+/// Fewer multiply-adds than this (about 15 microseconds of one core) are not worth waking a second thread.
+const SMALL: usize = 1 << 21;
+/// A unit is not cut below this many multiply-adds.
+const UNIT: usize = 1 << 18;
+/// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
+const UNITS_PER_THREAD: usize = 4;
+/// Up to this many rows, packing B would cost more than it saves where its rows can be read in place.
+const ROWS_UNPACKED: usize = 28;
+/// A larger A (in floats) is packed block by block where it is used, not beforehand.
+const PREPACK_LIMIT: usize = 1 << 24;
+
+/// One batched product, checked.
+pub(crate) struct Job<'a> {
+    pub batch: usize,
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub a: &'a dyn Panels,
+    /// Batch item b uses matrix `b % a_period` of A.
+    pub a_period: usize,
+    pub b: &'a dyn Panels,
+    pub c: Disjoint<'a, f32>,
+    pub c_row_stride: usize,
+    pub c_batch_stride: usize,
+    pub accumulate: bool,
+    pub epilogue: Option<Epilogue<'a, f32>>,
+}
+
+impl Job<'_> {
+    fn multiply_adds(&self) -> usize {
+        (self.batch * self.m * self.n).saturating_mul(self.k)
+    }
+}
+
+/// How C is cut: each unit is `rows` x `columns` of one batch item (less at the edges).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cut {
+    rows: usize,
+    columns: usize,
+}
+
+/// Cuts so that every thread has work, and every cut-off piece is still worth a unit. Columns are cut first, since a
+/// cut of the rows makes several units pack the same part of B.
+fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
+    let mut cut = Cut { rows: job.m, columns: even_part(job.n, NC, kernel.nr) };
+    let work = job.multiply_adds();
+    if threads == 1 || work < SMALL {
+        return cut;
+    }
+    let units = |cut: Cut| job.batch * job.m.div_ceil(cut.rows) * job.n.div_ceil(cut.columns);
+    let wanted = (threads * UNITS_PER_THREAD).min(work / UNIT);
+    while units(cut) < wanted {
+        let narrower = Cut { columns: even_part(job.n, cut.columns / 2, kernel.nr), ..cut };
+        let lower = Cut { rows: even_part(job.m, cut.rows / 2, kernel.mr), ..cut };
+        let can_narrow = cut.columns >= 2 * kernel.nr && narrower != cut;
+        let can_lower = cut.rows >= 2 * kernel.mr && lower != cut;
+        cut = match (can_narrow, can_lower) {
+            (true, false) => narrower,
+            (false, true) => lower,
+            (true, true) if cut.columns * 2 >= cut.rows => narrower,
+            (true, true) => lower,
+            (false, false) => break,
+        };
+    }
+    cut
+}
+
+/// The size of even parts of `total`, each a multiple of `step`, and at most about `most`.
+fn even_part(total: usize, most: usize, step: usize) -> usize {
+    let parts = total.div_ceil(most.max(step)).max(1);
+    total.div_ceil(parts).next_multiple_of(step).min(total.next_multiple_of(step))
+}
+
+/// Runs a job.
+pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
+    if job.batch * job.m * job.n == 0 {
+        return;
+    }
+    let kernel = Kernel::of(machine.simd);
+    let single = job.multiply_adds() < SMALL;
+    let cut = cut(kernel, machine.pool.threads(), job);
+    let (down, across) = (job.m.div_ceil(cut.rows), job.n.div_ceil(cut.columns));
+    let units = job.batch * down * across;
+    let work = Work { machine, kernel, job, cut, down, across };
+    let each = |units: usize, unit: &(dyn Fn(usize) + Sync)| {
+        if single { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
+    };
+    let padded = job.m.next_multiple_of(kernel.mr).saturating_mul(job.k);
+    let reused = units > job.a_period * down;
+    if reused && job.a_period.saturating_mul(padded) <= PREPACK_LIMIT {
+        with_scratch(job.a_period * padded, |packed| {
+            work.prepack(&each, packed);
+            each(units, &|unit| work.unit(unit, Some(packed)));
+        });
+    } else {
+        each(units, &|unit| work.unit(unit, None));
+    }
+}
+
+/// Calls a function for every unit number.
+type Each<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
+
+struct Work<'a> {
+    machine: &'a Machine,
+    kernel: &'static Kernel,
+    job: &'a Job<'a>,
+    cut: Cut,
+    down: usize,
+    across: usize,
+}
+
+impl Work<'_> {
+    /// Packs all of A: for each matrix, for each block of k, the panels one after the other.
+    fn prepack(&self, each: Each<'_>, packed: &mut [f32]) {
+        let (job, mr) = (self.job, self.kernel.mr);
+        let panels = job.m.div_ceil(mr);
+        let blocks = job.k.div_ceil(KC);
+        let all = Disjoint::new(packed);
+        each(job.a_period * blocks, &|unit| {
+            let (matrix, block) = (unit / blocks, unit % blocks);
+            let (k0, k1) = (block * KC, job.k.min((block + 1) * KC));
+            let start = panels * mr * (matrix * job.k + k0);
+            // SAFETY: the parts of different (matrix, block) are apart.
+            let part = unsafe { all.slice(start, panels * mr * (k1 - k0)) };
+            self.pack_rows(matrix, (k0, k1), (0, job.m), part);
+        });
+    }
+
+    /// Packs rows `r0..r1` of A for steps `k0..k1`, panel after panel.
+    fn pack_rows(&self, matrix: usize, (k0, k1): (usize, usize), (r0, r1): (usize, usize), packed: &mut [f32]) {
+        let mr = self.kernel.mr;
+        if k0 == k1 {
+            return;
+        }
+        for (panel, row) in packed.chunks_exact_mut(mr * (k1 - k0)).zip((r0..r1).step_by(mr)) {
+            self.job.a.pack(self.machine.simd, matrix, k0..k1, row..r1.min(row + mr), mr, panel);
+        }
+    }
+
+    /// Computes one rectangle of C, all of k.
+    fn unit(&self, unit: usize, prepacked: Option<&[f32]>) {
+        let (job, Kernel { mr, nr, .. }) = (self.job, self.kernel);
+        let (batch, place) = (unit / (self.down * self.across), unit % (self.down * self.across));
+        let (r0, c0) = (place / self.across * self.cut.rows, place % self.across * self.cut.columns);
+        let (r1, c1) = (job.m.min(r0 + self.cut.rows), job.n.min(c0 + self.cut.columns));
+        let in_place = if r1 - r0 <= ROWS_UNPACKED && job.k > 0 { job.b.rows(batch) } else { None };
+        let mc = MC / mr * mr;
+        let kc = KC.min(job.k);
+        let a_room = if prepacked.is_some() { 0 } else { mc.min((r1 - r0).next_multiple_of(*mr)) * kc };
+        with_scratch((c1 - c0).next_multiple_of(*nr) * kc + a_room, |room| {
+            let (a_room, b_room) = room.split_at_mut(a_room);
+            let mut k0 = 0;
+            loop {
+                let k1 = job.k.min(k0 + KC);
+                let b = Columns { in_place, panels: b_room, k: (k0, k1), nr: *nr };
+                self.pack_columns(batch, (k0, k1), (c0, c1), in_place.is_some(), b.panels);
+                for row in (r0..r1).step_by(mc) {
+                    let rows = (row, r1.min(row + mc));
+                    let a = match prepacked {
+                        Some(packed) => {
+                            let padded = job.m.next_multiple_of(*mr);
+                            &packed[padded * (batch % job.a_period * job.k + k0) + row * (k1 - k0)..]
+                        }
+                        None => {
+                            self.pack_rows(batch % job.a_period, (k0, k1), rows, a_room);
+                            &*a_room
+                        }
+                    };
+                    self.block(batch, a, &b, rows, (c0, c1), job.accumulate || k0 > 0);
+                    if let (Some(epilogue), true) = (job.epilogue, k1 == job.k) {
+                        // SAFETY: this unit alone touches its rectangle, and no kernel runs on it now.
+                        epilogue(unsafe {
+                            Tile::new(job.c, job.c_batch_stride, job.c_row_stride, batch, rows, (c0, c1))
+                        });
+                    }
+                }
+                k0 = k1;
+                if k0 == job.k {
+                    break;
+                }
+            }
+        });
+    }
+
+    /// Packs columns `c0..c1` of B for steps `k0..k1`; where full panels are read in place, only a last partial one.
+    fn pack_columns(
+        &self,
+        batch: usize,
+        (k0, k1): (usize, usize),
+        (c0, c1): (usize, usize),
+        in_place: bool,
+        packed: &mut [f32],
+    ) {
+        let nr = self.kernel.nr;
+        if k0 == k1 {
+            return;
+        }
+        for (panel, column) in packed.chunks_exact_mut(nr * (k1 - k0)).zip((c0..c1).step_by(nr)) {
+            if !in_place || column + nr > c1 {
+                self.job.b.pack(self.machine.simd, batch, k0..k1, column..c1.min(column + nr), nr, panel);
+            }
+        }
+    }
+
+    /// Runs the kernel over the tiles of one block: rows of packed `a` against columns `c0..c1` of `b`.
+    fn block(
+        &self,
+        batch: usize,
+        a: &[f32],
+        b: &Columns<'_>,
+        (r0, r1): (usize, usize),
+        (c0, c1): (usize, usize),
+        accumulate: bool,
+    ) {
+        let (job, kernel) = (self.job, self.kernel);
+        let steps = b.k.1 - b.k.0;
+        assert!((r1 - r0).next_multiple_of(kernel.mr) * steps <= a.len());
+        for column in (c0..c1).step_by(kernel.nr) {
+            let (panel, b_step) = b.panel(column - c0, column, column + kernel.nr <= c1);
+            let columns = kernel.nr.min(c1 - column);
+            for row in (r0..r1).step_by(kernel.mr) {
+                let rows = kernel.mr.min(r1 - row);
+                // SAFETY: the panel of A is inside `a` by the assertion; the panel of B by `panel`; C was checked to
+                // hold every row and column of the job, and this unit alone touches its rectangle.
+                unsafe {
+                    let c = job.c.slice(batch * job.c_batch_stride + row * job.c_row_stride + column, columns);
+                    kernel.tile(
+                        (rows, columns, steps),
+                        a.as_ptr().add((row - r0) * steps),
+                        (panel.as_ptr(), b_step),
+                        (c.as_mut_ptr(), job.c_row_stride),
+                        accumulate,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The columns of B for one block of k: packed, or its rows in memory.
+struct Columns<'a> {
+    in_place: Option<(&'a [f32], usize)>,
+    panels: &'a mut [f32],
+    k: (usize, usize),
+    nr: usize,
+}
+
+impl Columns<'_> {
+    /// The panel at column `within` of the unit, `column` of the matrix, and the step between its rows.
+    #[inline(always)]
+    fn panel(&self, within: usize, column: usize, full: bool) -> (&[f32], usize) {
+        let (k0, k1) = self.k;
+        if k0 == k1 {
+            return (&[], 0);
+        }
+        match self.in_place {
+            Some((data, stride)) if full => {
+                let panel = &data[k0 * stride + column..];
+                assert!((k1 - k0 - 1) * stride + self.nr <= panel.len());
+                (panel, stride)
+            }
+            _ => (&self.panels[within * (k1 - k0)..][..self.nr * (k1 - k0)], self.nr),
+        }
+    }
+}
