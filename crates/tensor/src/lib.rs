@@ -1,2 +1,3 @@
 //! The graph.
+pub mod math;
 pub mod philox;
