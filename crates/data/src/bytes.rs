@@ -100,3 +100,15 @@ pub(crate) fn listing(dir: &Path) -> String {
         n => format!("{} and {} more", names[..SHOWN].join(", "), n - SHOWN),
     }
 }
+
+/// Writes a whole file, or leaves the old one as it was.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}.tmp", std::process::id()));
+    let written = std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
+    written.map_err(|e| {
+        // The first error is the one to tell; the leftover may be gone already.
+        let _ = std::fs::remove_file(&unfinished);
+        DataError::io(path, "write", e)
+    })
+}

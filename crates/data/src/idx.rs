@@ -250,6 +250,15 @@ mod tests {
     }
 
     #[test]
+    fn damaged_files_never_panic() {
+        let bytes = write_idx(&small()).unwrap();
+        for bytes in [gzip(&bytes), bytes] {
+            crate::fuzz::truncations(&bytes, |cut| assert!(parse(cut).is_err()));
+            crate::fuzz::flips(&bytes, 5000, |damaged| drop(parse(damaged)));
+        }
+    }
+
+    #[test]
     fn sizes_beyond_memory_are_an_error_and_allocate_nothing() {
         let mut bytes = vec![0, 0, 8, 4];
         bytes.extend([0xFF; 16]);

@@ -5,22 +5,38 @@
 //! Everything random is a pure function of (seed, epoch, row), so any sample of any past epoch can be made again.
 
 mod bytes;
+pub mod csv;
 pub mod dataset;
 pub mod digits;
 mod error;
+pub mod folder;
+mod folder_scan;
+#[cfg(test)]
+mod fuzz;
 pub mod idx;
 pub mod loader;
 pub mod memory;
+pub mod npy;
+pub mod picture;
 mod sample;
+pub mod split;
 pub mod statistics;
+pub mod table;
 pub mod transform;
+mod zip;
 
+pub use csv::{CsvOptions, TargetKind, csv_dataset, read_csv};
 pub use dataset::{Dataset, OnBroken, Skipped, Subset, class_counts};
 pub use digits::digits;
 pub use error::DataError;
+pub use folder::{Channels, FolderOptions, FolderSplits, ImageFile, ImageFolder};
 pub use idx::{Idx, MnistDir, parse_idx, read_idx, read_idx_images, write_idx};
 pub use loader::{Batch, Loader, LoaderConfig, Position};
 pub use memory::{InMemory, Targets, Values};
+pub use npy::{NpyArray, NpyValues, Npz, parse_npy, read_npy};
+pub use picture::{Depth, Picture, decode_picture, encode_png, read_picture, write_png};
 pub use sample::{Image, Sample, Target};
+pub use split::{split_by_content, split_by_group};
 pub use statistics::{MeanStd, mean_std};
+pub use table::{Table, TableFormat};
 pub use transform::{PadMode, Transform, Transforms, augmentation_key};

@@ -1,0 +1,138 @@
+//! Finding the pictures of a folder, and decoding each once, in parallel, to know which are broken.
+
+use crate::bytes::read_file;
+use crate::dataset::{OnBroken, Skipped};
+use crate::folder::{FolderOptions, ImageFile};
+use crate::picture::{MAX_FILE, decode_picture};
+use crate::{DataError, picture::Picture};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A picture file before it was looked at.
+pub(crate) struct Found {
+    pub path: PathBuf,
+    pub class: usize,
+}
+
+/// What looking at all files gave.
+pub(crate) struct Scanned {
+    pub files: Vec<ImageFile>,
+    pub skipped: Vec<Skipped>,
+    /// 1 if all files are grey, else 3.
+    pub channels: usize,
+}
+
+/// Names of the folders in `dir`, hidden ones left out, sorted by code point.
+pub(crate) fn class_folders(dir: &Path) -> Result<Vec<String>, DataError> {
+    let entries = visible(dir)?;
+    Ok(entries.into_iter().filter(|(_, path)| path.is_dir()).map(|(name, _)| name).collect())
+}
+
+/// All files below `dir` with the extension of a picture, hidden ones left out, sorted by path.
+pub(crate) fn images_in(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut images = Vec::new();
+    collect(dir, &mut Vec::new(), &mut images)?;
+    Ok(images)
+}
+
+/// `above` are the folders that lead to `dir`, without links, so that a link back to one of them is noticed.
+fn collect(dir: &Path, above: &mut Vec<PathBuf>, images: &mut Vec<PathBuf>) -> Result<(), DataError> {
+    let real = dir.canonicalize().map_err(|e| DataError::io(dir, "list", e))?;
+    if above.contains(&real) {
+        return Err(DataError::Layout {
+            path: dir.to_owned(),
+            why: "it is a link to a folder that contains it".to_owned(),
+            found: real.display().to_string(),
+            help: "remove the link".to_owned(),
+        });
+    }
+    above.push(real);
+    for (name, path) in visible(dir)? {
+        let extension = Path::new(&name).extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        if path.is_dir() {
+            collect(&path, above, images)?;
+        } else if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg")) {
+            images.push(path);
+        }
+    }
+    above.pop();
+    Ok(())
+}
+
+/// Names and paths in a folder without the hidden ones, sorted by name.
+fn visible(dir: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|e| DataError::io(dir, "list", e))? {
+        let entry = entry.map_err(|e| DataError::io(dir, "list", e))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') {
+            entries.push((name, entry.path()));
+        }
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+/// Reads and decodes all files; order and outcome do not depend on the threads.
+pub(crate) fn scan(found: &[Found], options: &FolderOptions) -> Result<Scanned, DataError> {
+    let (next, cached) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        let mut seen = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(found) = found.get(index) else {
+                return seen;
+            };
+            let outcome = look(found, options.max_pixels).map(|(mut file, picture)| {
+                let channels = picture.channels;
+                // Once one picture does not fit, none is kept; the rest goes on being counted, so no overflow.
+                if cached.fetch_add(picture.size(), Ordering::Relaxed) + picture.size() <= options.cache_bytes {
+                    file.picture = Some(picture);
+                }
+                (file, channels)
+            });
+            seen.push((index, outcome));
+        }
+    };
+    let mut seen: Vec<(usize, Result<(ImageFile, usize), DataError>)> = std::thread::scope(|scope| {
+        let helpers: Vec<_> = (1..options.threads.min(found.len())).map(|_| scope.spawn(work)).collect();
+        let mut seen = work();
+        for helper in helpers {
+            seen.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        seen
+    });
+    seen.sort_by_key(|(index, _)| *index);
+    let keep = cached.into_inner() <= options.cache_bytes;
+    let mut scanned = Scanned { files: Vec::new(), skipped: Vec::new(), channels: 1 };
+    for (index, outcome) in seen {
+        match outcome {
+            Ok((mut file, channels)) => {
+                file.picture = file.picture.filter(|_| keep);
+                scanned.channels = scanned.channels.max(channels);
+                scanned.files.push(file);
+            }
+            Err(error) if options.on_broken == OnBroken::Fail => return Err(error),
+            Err(error) => {
+                scanned.skipped.push(Skipped { path: found[index].path.clone(), line: None, why: error.to_string() })
+            }
+        }
+    }
+    Ok(scanned)
+}
+
+fn look(found: &Found, max_pixels: usize) -> Result<(ImageFile, Picture), DataError> {
+    let bytes = read_file(&found.path, MAX_FILE)?;
+    let picture = decode_picture(&bytes, &found.path, max_pixels)?;
+    let file = ImageFile {
+        path: found.path.clone(),
+        class: found.class,
+        bytes: bytes.len() as u64,
+        hash: hmac_sha256::Hash::hash(&bytes),
+        height: picture.height,
+        width: picture.width,
+        picture: None,
+    };
+    Ok((file, picture))
+}

@@ -1,0 +1,135 @@
+//! Splits that depend on content: the same row always falls into the same part, however many rows are added.
+
+use crate::DataError;
+use crate::dataset::{Dataset, Subset};
+use std::sync::Arc;
+
+/// Splits by SHA-256 of each row's content: duplicates stay together, and rows keep their part when others are added.
+///
+/// `fractions` say how large the parts should be (they add up to 1); the parts come near them as the law of large numbers
+/// has it. Another `seed` gives another split.
+///
+/// # Errors
+/// If the fractions do not add up to 1 or a row cannot be read.
+pub fn split_by_content(dataset: &Arc<dyn Dataset>, fractions: &[f64], seed: u64) -> Result<Vec<Subset>, DataError> {
+    split(dataset, fractions, seed, |row| dataset.content_hash(row).map(|hash| hash.to_vec()))
+}
+
+/// Splits by a name of the group that each row belongs to (a speaker, a patient, a video): groups stay together.
+///
+/// # Errors
+/// If the fractions do not add up to 1.
+pub fn split_by_group(
+    dataset: &Arc<dyn Dataset>,
+    fractions: &[f64],
+    seed: u64,
+    group: impl Fn(usize) -> String,
+) -> Result<Vec<Subset>, DataError> {
+    split(dataset, fractions, seed, |row| Ok(group(row).into_bytes()))
+}
+
+fn split(
+    dataset: &Arc<dyn Dataset>,
+    fractions: &[f64],
+    seed: u64,
+    key: impl Fn(usize) -> Result<Vec<u8>, DataError>,
+) -> Result<Vec<Subset>, DataError> {
+    /// Decimal fractions such as 0.8 + 0.1 + 0.1 miss 1 by less than this.
+    const ROUNDING: f64 = 1e-9;
+    let sum: f64 = fractions.iter().sum();
+    if fractions.iter().any(|f| !(0.0..=1.0).contains(f)) || (sum - 1.0).abs() > ROUNDING {
+        return Err(DataError::argument(
+            "fractions",
+            format!("{fractions:?} add up to {sum}"),
+            "give each part its share of the whole, such as 0.8, 0.1, 0.1",
+        ));
+    }
+    let mut parts = vec![Vec::new(); fractions.len()];
+    for row in 0..dataset.len() {
+        let place = unit(seed, &key(row)?);
+        // The last part with a share takes what rounding leaves.
+        let mut chosen = fractions.iter().rposition(|&f| f > 0.0).unwrap_or(0);
+        let mut end = 0.0;
+        for (part, fraction) in fractions.iter().enumerate() {
+            end += fraction;
+            if place < end {
+                chosen = part;
+                break;
+            }
+        }
+        parts[chosen].push(row);
+    }
+    parts.into_iter().map(|rows| Subset::new(Arc::clone(dataset), rows)).collect()
+}
+
+/// A number in [0, 1) that depends on seed and key alone.
+fn unit(seed: u64, key: &[u8]) -> f64 {
+    let mut hash = hmac_sha256::Hash::new();
+    hash.update(seed.to_le_bytes());
+    hash.update(key);
+    let [a, b, c, d, e, f, g, ..] = hash.finalize();
+    // 53 bits: all that an f64 holds, so that the quotient stays below 1.
+    (u64::from_le_bytes([a, b, c, d, e, f, g, 0]) >> 3) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InMemory, Targets, Values};
+    use std::collections::HashMap;
+
+    /// Rows of one number.
+    fn rows(numbers: impl Iterator<Item = usize>) -> Arc<dyn Dataset> {
+        let values = Values::Floats(numbers.map(|n| n as f32).collect());
+        Arc::new(InMemory::new("rows", &[1], values, Targets::None, vec![]).unwrap())
+    }
+
+    fn by_content(dataset: &Arc<dyn Dataset>, seed: u64) -> Vec<Vec<usize>> {
+        let parts = split_by_content(dataset, &[0.8, 0.1, 0.1], seed).unwrap();
+        parts.iter().map(|part| part.rows().to_vec()).collect()
+    }
+
+    #[test]
+    fn every_row_is_in_one_part_and_parts_are_as_large_as_asked() {
+        let parts = by_content(&rows(0..10_000), 0);
+        let mut all = parts.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..10_000).collect::<Vec<_>>());
+        // Standard deviation 30 to 40 rows.
+        assert!(parts[0].len().abs_diff(8000) < 160 && parts[1].len().abs_diff(1000) < 120, "{}", parts[1].len());
+        assert_ne!(parts, by_content(&rows(0..10_000), 1));
+    }
+
+    #[test]
+    fn rows_keep_their_part_when_others_are_added() {
+        let (few, many) = (by_content(&rows(0..500), 3), by_content(&rows((0..500).chain(1000..3000)), 3));
+        for (few, many) in few.iter().zip(&many) {
+            assert_eq!(*few, many.iter().copied().filter(|&row| row < 500).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn duplicates_and_groups_never_straddle_parts() {
+        let dataset = rows((0..3000).map(|n| n % 100));
+        let by_group = split_by_group(&dataset, &[0.5, 0.5], 0, |row| format!("speaker {}", row % 100)).unwrap();
+        for parts in [split_by_content(&dataset, &[0.5, 0.5], 0).unwrap(), by_group] {
+            let mut part_of = HashMap::new();
+            for (part, subset) in parts.iter().enumerate() {
+                assert!(!subset.is_empty());
+                subset.rows().iter().for_each(|row| assert_eq!(*part_of.entry(row % 100).or_insert(part), part));
+            }
+        }
+    }
+
+    #[test]
+    fn fractions_must_add_up_to_one() {
+        let message = |f: &[f64]| split_by_content(&rows(0..3), f, 0).err().unwrap().to_string();
+        assert_eq!(
+            message(&[0.8, 0.1]),
+            "fractions: [0.8, 0.1] add up to 0.9\n  help: give each part its share of the whole, such as 0.8, 0.1, 0.1"
+        );
+        assert!(message(&[1.5, -0.5]).starts_with("fractions: "));
+        assert!(message(&[f64::NAN, 1.0]).starts_with("fractions: "));
+        assert!(message(&[]).starts_with("fractions: [] add up to"));
+    }
+}
