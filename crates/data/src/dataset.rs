@@ -1,6 +1,7 @@
 //! What the loader, the splits and the statistics ask of a dataset, and views of some of its rows.
 
 use crate::{DataError, Sample, Target};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -93,6 +94,12 @@ impl Subset {
 
     fn source(&self, row: usize) -> Result<usize, DataError> {
         self.rows.get(row).copied().ok_or_else(|| out_of_range(row, self.rows.len()))
+    }
+}
+
+impl fmt::Debug for Subset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subset").field("of", &self.dataset.len()).field("rows", &self.rows).finish()
     }
 }
 

@@ -23,6 +23,9 @@ pub(crate) struct Scanned {
     pub channels: usize,
 }
 
+/// A file that was decoded and the channels of its picture, or why it is broken.
+type Outcome = Result<(ImageFile, usize), DataError>;
+
 /// Names of the folders in `dir`, hidden ones left out, sorted by code point.
 pub(crate) fn class_folders(dir: &Path) -> Result<Vec<String>, DataError> {
     let entries = visible(dir)?;
@@ -78,7 +81,7 @@ fn visible(dir: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
 pub(crate) fn scan(found: &[Found], options: &FolderOptions) -> Result<Scanned, DataError> {
     let (next, cached) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
-        let mut seen = Vec::new();
+        let mut seen: Vec<(usize, Outcome)> = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(found) = found.get(index) else {
@@ -95,7 +98,7 @@ pub(crate) fn scan(found: &[Found], options: &FolderOptions) -> Result<Scanned, 
             seen.push((index, outcome));
         }
     };
-    let mut seen: Vec<(usize, Result<(ImageFile, usize), DataError>)> = std::thread::scope(|scope| {
+    let mut seen = std::thread::scope(|scope| {
         let helpers: Vec<_> = (1..options.threads.min(found.len())).map(|_| scope.spawn(work)).collect();
         let mut seen = work();
         for helper in helpers {

@@ -3,6 +3,18 @@
 //! Nothing here knows of graphs or training: it hands out plain arrays.
 //! A row is read by `Dataset::get`, changed by `Transforms`, and gathered with others into a `Batch` by the `Loader`.
 //! Everything random is a pure function of (seed, epoch, row), so any sample of any past epoch can be made again.
+//!
+//! ```
+//! use glassbox_data::{DataError, Loader, LoaderConfig, Transform, Transforms, digits, mean_std};
+//!
+//! let (train, _test) = digits()?;
+//! let transforms = Transforms::new().then(Transform::Rotation { degrees: 10.0 }).then(mean_std(&train)?.normalise());
+//! let config = LoaderConfig { batch: 64, seed: 1, transforms, ..LoaderConfig::default() };
+//! let mut loader = Loader::new(std::sync::Arc::new(train), config)?;
+//! let batch = loader.next_batch()?;
+//! assert_eq!((batch.shape, batch.labels.len()), (vec![64, 1, 28, 28], 64));
+//! # Ok::<(), DataError>(())
+//! ```
 
 mod bytes;
 pub mod csv;

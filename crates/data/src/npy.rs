@@ -148,7 +148,7 @@ impl Npz {
         if classes.len() != n {
             return wrong(format!("{n} images in {images}, but {} labels in {labels}", classes.len()));
         }
-        let count = classes.iter().max().map_or(0, |&most| most + 1);
+        let count = classes.iter().max().map_or(0, |&most| most.saturating_add(1));
         if count > MAX_CLASSES {
             return wrong(format!("array {labels} holds class {}, above {MAX_CLASSES}", count - 1));
         }

@@ -1,5 +1,7 @@
 //! One row of a dataset: its numbers, their shape, and what is to be predicted from them.
 
+use crate::DataError;
+
 /// What is to be predicted from a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
@@ -62,8 +64,25 @@ impl Image {
         [self.channels, self.height, self.width]
     }
 
+    /// An error unless there is one value for each channel, row and column.
+    pub(crate) fn check(&self) -> Result<(), DataError> {
+        check_len(&self.pixels, &self.shape())
+    }
+
     /// Values of one channel.
     pub(crate) fn plane(&self) -> usize {
         self.height * self.width
+    }
+}
+
+/// An error unless `x` holds as many numbers as `shape` says.
+pub(crate) fn check_len(x: &[f32], shape: &[usize]) -> Result<(), DataError> {
+    match shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) {
+        Some(n) if n == x.len() => Ok(()),
+        _ => Err(DataError::argument(
+            "sample",
+            format!("{} numbers for the shape {shape:?}", x.len()),
+            "a dataset must return as many numbers as its shape says",
+        )),
     }
 }

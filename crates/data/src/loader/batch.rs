@@ -1,6 +1,7 @@
 //! Making one batch: a pure function of the dataset, the settings and the position.
 
 use super::{LoaderConfig, Position};
+use crate::sample::check_len;
 use crate::{DataError, Dataset, Sample, Target, augmentation_key};
 use std::sync::{Arc, Mutex, PoisonError};
 use tensor::philox::RandomKey;
@@ -109,9 +110,8 @@ impl Maker {
     /// One row as an epoch shows it.
     pub fn sample(&self, epoch: u32, row: usize) -> Result<Sample, DataError> {
         let sample = self.dataset.get(row)?;
-        self.config
-            .transforms
-            .apply(sample, augmentation_key(self.config.seed, epoch, row))
+        check_len(&sample.x, &sample.shape)
+            .and_then(|()| self.config.transforms.apply(sample, augmentation_key(self.config.seed, epoch, row)))
             .map_err(|e| e.in_sample(self.dataset.id(row)))
     }
 

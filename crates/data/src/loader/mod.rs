@@ -8,6 +8,7 @@ use batch::Maker;
 use pool::Pool;
 
 use crate::{DataError, Dataset, Sample, Transforms};
+use std::fmt;
 use std::sync::Arc;
 
 /// What a loader does. Only `workers` and `prefetch` are free: they change the speed and never a bit.
@@ -144,6 +145,13 @@ impl Loader {
     /// The settings.
     pub fn config(&self) -> &LoaderConfig {
         &self.maker.config
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.maker.dataset.len();
+        f.debug_struct("Loader").field("rows", &rows).field("position", &self.position()).finish_non_exhaustive()
     }
 }
 

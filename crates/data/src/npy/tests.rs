@@ -42,6 +42,7 @@ fn damaged_files_never_panic_and_cut_off_ones_are_errors() {
         let (bytes, path) = file(name);
         let unpack = |bytes: &[u8]| {
             let npz = Npz::parse(bytes.to_vec(), &path)?;
+            drop(npz.images("u8", "flag"));
             npz.names().iter().try_for_each(|array| npz.array(array).map(drop))
         };
         crate::fuzz::truncations(&bytes, |cut| assert!(unpack(cut).is_err()));
@@ -80,5 +81,8 @@ fn a_shape_beyond_memory_is_an_error() {
 #[test]
 fn images_with_channels_last_become_planes() {
     let rgb: Vec<u8> = (0..12).collect();
+    let (bytes, path) = file("stored.npz");
+    let set = Npz::parse(bytes, &path).unwrap().images("u8", "flag").unwrap();
+    assert_eq!((set.shape(), set.targets()), (&[1, 3, 4][..], &Targets::Classes(vec![1, 0])));
     assert_eq!(to_planes(&rgb, 2, 3), [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
 }

@@ -23,12 +23,19 @@ pub(super) fn crop(
     if (height, width) == (image.height, image.width) {
         return Ok(image);
     }
+    Ok(window(&image, top, left, height, width))
+}
+
+/// The pixels of a window that lies within the image.
+fn window(image: &Image, top: usize, left: usize, height: usize, width: usize) -> Image {
     let mut pixels = Vec::with_capacity(image.channels * height * width);
-    for row in 0..image.channels * height {
-        let start = (row / height * image.height + top + row % height) * image.width + left;
-        pixels.extend_from_slice(&image.pixels[start..start + width]);
+    for c in 0..image.channels {
+        for y in top..top + height {
+            let start = (c * image.height + y) * image.width + left;
+            pixels.extend_from_slice(&image.pixels[start..start + width]);
+        }
     }
-    Ok(Image { channels: image.channels, height, width, pixels })
+    Image { channels: image.channels, height, width, pixels }
 }
 
 /// A window anywhere in the image with a black border of `padding`.
@@ -59,22 +66,32 @@ pub(super) fn pad(image: Image, amount: usize, mode: PadMode) -> Result<Image, D
         ));
     }
     let [channels, height, width] = image.shape();
-    // For each place along the padded side, the place in the image; none in a constant border.
-    let source = |at: usize, size: usize| -> Option<usize> {
-        let inside = at.checked_sub(amount).filter(|&i| i < size);
-        match mode {
-            PadMode::Constant(_) => inside,
-            PadMode::Reflect if at < amount => Some(amount - at),
-            PadMode::Reflect => inside.or_else(|| Some(2 * (size - 1) - (at - amount))),
+    match mode {
+        PadMode::Constant(value) => Ok(place(&image, height + 2 * amount, width + 2 * amount, amount, amount, value)),
+        PadMode::Reflect => {
+            let mirrored = |at: usize, size: usize| {
+                let inside = at.abs_diff(amount);
+                if inside < size { inside } else { 2 * (size - 1) - inside }
+            };
+            Ok(Image::from_fn(channels, height + 2 * amount, width + 2 * amount, |c, y, x| {
+                image.at(c, mirrored(y, height), mirrored(x, width))
+            }))
         }
-    };
-    let border = if let PadMode::Constant(value) = mode { value } else { 0.0 };
-    Ok(Image::from_fn(channels, height + 2 * amount, width + 2 * amount, |c, y, x| {
-        match (source(y, height), source(x, width)) {
-            (Some(y), Some(x)) => image.at(c, y, x),
-            _ => border,
+    }
+}
+
+/// A canvas of `height` x `width` filled with `value`, on which the image lies at (top, left); what lies beyond is cut off.
+fn place(image: &Image, height: usize, width: usize, top: usize, left: usize, value: f32) -> Image {
+    let mut canvas = Image::filled(image.channels, height, width, value);
+    let (rows, columns) = (image.height.min(height.saturating_sub(top)), image.width.min(width.saturating_sub(left)));
+    for c in 0..image.channels {
+        for y in 0..rows {
+            let from = (c * image.height + y) * image.width;
+            let to = (c * height + top + y) * width + left;
+            canvas.pixels[to..to + columns].copy_from_slice(&image.pixels[from..from + columns]);
         }
-    }))
+    }
+    canvas
 }
 
 /// Left becomes right.
@@ -91,14 +108,12 @@ pub(super) fn upside_down(image: Image) -> Image {
 
 /// By up to `pixels` whole pixels down or up, and right or left.
 pub(super) fn random_shift(image: Image, pixels: usize, key: RandomKey) -> Image {
-    let draw = |index: u64| key.below(index, 2 * pixels as u64 + 1) as isize - pixels as isize;
-    let (down, right) = (draw(0), draw(1));
-    let [channels, height, width] = image.shape();
-    let source = |at: usize, by: isize, size: usize| at.checked_add_signed(-by).filter(|&i| i < size);
-    Image::from_fn(channels, height, width, |c, y, x| match (source(y, down, height), source(x, right, width)) {
-        (Some(y), Some(x)) => image.at(c, y, x),
-        _ => 0.0,
-    })
+    // A window at a random place of the image with a border of `pixels` on all sides.
+    let [_, height, width] = image.shape();
+    let draw = |index: u64| key.below(index, 2 * pixels as u64 + 1) as usize;
+    let (top, left) = (draw(0), draw(1));
+    let bordered = place(&image, height + 2 * pixels, width + 2 * pixels, pixels, pixels, 0.0);
+    window(&bordered, top, left, height, width)
 }
 
 /// About the centre by `degrees` against the clock, bilinear, black outside.
@@ -110,18 +125,31 @@ pub(super) fn rotate(image: Image, degrees: f32) -> Image {
     let (sin, cos) = libm::sincos(f64::from(degrees).to_radians());
     let (sin, cos) = (sin as f32, cos as f32);
     let (middle_y, middle_x) = ((height as f32 - 1.0) / 2.0, (width as f32 - 1.0) / 2.0);
-    // A source pixel, black outside.
-    let at = |c: usize, y: f32, x: f32| {
-        let inside = y >= 0.0 && x >= 0.0 && y < height as f32 && x < width as f32;
-        if inside { image.at(c, y as usize, x as usize) } else { 0.0 }
-    };
-    Image::from_fn(channels, height, width, |c, y, x| {
-        let (dy, dx) = (y as f32 - middle_y, x as f32 - middle_x);
-        let (sy, sx) = (middle_y + dx * sin + dy * cos, middle_x + dx * cos - dy * sin);
-        let (top, left) = (sy.floor(), sx.floor());
-        let (fy, fx) = (sy - top, sx - left);
-        let upper = at(c, top, left) * (1.0 - fx) + at(c, top, left + 1.0) * fx;
-        let lower = at(c, top + 1.0, left) * (1.0 - fx) + at(c, top + 1.0, left + 1.0) * fx;
-        upper * (1.0 - fy) + lower * fy
-    })
+    let plane = image.plane();
+    let mut pixels = vec![0.0; channels * plane];
+    for y in 0..height {
+        for x in 0..width {
+            let (dy, dx) = (y as f32 - middle_y, x as f32 - middle_x);
+            let (sy, sx) = (middle_y + dx * sin + dy * cos, middle_x + dx * cos - dy * sin);
+            let (top, left) = (floor(sy), floor(sx));
+            let (fy, fx) = (sy - top as f32, sx - left as f32);
+            // A source pixel, black outside; a negative place becomes a large unsigned one.
+            let at = |pixels: &[f32], y: i32, x: i32| {
+                let (y, x) = (y as usize, x as usize);
+                if y < height && x < width { pixels[y * width + x] } else { 0.0 }
+            };
+            for (source, out) in image.pixels.chunks_exact(plane).zip(pixels.chunks_exact_mut(plane)) {
+                let upper = at(source, top, left) * (1.0 - fx) + at(source, top, left + 1) * fx;
+                let lower = at(source, top + 1, left) * (1.0 - fx) + at(source, top + 1, left + 1) * fx;
+                out[y * width + x] = upper * (1.0 - fy) + lower * fy;
+            }
+        }
+    }
+    Image { pixels, ..image }
+}
+
+/// The greatest whole number not above x, for |x| below 2^31. Faster than `f32::floor` where the processor lacks it.
+fn floor(x: f32) -> i32 {
+    let towards_zero = x as i32;
+    towards_zero - i32::from(towards_zero as f32 > x)
 }

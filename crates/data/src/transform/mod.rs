@@ -134,6 +134,7 @@ impl Transform {
     /// # Errors
     /// If the image has the wrong channels or is too small.
     pub fn apply(&self, image: Image, key: RandomKey) -> Result<Image, DataError> {
+        image.check()?;
         let key = key.stream(self.name());
         match *self {
             Transform::Normalise { ref mean, ref std } => colour::normalise(image, mean, std),

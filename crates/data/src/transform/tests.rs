@@ -207,4 +207,6 @@ fn an_image_that_does_not_fit_is_an_error() {
     assert!(message(pad, pattern()).starts_with("Pad: an image of 5 x 7 cannot be mirrored over 5 pixels"));
     let four = Image::filled(4, 1, 1, 0.0);
     assert!(message(Transform::Grey, four).starts_with("Grey: an image of 4 channels is neither grey nor RGB"));
+    let short = Image { channels: 1, height: 2, width: 2, pixels: vec![0.0; 3] };
+    assert!(message(Transform::Rgb, short).starts_with("sample: 3 numbers for the shape [1, 2, 2]"));
 }
