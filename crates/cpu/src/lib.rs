@@ -1,4 +1,5 @@
 //! Executes plans.
+pub mod conv;
 pub mod gemm;
 pub mod machine;
 pub mod pool;

@@ -12,7 +12,7 @@ mod wide;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 pub(crate) use driver::{Job, run};
-pub(crate) use pack::{Panels, Strided};
+pub(crate) use pack::{Panels, Strided, transpose_panel};
 use std::ops::Range;
 pub use wide::gemm_f64;
 

@@ -62,6 +62,11 @@ impl Panels for Strided<'_> {
     }
 }
 
+/// Packs `lanes` lanes that lie one after the other in `lines`, each of `steps` elements.
+pub(crate) fn transpose_panel(simd: Simd, lines: &[f32], steps: usize, lanes: usize, width: usize, panel: &mut [f32]) {
+    Source { data: lines, lane_stride: steps, k_stride: 1, lanes, steps }.pack(simd, width, panel);
+}
+
 /// A piece of a matrix with one stride for each index.
 struct Source<'a> {
     data: &'a [f32],

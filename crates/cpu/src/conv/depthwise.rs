@@ -1,0 +1,256 @@
+//! Depthwise convolution: one input channel for each group, so there is nothing for a matrix product to share.
+//!
+//! Each plane is copied once onto a canvas with its zeros written out (padding, and for the input gradient the zeros
+//! between strided positions); then every kernel position is a plain shift. The chains are those of the specification.
+
+use super::ConvGeometry;
+use super::places::OUTSIDE;
+use crate::machine::Machine;
+use crate::pool::Disjoint;
+use crate::scratch::with_scratch;
+
+/// With more output channels than this for one input channel, the matrix product is as good.
+const OUTPUTS_MOST: usize = 4;
+/// Positions that are summed at a time, in registers.
+const LANES: usize = 32;
+/// Channels that the weight gradient takes at a time, one for each lane of a vector.
+const CHANNELS: usize = 16;
+/// Kernel positions whose sums the weight gradient keeps in registers: a 3 x 3 kernel.
+const TAPS: usize = 9;
+
+/// Whether this room serves the convolution. A function of the shape alone (and the bits are the same either way).
+pub(super) fn suits(geometry: &ConvGeometry) -> bool {
+    geometry.group_channels() == 1 && geometry.group_outputs() <= OUTPUTS_MOST && geometry.taps() > 0
+}
+
+pub(super) fn forward(machine: &Machine, geometry: &ConvGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
+    let canvas = Canvas::forward(geometry);
+    let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
+    let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
+    machine.pool.chunks(y, outputs * positions, |unit, y| {
+        let w = &w[unit % geometry.groups * outputs * taps..];
+        with_scratch(canvas.room(), |room| {
+            canvas.draw(&x[unit * plane..][..plane], room, 1);
+            for (y, w) in y.chunks_exact_mut(positions.max(1)).zip(w.chunks_exact(taps)) {
+                y.fill(0.0);
+                machine.simd.run(
+                    #[inline(always)]
+                    || canvas.correlate(room, w, y),
+                );
+            }
+        });
+    });
+}
+
+pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let canvas = Canvas::backward(geometry);
+    let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
+    let positions = geometry.output_positions();
+    machine.pool.chunks(dx, geometry.input_positions(), |unit, dx| {
+        let w = &w[unit % geometry.groups * outputs * taps..];
+        dx.fill(0.0);
+        with_scratch(canvas.room(), |room| {
+            for (output, w) in w.chunks_exact(taps).take(outputs).enumerate() {
+                canvas.draw(&dy[(unit * outputs + output) * positions..][..positions], room, 1);
+                machine.simd.run(
+                    #[inline(always)]
+                    || canvas.correlate(room, w, dx),
+                );
+            }
+        });
+    });
+}
+
+pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    let canvas = Canvas::forward(geometry);
+    let (outputs, taps, groups) = (geometry.group_outputs(), geometry.taps(), geometry.groups);
+    let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
+    let all = Disjoint::new(dw);
+    machine.pool.run(groups.div_ceil(CHANNELS), |unit| {
+        let first = unit * CHANNELS;
+        let channels = CHANNELS.min(groups - first);
+        // SAFETY: the channels of different units are apart.
+        let dw = unsafe { all.slice(first * outputs * taps, channels * outputs * taps) };
+        // Everything is interleaved: element i of channel c lies at i * CHANNELS + c.
+        let sums = outputs * taps * CHANNELS;
+        with_scratch(CHANNELS * (canvas.room() + positions) + sums, |room| {
+            let (sums, room) = room.split_at_mut(sums);
+            let (drawn, slopes) = room.split_at_mut(CHANNELS * canvas.room());
+            sums.fill(0.0);
+            (drawn.iter_mut().chain(slopes.iter_mut())).for_each(|value| *value = 0.0);
+            for sample in 0..geometry.batch {
+                for c in 0..channels {
+                    let x = &x[(sample * groups + first + c) * plane..][..plane];
+                    canvas.draw(x, &mut drawn[c..], CHANNELS);
+                }
+                for output in 0..outputs {
+                    for c in 0..channels {
+                        let dy = &dy[((sample * groups + first + c) * outputs + output) * positions..][..positions];
+                        for (to, slope) in slopes[c..].iter_mut().step_by(CHANNELS).zip(dy) {
+                            *to = *slope;
+                        }
+                    }
+                    let sums = &mut sums[output * taps * CHANNELS..][..taps * CHANNELS];
+                    machine.simd.run(
+                        #[inline(always)]
+                        || canvas.correlate_channels(drawn, slopes, sums),
+                    );
+                }
+            }
+            for (c, dw) in dw.chunks_exact_mut(outputs * taps).enumerate() {
+                dw.iter_mut().enumerate().for_each(|(i, dw)| *dw = sums[i * CHANNELS + c]);
+            }
+        });
+    });
+}
+
+/// A plane with its zeros written out, on which kernel position `tap` of target position p is at
+/// `p * step + taps[tap]`.
+struct Canvas {
+    size: [usize; 3],
+    source: [usize; 3],
+    /// The source coordinate of each canvas coordinate.
+    axes: [Vec<i32>; 3],
+    target: [usize; 3],
+    step: [usize; 3],
+    taps: Vec<usize>,
+}
+
+impl Canvas {
+    fn forward(geometry: &ConvGeometry) -> Canvas {
+        let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
+        let size = [0, 1, 2].map(|a| (output[a].max(1) - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1);
+        let axes = [0, 1, 2].map(|a| {
+            let place = |i: usize| i.checked_sub(padding[a]).filter(|&at| at < input[a]);
+            (0..size[a]).map(|i| place(i).map_or(OUTSIDE, |at| at as i32)).collect()
+        });
+        let taps = offsets(size, kernel, |a, t| t * dilation[a]);
+        Canvas { size, source: input, axes, target: output, step: stride, taps }
+    }
+
+    fn backward(geometry: &ConvGeometry) -> Canvas {
+        let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
+        let size = [0, 1, 2].map(|a| input[a] + (kernel[a] - 1) * dilation[a]);
+        let axes = [0, 1, 2].map(|a| {
+            let place = |i: usize| {
+                let moved = (i + padding[a]).checked_sub((kernel[a] - 1) * dilation[a])?;
+                (moved.is_multiple_of(stride[a]) && moved / stride[a] < output[a]).then_some(moved / stride[a])
+            };
+            (0..size[a]).map(|i| place(i).map_or(OUTSIDE, |at| at as i32)).collect()
+        });
+        let taps = offsets(size, kernel, |a, t| (kernel[a] - 1 - t) * dilation[a]);
+        Canvas { size, source: output, axes, target: input, step: [1; 3], taps }
+    }
+
+    /// Elements to set aside: the canvas, and what the last vector of the last row reads beyond it.
+    fn room(&self) -> usize {
+        self.size.iter().product::<usize>() + LANES * self.step[2]
+    }
+
+    /// Copies a plane onto the canvas, with element i at `i * spread`.
+    fn draw(&self, plane: &[f32], canvas: &mut [f32], spread: usize) {
+        let width = self.size[2];
+        let row = |canvas: &mut [f32], source: Option<&[f32]>| {
+            for (to, &at) in canvas.iter_mut().step_by(spread).zip(&self.axes[2]) {
+                *to = source.filter(|_| at != OUTSIDE).map_or(0.0, |source| source[at as usize]);
+            }
+        };
+        for (d, &depth) in self.axes[0].iter().enumerate() {
+            for (h, &height) in self.axes[1].iter().enumerate() {
+                let start = (depth.max(0) as usize * self.source[1] + height.max(0) as usize) * self.source[2];
+                let source = (depth != OUTSIDE && height != OUTSIDE).then(|| &plane[start..][..self.source[2]]);
+                row(&mut canvas[(d * self.size[1] + h) * width * spread..], source);
+            }
+        }
+        let drawn = self.size.iter().product::<usize>();
+        canvas[drawn * spread..].iter_mut().step_by(spread).take(self.room() - drawn).for_each(|value| *value = 0.0);
+    }
+
+    /// Where target position (depth, height, 0) begins.
+    #[inline(always)]
+    fn row(&self, depth: usize, height: usize) -> usize {
+        (depth * self.step[0] * self.size[1] + height * self.step[1]) * self.size[2]
+    }
+
+    /// y[p] = fma(w[tap], canvas[p * step + tap], y[p]), tap after tap.
+    #[inline(always)]
+    fn correlate(&self, canvas: &[f32], w: &[f32], y: &mut [f32]) {
+        let [depths, heights, width] = self.target;
+        for depth in 0..depths {
+            for height in 0..heights {
+                let row = &canvas[self.row(depth, height)..];
+                let y = &mut y[(depth * heights + height) * width..][..width];
+                for (block, y) in y.chunks_mut(LANES).enumerate() {
+                    let mut sums = [0.0; LANES];
+                    sums[..y.len()].copy_from_slice(y);
+                    let row = &row[block * LANES * self.step[2]..];
+                    if self.step[2] == 1 {
+                        for (&w, &tap) in w.iter().zip(&self.taps) {
+                            let lanes = &row[tap..][..LANES];
+                            (0..LANES).for_each(|lane| sums[lane] = w.mul_add(lanes[lane], sums[lane]));
+                        }
+                    } else {
+                        for (&w, &tap) in w.iter().zip(&self.taps) {
+                            let lanes = &row[tap..][..(LANES - 1) * self.step[2] + 1];
+                            (0..LANES).for_each(|lane| sums[lane] = w.mul_add(lanes[lane * self.step[2]], sums[lane]));
+                        }
+                    }
+                    y.copy_from_slice(&sums[..y.len()]);
+                }
+            }
+        }
+    }
+
+    /// sums[tap] = fma(slopes[p], canvas[p * step + tap], sums[tap]), p after p, for `CHANNELS` channels side by side.
+    #[inline(always)]
+    fn correlate_channels(&self, canvas: &[f32], slopes: &[f32], sums: &mut [f32]) {
+        let taps = self.taps.chunks(TAPS).zip(sums.chunks_mut(TAPS * CHANNELS));
+        for (taps, sums) in taps {
+            match taps.first_chunk::<TAPS>() {
+                Some(taps) => self.correlate_taps(canvas, slopes, taps, sums),
+                None => {
+                    for (tap, sums) in taps.iter().zip(sums.chunks_exact_mut(CHANNELS)) {
+                        self.correlate_taps(canvas, slopes, &[*tap], sums);
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn correlate_taps<const N: usize>(&self, canvas: &[f32], slopes: &[f32], taps: &[usize; N], sums: &mut [f32]) {
+        let [depths, heights, width] = self.target;
+        let mut local = [[0.0; CHANNELS]; N];
+        for (local, sums) in local.iter_mut().zip(sums.chunks_exact(CHANNELS)) {
+            local.copy_from_slice(sums);
+        }
+        let mut slopes = slopes.chunks_exact(CHANNELS);
+        for depth in 0..depths {
+            for height in 0..heights {
+                let row = &canvas[self.row(depth, height) * CHANNELS..];
+                for (p, slope) in slopes.by_ref().take(width).enumerate() {
+                    for (local, tap) in local.iter_mut().zip(taps) {
+                        let values = &row[(p * self.step[2] + tap) * CHANNELS..][..CHANNELS];
+                        (0..CHANNELS).for_each(|c| local[c] = slope[c].mul_add(values[c], local[c]));
+                    }
+                }
+            }
+        }
+        for (local, sums) in local.iter().zip(sums.chunks_exact_mut(CHANNELS)) {
+            sums.copy_from_slice(local);
+        }
+    }
+}
+
+/// The canvas offset of each kernel position, in row-major order.
+fn offsets(size: [usize; 3], kernel: [usize; 3], along: impl Fn(usize, usize) -> usize) -> Vec<usize> {
+    let mut all = Vec::new();
+    for d in 0..kernel[0] {
+        for h in 0..kernel[1] {
+            for w in 0..kernel[2] {
+                all.push((along(0, d) * size[1] + along(1, h)) * size[2] + along(2, w));
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,153 @@
+//! Convolution and its two adjoints, as matrix products over virtual im2col matrices.
+//!
+//! The order of every sum is fixed, and is the specification. All are chains of `sum = fma(w or dy, x or dy, sum)` from
+//! zero; a place outside the image is a term with the factor 0, not a term left out:
+//! - forward: `y[n, o, p]` = chain over k = (c, kd, kh, kw), row-major within the group, of
+//!   `w[o, c, kd, kh, kw]`, `x[n, c, p * stride + (kd, kh, kw) * dilation - padding]`;
+//! - input gradient, which is also the transposed convolution: `dx[n, c, q]` = chain over k = (o, kd, kh, kw) of
+//!   `w[o, c, kd, kh, kw]`, `dy[n, o, (q + padding - (kd, kh, kw) * dilation) / stride]`, where not whole a zero too;
+//! - weight gradient: `dw[o, c, kd, kh, kw]` = chain over k = (n, od, oh, ow) of `dy[n, o, p]`,
+//!   `x[n, c, p * stride + (kd, kh, kw) * dilation - padding]`.
+
+mod depthwise;
+mod geometry;
+mod im2col;
+mod places;
+mod wide;
+
+use crate::gemm::{Epilogue, Job, Strided, run};
+use crate::machine::Machine;
+use crate::pool::Disjoint;
+pub use geometry::{ConvError, ConvGeometry};
+use im2col::{Patches, PatchesAcross};
+use places::Places;
+pub use wide::{conv_forward_f64, conv_input_gradient_f64, conv_weight_gradient_f64};
+
+/// y = conv(x, w), then `epilogue` on each finished tile: its batch item is (sample, group), its rows are the output
+/// channels of the group, its columns the output positions.
+pub fn conv_forward(
+    machine: &Machine,
+    geometry: &ConvGeometry,
+    x: &[f32],
+    w: &[f32],
+    y: &mut [f32],
+    epilogue: Option<Epilogue<'_, f32>>,
+) -> Result<(), ConvError> {
+    geometry.check([("x", x.len()), ("w", w.len()), ("y", y.len())])?;
+    let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
+    let (k, positions) = (channels * geometry.taps(), geometry.output_positions());
+    if depthwise::suits(geometry) && epilogue.is_none() {
+        depthwise::forward(machine, geometry, x, w, y);
+        return Ok(());
+    }
+    let job = Job {
+        batch: geometry.batch * geometry.groups,
+        m: outputs,
+        n: positions,
+        k,
+        a: &Strided {
+            data: w,
+            batch_stride: outputs * k,
+            lane_stride: k,
+            k_inner: k.max(1),
+            k_inner_stride: 1,
+            k_outer_stride: 0,
+        },
+        a_period: geometry.groups,
+        b: &Patches { places: Places::forward(geometry), source: x, channels },
+        c: Disjoint::new(y),
+        c_row_stride: positions,
+        c_batch_stride: outputs * positions,
+        accumulate: false,
+        epilogue,
+    };
+    run(machine, &job);
+    Ok(())
+}
+
+/// dx = the adjoint of the convolution applied to dy: the gradient for x, and the transposed convolution. Tiles of the
+/// epilogue: batch item (sample, group), rows the input channels of the group, columns the input positions.
+pub fn conv_input_gradient(
+    machine: &Machine,
+    geometry: &ConvGeometry,
+    w: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+    epilogue: Option<Epilogue<'_, f32>>,
+) -> Result<(), ConvError> {
+    geometry.check([("dx", dx.len()), ("w", w.len()), ("dy", dy.len())])?;
+    let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
+    let (taps, positions) = (geometry.taps(), geometry.input_positions());
+    if depthwise::suits(geometry) && epilogue.is_none() {
+        depthwise::input_gradient(machine, geometry, w, dy, dx);
+        return Ok(());
+    }
+    let job = Job {
+        batch: geometry.batch * geometry.groups,
+        m: channels,
+        n: positions,
+        k: outputs * taps,
+        a: &Strided {
+            data: w,
+            batch_stride: outputs * channels * taps,
+            lane_stride: taps,
+            k_inner: taps.max(1),
+            k_inner_stride: 1,
+            k_outer_stride: channels * taps,
+        },
+        a_period: geometry.groups,
+        b: &Patches { places: Places::backward(geometry), source: dy, channels: outputs },
+        c: Disjoint::new(dx),
+        c_row_stride: positions,
+        c_batch_stride: channels * positions,
+        accumulate: false,
+        epilogue,
+    };
+    run(machine, &job);
+    Ok(())
+}
+
+/// dw = the gradient for w. Tiles of the epilogue: batch item the group, rows its output channels, columns (input
+/// channel of the group, kernel position).
+pub fn conv_weight_gradient(
+    machine: &Machine,
+    geometry: &ConvGeometry,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    epilogue: Option<Epilogue<'_, f32>>,
+) -> Result<(), ConvError> {
+    geometry.check([("x", x.len()), ("dw", dw.len()), ("dy", dy.len())])?;
+    let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
+    let (columns, positions) = (channels * geometry.taps(), geometry.output_positions());
+    if depthwise::suits(geometry) && epilogue.is_none() {
+        depthwise::weight_gradient(machine, geometry, x, dy, dw);
+        return Ok(());
+    }
+    let job = Job {
+        batch: geometry.groups,
+        m: outputs,
+        n: columns,
+        k: geometry.batch * positions,
+        a: &Strided {
+            data: dy,
+            batch_stride: outputs * positions,
+            lane_stride: positions,
+            k_inner: positions.max(1),
+            k_inner_stride: 1,
+            k_outer_stride: geometry.outputs * positions,
+        },
+        a_period: geometry.groups,
+        b: &PatchesAcross { places: Places::forward(geometry), source: x, channels, all_channels: geometry.channels },
+        c: Disjoint::new(dw),
+        c_row_stride: columns,
+        c_batch_stride: outputs * columns,
+        accumulate: false,
+        epilogue,
+    };
+    run(machine, &job);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

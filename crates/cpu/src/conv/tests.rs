@@ -1,0 +1,225 @@
+use super::*;
+use crate::gemm::Tile;
+use crate::pool::Pool;
+use crate::simd::Simd;
+
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_769) | 1;
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 8_388_608.0 - 1.0
+        })
+        .collect()
+}
+
+fn machines() -> Vec<Machine> {
+    let mut all = Vec::new();
+    for simd in Simd::available() {
+        for threads in [1, 2, 3, 8] {
+            all.push(Machine { pool: Pool::new(threads), simd });
+        }
+    }
+    all
+}
+
+/// Every (output position, kernel position) with the input position, or `None` outside.
+fn looks(g: &ConvGeometry, p: usize, t: usize) -> Option<usize> {
+    let split = |i: usize, s: [usize; 3]| [i / s[1] / s[2], i / s[2] % s[1], i % s[2]];
+    let (p, t) = (split(p, g.output), split(t, g.kernel));
+    let mut at = 0;
+    for a in 0..3 {
+        let place = (p[a] * g.stride[a] + t[a] * g.dilation[a]).checked_sub(g.padding[a])?;
+        if place >= g.input[a] {
+            return None;
+        }
+        at = at * g.input[a] + place;
+    }
+    Some(at)
+}
+
+/// The specification of the three, literally.
+struct Plain<'a>(&'a ConvGeometry);
+
+impl Plain<'_> {
+    fn forward(&self, x: &[f32], w: &[f32]) -> Vec<f32> {
+        let g = self.0;
+        let (og, cg, taps) = (g.group_outputs(), g.group_channels(), g.taps());
+        let (plane, positions) = (g.input_positions(), g.output_positions());
+        let mut y = vec![0.0f32; g.batch * g.outputs * positions];
+        for (i, sum) in y.iter_mut().enumerate() {
+            let (n, o, p) = (i / positions / g.outputs, i / positions % g.outputs, i % positions);
+            for c in 0..cg {
+                for t in 0..taps {
+                    let x = looks(g, p, t).map_or(0.0, |at| x[(n * g.channels + o / og * cg + c) * plane + at]);
+                    *sum = w[(o * cg + c) * taps + t].mul_add(x, *sum);
+                }
+            }
+        }
+        y
+    }
+
+    fn input_gradient(&self, w: &[f32], dy: &[f32]) -> Vec<f32> {
+        let g = self.0;
+        let (og, cg, taps) = (g.group_outputs(), g.group_channels(), g.taps());
+        let (plane, positions) = (g.input_positions(), g.output_positions());
+        let mut from = vec![None; plane * taps];
+        for p in 0..positions {
+            for t in 0..taps {
+                if let Some(q) = looks(g, p, t) {
+                    from[q * taps + t] = Some(p);
+                }
+            }
+        }
+        let mut dx = vec![0.0f32; g.batch * g.channels * plane];
+        for (i, sum) in dx.iter_mut().enumerate() {
+            let (n, c, q) = (i / plane / g.channels, i / plane % g.channels, i % plane);
+            for o in c / cg * og..(c / cg + 1) * og {
+                for t in 0..taps {
+                    let dy = from[q * taps + t].map_or(0.0, |p| dy[(n * g.outputs + o) * positions + p]);
+                    *sum = w[(o * cg + c % cg) * taps + t].mul_add(dy, *sum);
+                }
+            }
+        }
+        dx
+    }
+
+    fn weight_gradient(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
+        let g = self.0;
+        let (og, cg, taps) = (g.group_outputs(), g.group_channels(), g.taps());
+        let (plane, positions) = (g.input_positions(), g.output_positions());
+        let mut dw = vec![0.0f32; g.outputs * cg * taps];
+        for (i, sum) in dw.iter_mut().enumerate() {
+            let (o, c, t) = (i / taps / cg, i / taps % cg, i % taps);
+            for n in 0..g.batch {
+                for p in 0..positions {
+                    let x = looks(g, p, t).map_or(0.0, |at| x[(n * g.channels + o / og * cg + c) * plane + at]);
+                    *sum = dy[(n * g.outputs + o) * positions + p].mul_add(x, *sum);
+                }
+            }
+        }
+        dw
+    }
+}
+
+type Axes = [usize; 3];
+
+#[allow(clippy::too_many_arguments)]
+fn geometry(n: usize, g: usize, c: usize, o: usize, i: Axes, k: Axes, s: Axes, p: Axes, d: Axes) -> ConvGeometry {
+    let output = [0, 1, 2].map(|a| (i[a] + 2 * p[a] - (k[a] - 1) * d[a] - 1) / s[a] + 1);
+    ConvGeometry {
+        batch: n,
+        groups: g,
+        channels: c,
+        outputs: o,
+        input: i,
+        kernel: k,
+        output,
+        stride: s,
+        padding: p,
+        dilation: d,
+    }
+}
+
+fn geometries() -> Vec<ConvGeometry> {
+    let one = [1, 1, 1];
+    let none = [0, 0, 0];
+    let mut all = vec![
+        geometry(2, 1, 1, 6, [1, 28, 28], [1, 5, 5], one, [0, 2, 2], one),
+        geometry(2, 1, 6, 16, [1, 14, 14], [1, 5, 5], one, none, one),
+        geometry(3, 1, 3, 17, [1, 11, 13], [1, 3, 3], [1, 2, 2], [0, 1, 1], one),
+        geometry(1, 1, 35, 40, [1, 9, 7], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(2, 1, 19, 20, [1, 10, 10], [1, 1, 1], one, none, one),
+        geometry(2, 1, 5, 7, [1, 9, 9], [1, 1, 1], [1, 2, 2], none, one),
+        geometry(2, 2, 6, 8, [1, 12, 9], [1, 3, 2], [1, 2, 1], [0, 1, 0], [1, 1, 3]),
+        geometry(2, 1, 4, 5, [1, 1, 50], [1, 1, 7], [1, 1, 3], [0, 0, 3], [1, 1, 2]),
+        geometry(2, 1, 3, 4, [5, 6, 7], [3, 2, 3], [2, 1, 2], [1, 1, 1], [1, 2, 1]),
+        geometry(1, 1, 2, 3, [1, 4, 4], [1, 4, 4], [1, 2, 2], [0, 3, 3], one),
+        geometry(2, 9, 9, 9, [1, 10, 35], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(2, 18, 18, 36, [1, 9, 9], [1, 5, 5], [1, 2, 2], [0, 2, 2], one),
+        geometry(2, 3, 3, 3, [3, 5, 70], [3, 3, 3], [1, 1, 2], [1, 2, 0], [1, 2, 1]),
+        geometry(0, 1, 3, 4, [1, 5, 5], [1, 3, 3], one, none, one),
+        geometry(1, 1, 0, 4, [1, 5, 5], [1, 3, 3], one, none, one),
+    ];
+    // Output sizes that no usual rule gives: more at the end, and less.
+    all.push(ConvGeometry { output: [1, 9, 3], ..geometry(2, 1, 3, 4, [1, 5, 5], [1, 3, 3], one, none, one) });
+    all.push(ConvGeometry { output: [1, 8, 2], ..geometry(2, 4, 4, 4, [1, 5, 5], [1, 3, 3], one, none, one) });
+    all
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn every_width_and_thread_count_gives_the_bits_of_the_plain_loops() {
+    let machines = machines();
+    for g in geometries() {
+        let x = numbers(g.batch * g.channels * g.input_positions(), 1);
+        let w = numbers(g.outputs * g.group_channels() * g.taps(), 2);
+        let dy = numbers(g.batch * g.outputs * g.output_positions(), 3);
+        let plain = Plain(&g);
+        let (y, dx, dw) = (plain.forward(&x, &w), plain.input_gradient(&w, &dy), plain.weight_gradient(&x, &dy));
+        for machine in &machines {
+            let name = format!("{} x {}, {g:?}", machine.simd.level(), machine.pool.threads());
+            for epilogue in [None, Some(&(|_: Tile<'_, f32>| ()) as Epilogue<'_, f32>)] {
+                let mut found = vec![f32::NAN; y.len()];
+                conv_forward(machine, &g, &x, &w, &mut found, epilogue).unwrap();
+                assert!(bits(&found) == bits(&y), "forward {name}");
+                let mut found = vec![f32::NAN; dx.len()];
+                conv_input_gradient(machine, &g, &w, &dy, &mut found, epilogue).unwrap();
+                assert!(bits(&found) == bits(&dx), "input gradient {name}");
+                let mut found = vec![f32::NAN; dw.len()];
+                conv_weight_gradient(machine, &g, &x, &dy, &mut found, epilogue).unwrap();
+                assert!(bits(&found) == bits(&dw), "weight gradient {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_infinite_weight_meets_the_zeros_of_the_padding() {
+    let g = geometry(1, 1, 1, 1, [1, 3, 3], [1, 3, 3], [1, 1, 1], [0, 1, 1], [1, 1, 1]);
+    let (x, mut w) = (vec![1.0; 9], vec![1.0; 9]);
+    w[0] = f32::INFINITY;
+    for machine in machines() {
+        let mut y = vec![0.0; 9];
+        conv_forward(&machine, &g, &x, &w, &mut y, None).unwrap();
+        assert!(y[0].is_nan(), "inf * 0 is in the chain");
+        assert_eq!(y[8], f32::INFINITY);
+    }
+}
+
+#[test]
+fn f64_agrees_with_f32_and_its_adjoints_are_adjoint() {
+    let machine = Machine { pool: Pool::new(2), simd: Simd::detect() };
+    for g in geometries() {
+        let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+        let x = numbers(g.batch * g.channels * g.input_positions(), 1);
+        let w = numbers(g.outputs * g.group_channels() * g.taps(), 2);
+        let dy = wide(&numbers(g.batch * g.outputs * g.output_positions(), 3));
+        let narrow = Plain(&g).forward(&x, &w);
+        let (x, w) = (wide(&x), wide(&w));
+        let (mut y, mut dx, mut dw) = (vec![1.0; dy.len()], vec![1.0; x.len()], vec![1.0; w.len()]);
+        conv_forward_f64(&machine, &g, &x, &w, &mut y).unwrap();
+        conv_input_gradient_f64(&machine, &g, &w, &dy, &mut dx).unwrap();
+        conv_weight_gradient_f64(&machine, &g, &x, &dy, &mut dw).unwrap();
+        assert!(y.iter().zip(&narrow).all(|(wide, &narrow)| (wide - f64::from(narrow)).abs() < 1e-4));
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let (whole, by_x, by_w) = (dot(&y, &dy), dot(&x, &dx), dot(&w, &dw));
+        assert!((whole - by_x).abs() < 1e-9 && (whole - by_w).abs() < 1e-9, "{g:?}: {whole} {by_x} {by_w}");
+    }
+}
+
+#[test]
+fn wrong_sizes_are_errors() {
+    let machine = Machine { pool: Pool::new(1), simd: Simd::SCALAR };
+    let g = geometry(1, 1, 2, 3, [1, 4, 4], [1, 3, 3], [1, 1, 1], [0, 1, 1], [1, 1, 1]);
+    let mut y = vec![0.0; 48];
+    let mut forward = |g: &ConvGeometry, x: usize| conv_forward(&machine, g, &vec![0.0; x], &[0.0; 54], &mut y, None);
+    assert_eq!(forward(&g, 32), Ok(()));
+    assert_eq!(forward(&g, 31), Err(ConvError::Length { operand: "x", expected: 32, found: 31 }));
+    assert!(matches!(forward(&ConvGeometry { groups: 2, ..g }, 32), Err(ConvError::Groups { .. })));
+    assert!(matches!(forward(&ConvGeometry { stride: [1, 0, 1], ..g }, 32), Err(ConvError::Step { .. })));
+    assert!(matches!(forward(&ConvGeometry { input: [usize::MAX; 3], ..g }, 32), Err(ConvError::Overflow { .. })));
+}
