@@ -99,10 +99,10 @@ pub(crate) fn scan(found: &[Found], options: &FolderOptions) -> Result<Scanned, 
         }
     };
     let mut seen = std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..options.threads.min(found.len())).map(|_| scope.spawn(work)).collect();
+        let others: Vec<_> = (1..options.threads.min(found.len())).map(|_| scope.spawn(work)).collect();
         let mut seen = work();
-        for helper in helpers {
-            seen.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        for other in others {
+            seen.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         seen
     });
