@@ -9,7 +9,7 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
         .map(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let value = (state >> 8) as f32 / 8_388_608.0 - 1.0;
-            if state % 17 == 0 { 0.0 } else { value }
+            if state.is_multiple_of(17) { 0.0 } else { value }
         })
         .collect()
 }

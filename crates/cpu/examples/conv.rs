@@ -1,0 +1,77 @@
+//! Times convolutions: `cargo run --release -p glassbox-cpu --example conv`.
+//!
+//! Prints GFLOP/s (over the best of several times) of the forward pass and of both gradients, for 1 and 2 threads.
+
+use glassbox_cpu::conv::{ConvGeometry, conv_forward, conv_input_gradient, conv_weight_gradient};
+use glassbox_cpu::machine::Machine;
+use glassbox_cpu::pool::Pool;
+use glassbox_cpu::simd::{Simd, SimdError};
+use std::time::Instant;
+
+fn main() -> Result<(), SimdError> {
+    let simd = Simd::from_env()?;
+    println!("{}; GFLOP/s (milliseconds): forward, input gradient, weight gradient", simd.level());
+    for (name, batch, groups, channels, outputs, size, kernel, stride) in [
+        ("lenet conv1", 64, 1, 1, 6, 28, 5, 1),
+        ("lenet conv2", 64, 1, 6, 16, 14, 5, 1),
+        ("resnet stem", 4, 1, 3, 64, 224, 7, 2),
+        ("resnet stage 1", 4, 1, 64, 64, 56, 3, 1),
+        ("resnet stage 2", 4, 1, 128, 128, 28, 3, 1),
+        ("resnet stage 3", 4, 1, 256, 256, 14, 3, 1),
+        ("resnet stage 4", 4, 1, 512, 512, 7, 3, 1),
+        ("resnet down", 4, 1, 64, 128, 56, 3, 2),
+        ("resnet 1x1", 4, 1, 256, 64, 56, 1, 1),
+        ("cifar stage 1", 32, 1, 16, 16, 32, 3, 1),
+        ("grouped", 4, 32, 128, 128, 56, 3, 1),
+        ("depthwise", 4, 128, 128, 128, 56, 3, 1),
+        ("depthwise down", 4, 128, 128, 128, 56, 3, 2),
+    ] {
+        let padding = kernel / 2;
+        let output = (size + 2 * padding - kernel) / stride + 1;
+        let geometry = ConvGeometry {
+            batch,
+            groups,
+            channels,
+            outputs,
+            input: [1, size, size],
+            kernel: [1, kernel, kernel],
+            output: [1, output, output],
+            stride: [1, stride, stride],
+            padding: [0, padding, padding],
+            dilation: [1, 1, 1],
+        };
+        let mut x = vec![0.5; batch * channels * size * size];
+        let mut w = vec![0.25; outputs * channels / groups * kernel * kernel];
+        let mut y = vec![0.0; batch * outputs * output * output];
+        let gflop = 2.0 * (y.len() * channels / groups * kernel * kernel) as f64 / 1e9;
+        print!("{name:>15}:");
+        for threads in [1, 2] {
+            let machine = Machine { pool: Pool::new(threads), simd };
+            let times = [
+                best(|| conv_forward(&machine, &geometry, &x, &w, &mut y, None).is_ok()),
+                best(|| conv_input_gradient(&machine, &geometry, &w, &y, &mut x, None).is_ok()),
+                best(|| conv_weight_gradient(&machine, &geometry, &x, &y, &mut w, None).is_ok()),
+            ];
+            print!("  {threads}:");
+            for seconds in times {
+                print!(" {:6.1} ({:7.3})", gflop / seconds, seconds * 1e3);
+            }
+        }
+        println!();
+    }
+    Ok(())
+}
+
+/// The fastest of many runs, in seconds, over about a quarter of a second.
+fn best(mut task: impl FnMut() -> bool) -> f64 {
+    let start = Instant::now();
+    let mut fastest = f64::INFINITY;
+    while start.elapsed().as_secs_f64() < 0.25 {
+        let from = Instant::now();
+        if !task() {
+            return f64::NAN;
+        }
+        fastest = fastest.min(from.elapsed().as_secs_f64());
+    }
+    fastest
+}
