@@ -108,7 +108,9 @@ impl Simd {
     /// Runs `task` compiled for this level: plain loops in it become vector loops of that width.
     ///
     /// The closure must be inlined for this to work, so write `simd.run(#[inline(always)] || ...)` and mark the
-    /// functions that it calls `#[inline(always)]` too; what is not inlined runs correctly, but narrow.
+    /// functions that it calls `#[inline(always)]` too; what is not inlined runs correctly, but narrow. Arithmetic in
+    /// a closure inside (`for_each(|x| ...)`) is easily not inlined, and `mul_add` there is then a function call:
+    /// write `for` loops.
     #[inline(always)]
     pub fn run<R>(self, task: impl FnOnce() -> R) -> R {
         match self.0 {

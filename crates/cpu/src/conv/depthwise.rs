@@ -187,12 +187,16 @@ impl Canvas {
                     if self.step[2] == 1 {
                         for (&w, &tap) in w.iter().zip(&self.taps) {
                             let lanes = &row[tap..][..LANES];
-                            (0..LANES).for_each(|lane| sums[lane] = w.mul_add(lanes[lane], sums[lane]));
+                            for lane in 0..LANES {
+                                sums[lane] = w.mul_add(lanes[lane], sums[lane]);
+                            }
                         }
                     } else {
                         for (&w, &tap) in w.iter().zip(&self.taps) {
                             let lanes = &row[tap..][..(LANES - 1) * self.step[2] + 1];
-                            (0..LANES).for_each(|lane| sums[lane] = w.mul_add(lanes[lane * self.step[2]], sums[lane]));
+                            for lane in 0..LANES {
+                                sums[lane] = w.mul_add(lanes[lane * self.step[2]], sums[lane]);
+                            }
                         }
                     }
                     y.copy_from_slice(&sums[..y.len()]);
@@ -231,7 +235,9 @@ impl Canvas {
                 for (p, slope) in slopes.by_ref().take(width).enumerate() {
                     for (local, tap) in local.iter_mut().zip(taps) {
                         let values = &row[(p * self.step[2] + tap) * CHANNELS..][..CHANNELS];
-                        (0..CHANNELS).for_each(|c| local[c] = slope[c].mul_add(values[c], local[c]));
+                        for c in 0..CHANNELS {
+                            local[c] = slope[c].mul_add(values[c], local[c]);
+                        }
                     }
                 }
             }

@@ -13,9 +13,10 @@ mod depthwise;
 mod geometry;
 mod im2col;
 mod places;
+mod read;
 mod wide;
 
-use crate::gemm::{Epilogue, Job, Strided, run};
+use crate::gemm::{Epilogue, Job, Panels, Strided, run};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 pub use geometry::{ConvError, ConvGeometry};
@@ -40,6 +41,7 @@ pub fn conv_forward(
         depthwise::forward(machine, geometry, x, w, y);
         return Ok(());
     }
+    let patches = patches(geometry, x, channels, Places::forward);
     let job = Job {
         batch: geometry.batch * geometry.groups,
         m: outputs,
@@ -54,7 +56,7 @@ pub fn conv_forward(
             k_outer_stride: 0,
         },
         a_period: geometry.groups,
-        b: &Patches { places: Places::forward(geometry), source: x, channels },
+        b: patches.as_ref(),
         c: Disjoint::new(y),
         c_row_stride: positions,
         c_batch_stride: outputs * positions,
@@ -82,6 +84,7 @@ pub fn conv_input_gradient(
         depthwise::input_gradient(machine, geometry, w, dy, dx);
         return Ok(());
     }
+    let patches = patches(geometry, dy, outputs, Places::backward);
     let job = Job {
         batch: geometry.batch * geometry.groups,
         m: channels,
@@ -96,7 +99,7 @@ pub fn conv_input_gradient(
             k_outer_stride: channels * taps,
         },
         a_period: geometry.groups,
-        b: &Patches { places: Places::backward(geometry), source: dy, channels: outputs },
+        b: patches.as_ref(),
         c: Disjoint::new(dx),
         c_row_stride: positions,
         c_batch_stride: channels * positions,
@@ -147,6 +150,29 @@ pub fn conv_weight_gradient(
     };
     run(machine, &job);
     Ok(())
+}
+
+/// The matrix of patches of `source`, with `channels` channels in a group. Where each patch is a single position, that
+/// is the source itself.
+fn patches<'a>(
+    geometry: &ConvGeometry,
+    source: &'a [f32],
+    channels: usize,
+    places: fn(&ConvGeometry) -> Places,
+) -> Box<dyn Panels + 'a> {
+    let ConvGeometry { input, kernel, output, stride, padding, .. } = *geometry;
+    if kernel == [1; 3] && stride == [1; 3] && padding == [0; 3] && input == output {
+        let positions = geometry.input_positions();
+        return Box::new(Strided {
+            data: source,
+            batch_stride: channels * positions,
+            lane_stride: 1,
+            k_inner: channels.max(1),
+            k_inner_stride: positions,
+            k_outer_stride: channels.max(1) * positions,
+        });
+    }
+    Box::new(Patches { places: places(geometry), source, channels })
 }
 
 #[cfg(test)]

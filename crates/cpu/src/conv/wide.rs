@@ -87,14 +87,9 @@ pub fn conv_weight_gradient_f64(
 fn table(places: &Places) -> Vec<Vec<i32>> {
     let positions = places.target.iter().product();
     let of_tap = |tap| {
-        let [kd, kh, kw] = coordinates(tap, places.kernel);
-        let place = |position| {
-            let [depth, height, width] = coordinates(position, places.target);
-            let along = places.along(2, kw)[width];
-            let row = places.row([depth, height], [kd, kh]).filter(|_| along != OUTSIDE);
-            row.map_or(OUTSIDE, |row| row as i32 + along)
-        };
-        (0..positions).map(place).collect()
+        let tap = coordinates(tap, places.kernel);
+        let place = |position| places.place(coordinates(position, places.target), tap);
+        (0..positions).map(|position| place(position).map_or(OUTSIDE, |at| at as i32)).collect()
     };
     (0..places.taps()).map(of_tap).collect()
 }

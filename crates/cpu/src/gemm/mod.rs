@@ -12,7 +12,7 @@ mod wide;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 pub(crate) use driver::{Job, run};
-pub(crate) use pack::{Panels, Strided, transpose_panel};
+pub(crate) use pack::{Lines, Panels, Strided};
 use std::ops::Range;
 pub use wide::gemm_f64;
 

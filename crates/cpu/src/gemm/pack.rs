@@ -62,9 +62,20 @@ impl Panels for Strided<'_> {
     }
 }
 
-/// Packs `lanes` lanes that lie one after the other in `lines`, each of `steps` elements.
-pub(crate) fn transpose_panel(simd: Simd, lines: &[f32], steps: usize, lanes: usize, width: usize, panel: &mut [f32]) {
-    Source { data: lines, lane_stride: steps, k_stride: 1, lanes, steps }.pack(simd, width, panel);
+/// Lanes that lie along k in memory, `stride` apart.
+pub(crate) struct Lines<'a> {
+    pub data: &'a [f32],
+    pub stride: usize,
+    pub lanes: usize,
+    pub steps: usize,
+}
+
+impl Lines<'_> {
+    /// Writes them as a panel.
+    pub fn pack(&self, simd: Simd, width: usize, panel: &mut [f32]) {
+        let Lines { data, stride, lanes, steps } = *self;
+        Source { data, lane_stride: stride, k_stride: 1, lanes, steps }.pack(simd, width, panel);
+    }
 }
 
 /// A piece of a matrix with one stride for each index.
