@@ -4,10 +4,12 @@
 //! between strided positions); then every kernel position is a plain shift. The chains are those of the specification.
 
 use super::ConvGeometry;
-use super::places::OUTSIDE;
+use super::places::Line;
+use crate::gemm::Lines;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
+use crate::simd::Simd;
 
 /// With more output channels than this for one input channel, the matrix product is as good.
 const OUTPUTS_MOST: usize = 4;
@@ -30,7 +32,8 @@ pub(super) fn forward(machine: &Machine, geometry: &ConvGeometry, x: &[f32], w: 
     machine.pool.chunks(y, outputs * positions, |unit, y| {
         let w = &w[unit % geometry.groups * outputs * taps..];
         with_scratch(canvas.room(), |room| {
-            canvas.draw(&x[unit * plane..][..plane], room, 1);
+            room.fill(0.0);
+            canvas.draw(&x[unit * plane..][..plane], room);
             for (y, w) in y.chunks_exact_mut(positions.max(1)).zip(w.chunks_exact(taps)) {
                 y.fill(0.0);
                 machine.simd.run(
@@ -50,8 +53,9 @@ pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f3
         let w = &w[unit % geometry.groups * outputs * taps..];
         dx.fill(0.0);
         with_scratch(canvas.room(), |room| {
+            room.fill(0.0);
             for (output, w) in w.chunks_exact(taps).take(outputs).enumerate() {
-                canvas.draw(&dy[(unit * outputs + output) * positions..][..positions], room, 1);
+                canvas.draw(&dy[(unit * outputs + output) * positions..][..positions], room);
                 machine.simd.run(
                     #[inline(always)]
                     || canvas.correlate(room, w, dx),
@@ -77,19 +81,14 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
             let (sums, room) = room.split_at_mut(sums);
             let (drawn, slopes) = room.split_at_mut(CHANNELS * canvas.room());
             sums.fill(0.0);
-            (drawn.iter_mut().chain(slopes.iter_mut())).for_each(|value| *value = 0.0);
+            drawn.fill(0.0);
             for sample in 0..geometry.batch {
-                for c in 0..channels {
-                    let x = &x[(sample * groups + first + c) * plane..][..plane];
-                    canvas.draw(x, &mut drawn[c..], CHANNELS);
-                }
+                let x = &x[(sample * groups + first) * plane..];
+                canvas.draw_channels(machine.simd, x, plane, channels, drawn);
                 for output in 0..outputs {
-                    for c in 0..channels {
-                        let dy = &dy[((sample * groups + first + c) * outputs + output) * positions..][..positions];
-                        for (to, slope) in slopes[c..].iter_mut().step_by(CHANNELS).zip(dy) {
-                            *to = *slope;
-                        }
-                    }
+                    let dy = &dy[((sample * groups + first) * outputs + output) * positions..];
+                    let lines = Lines { data: dy, stride: outputs * positions, lanes: channels, steps: positions };
+                    lines.pack(machine.simd, CHANNELS, slopes);
                     let sums = &mut sums[output * taps * CHANNELS..][..taps * CHANNELS];
                     machine.simd.run(
                         #[inline(always)]
@@ -108,9 +107,11 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
 /// `p * step + taps[tap]`.
 struct Canvas {
     size: [usize; 3],
-    source: [usize; 3],
-    /// The source coordinate of each canvas coordinate.
-    axes: [Vec<i32>; 3],
+    /// (canvas index, source index) of the first column inside, for each row inside.
+    rows: Vec<(usize, usize)>,
+    /// Canvas columns `first`, `first + spacing`, ... hold the source columns from `from` on.
+    line: Line,
+    spacing: usize,
     target: [usize; 3],
     step: [usize; 3],
     taps: Vec<usize>,
@@ -120,26 +121,40 @@ impl Canvas {
     fn forward(geometry: &ConvGeometry) -> Canvas {
         let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
         let size = [0, 1, 2].map(|a| (output[a].max(1) - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1);
-        let axes = [0, 1, 2].map(|a| {
-            let place = |i: usize| i.checked_sub(padding[a]).filter(|&at| at < input[a]);
-            (0..size[a]).map(|i| place(i).map_or(OUTSIDE, |at| at as i32)).collect()
-        });
         let taps = offsets(size, kernel, |a, t| t * dilation[a]);
-        Canvas { size, source: input, axes, target: output, step: stride, taps }
+        let place = |a: usize, i: usize| i.checked_sub(padding[a]).filter(|&at| at < input[a]);
+        Canvas::new(size, input, output, stride, 1, taps, place)
     }
 
     fn backward(geometry: &ConvGeometry) -> Canvas {
         let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
         let size = [0, 1, 2].map(|a| input[a] + (kernel[a] - 1) * dilation[a]);
-        let axes = [0, 1, 2].map(|a| {
-            let place = |i: usize| {
-                let moved = (i + padding[a]).checked_sub((kernel[a] - 1) * dilation[a])?;
-                (moved.is_multiple_of(stride[a]) && moved / stride[a] < output[a]).then_some(moved / stride[a])
-            };
-            (0..size[a]).map(|i| place(i).map_or(OUTSIDE, |at| at as i32)).collect()
-        });
         let taps = offsets(size, kernel, |a, t| (kernel[a] - 1 - t) * dilation[a]);
-        Canvas { size, source: output, axes, target: input, step: [1; 3], taps }
+        let place = |a: usize, i: usize| {
+            let moved = (i + padding[a]).checked_sub((kernel[a] - 1) * dilation[a])?;
+            (moved.is_multiple_of(stride[a]) && moved / stride[a] < output[a]).then_some(moved / stride[a])
+        };
+        Canvas::new(size, output, input, [1; 3], stride[2], taps, place)
+    }
+
+    fn new(
+        size: [usize; 3],
+        source: [usize; 3],
+        target: [usize; 3],
+        step: [usize; 3],
+        spacing: usize,
+        taps: Vec<usize>,
+        place: impl Fn(usize, usize) -> Option<usize> + Copy,
+    ) -> Canvas {
+        let inside = |a: usize| (0..size[a]).filter_map(move |i| place(a, i).map(|at| (i, at)));
+        let mut line = inside(2);
+        let line = line.next().map_or(Line::default(), |(first, from)| Line { first, from, count: 1 + line.count() });
+        let row = |(d, depth): (usize, usize), (h, height): (usize, usize)| {
+            let to = (d * size[1] + h) * size[2] + line.first;
+            (to, (depth * source[1] + height) * source[2] + line.from)
+        };
+        let rows = inside(0).flat_map(|depth| inside(1).map(move |height| row(depth, height))).collect();
+        Canvas { size, rows, line, spacing, target, step, taps }
     }
 
     /// Elements to set aside: the canvas, and what the last vector of the last row reads beyond it.
@@ -147,23 +162,27 @@ impl Canvas {
         self.size.iter().product::<usize>() + LANES * self.step[2]
     }
 
-    /// Copies a plane onto the canvas, with element i at `i * spread`.
-    fn draw(&self, plane: &[f32], canvas: &mut [f32], spread: usize) {
-        let width = self.size[2];
-        let row = |canvas: &mut [f32], source: Option<&[f32]>| {
-            for (to, &at) in canvas.iter_mut().step_by(spread).zip(&self.axes[2]) {
-                *to = source.filter(|_| at != OUTSIDE).map_or(0.0, |source| source[at as usize]);
-            }
-        };
-        for (d, &depth) in self.axes[0].iter().enumerate() {
-            for (h, &height) in self.axes[1].iter().enumerate() {
-                let start = (depth.max(0) as usize * self.source[1] + height.max(0) as usize) * self.source[2];
-                let source = (depth != OUTSIDE && height != OUTSIDE).then(|| &plane[start..][..self.source[2]]);
-                row(&mut canvas[(d * self.size[1] + h) * width * spread..], source);
+    /// Copies a plane onto a canvas of zeros.
+    fn draw(&self, plane: &[f32], canvas: &mut [f32]) {
+        for (to, from) in self.rows.iter().copied() {
+            let from = &plane[from..][..self.line.count];
+            if self.spacing == 1 {
+                canvas[to..][..self.line.count].copy_from_slice(from);
+            } else {
+                for (to, from) in canvas[to..].iter_mut().step_by(self.spacing).zip(from) {
+                    *to = *from;
+                }
             }
         }
-        let drawn = self.size.iter().product::<usize>();
-        canvas[drawn * spread..].iter_mut().step_by(spread).take(self.room() - drawn).for_each(|value| *value = 0.0);
+    }
+
+    /// Copies `channels` planes, `stride` apart, onto a canvas of zeros with `CHANNELS` channels side by side.
+    fn draw_channels(&self, simd: Simd, planes: &[f32], stride: usize, channels: usize, canvas: &mut [f32]) {
+        let steps = self.line.count;
+        for (to, from) in self.rows.iter().copied() {
+            let lines = Lines { data: &planes[from..], stride, lanes: channels, steps };
+            lines.pack(simd, CHANNELS, &mut canvas[to * CHANNELS..][..steps * CHANNELS]);
+        }
     }
 
     /// Where target position (depth, height, 0) begins.
