@@ -13,8 +13,9 @@ use crate::simd::Simd;
 
 /// With more output channels than this for one input channel, the matrix product is as good.
 const OUTPUTS_MOST: usize = 4;
-/// Positions that are summed at a time, in registers.
-const LANES: usize = 32;
+/// Positions that are summed at a time, in registers: for rows that long, and for shorter ones.
+const WIDE: usize = 32;
+const NARROW: usize = 16;
 /// Channels that the weight gradient takes at a time, one for each lane of a vector.
 const CHANNELS: usize = 16;
 /// Kernel positions whose sums the weight gradient keeps in registers: a 3 x 3 kernel.
@@ -35,10 +36,9 @@ pub(super) fn forward(machine: &Machine, geometry: &ConvGeometry, x: &[f32], w: 
             room.fill(0.0);
             canvas.draw(&x[unit * plane..][..plane], room);
             for (y, w) in y.chunks_exact_mut(positions.max(1)).zip(w.chunks_exact(taps)) {
-                y.fill(0.0);
                 machine.simd.run(
                     #[inline(always)]
-                    || canvas.correlate(room, w, y),
+                    || canvas.correlate(room, w, &canvas.taps, y),
                 );
             }
         });
@@ -49,18 +49,20 @@ pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f3
     let canvas = Canvas::backward(geometry);
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let positions = geometry.output_positions();
+    // The chain runs over the outputs too: their canvases lie one after the other.
+    let starts = (0..outputs).map(|output| output * canvas.room());
+    let all_taps: Vec<usize> = starts.flat_map(|start| canvas.taps.iter().map(move |tap| start + tap)).collect();
     machine.pool.chunks(dx, geometry.input_positions(), |unit, dx| {
-        let w = &w[unit % geometry.groups * outputs * taps..];
-        dx.fill(0.0);
-        with_scratch(canvas.room(), |room| {
+        let w = &w[unit % geometry.groups * outputs * taps..][..outputs * taps];
+        with_scratch(outputs * canvas.room(), |room| {
             room.fill(0.0);
-            for (output, w) in w.chunks_exact(taps).take(outputs).enumerate() {
+            for (output, room) in room.chunks_exact_mut(canvas.room()).enumerate() {
                 canvas.draw(&dy[(unit * outputs + output) * positions..][..positions], room);
-                machine.simd.run(
-                    #[inline(always)]
-                    || canvas.correlate(room, w, dx),
-                );
             }
+            machine.simd.run(
+                #[inline(always)]
+                || canvas.correlate(room, w, &all_taps, dx),
+            );
         });
     });
 }
@@ -159,7 +161,7 @@ impl Canvas {
 
     /// Elements to set aside: the canvas, and what the last vector of the last row reads beyond it.
     fn room(&self) -> usize {
-        self.size.iter().product::<usize>() + LANES * self.step[2]
+        self.size.iter().product::<usize>() + WIDE * self.step[2]
     }
 
     /// Copies a plane onto a canvas of zeros.
@@ -191,34 +193,38 @@ impl Canvas {
         (depth * self.step[0] * self.size[1] + height * self.step[1]) * self.size[2]
     }
 
-    /// y[p] = fma(w[tap], canvas[p * step + tap], y[p]), tap after tap.
+    /// y[p] = chain of w[i] * canvas[p * step + taps[i]].
     #[inline(always)]
-    fn correlate(&self, canvas: &[f32], w: &[f32], y: &mut [f32]) {
+    fn correlate(&self, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
+        if self.target[2] < WIDE {
+            self.correlate_rows::<NARROW>(canvas, w, taps, y);
+        } else {
+            self.correlate_rows::<WIDE>(canvas, w, taps, y);
+        }
+    }
+
+    #[inline(always)]
+    fn correlate_rows<const LANES: usize>(&self, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
         let [depths, heights, width] = self.target;
         for depth in 0..depths {
             for height in 0..heights {
                 let row = &canvas[self.row(depth, height)..];
                 let y = &mut y[(depth * heights + height) * width..][..width];
-                for (block, y) in y.chunks_mut(LANES).enumerate() {
-                    let mut sums = [0.0; LANES];
-                    sums[..y.len()].copy_from_slice(y);
-                    let row = &row[block * LANES * self.step[2]..];
-                    if self.step[2] == 1 {
-                        for (&w, &tap) in w.iter().zip(&self.taps) {
-                            let lanes = &row[tap..][..LANES];
-                            for lane in 0..LANES {
-                                sums[lane] = w.mul_add(lanes[lane], sums[lane]);
-                            }
-                        }
-                    } else {
-                        for (&w, &tap) in w.iter().zip(&self.taps) {
-                            let lanes = &row[tap..][..(LANES - 1) * self.step[2] + 1];
-                            for lane in 0..LANES {
-                                sums[lane] = w.mul_add(lanes[lane * self.step[2]], sums[lane]);
-                            }
-                        }
+                let mut start = 0;
+                while start < width {
+                    // The last lanes of a long row are computed where they still fit, some of them twice.
+                    let first = if width < LANES { 0 } else { start.min(width - LANES) };
+                    let row = &row[first * self.step[2]..];
+                    let sums: [f32; LANES] = match self.step[2] {
+                        1 => correlate_lanes(row, 1, w, taps),
+                        2 => correlate_lanes(row, 2, w, taps),
+                        step => correlate_lanes(row, step, w, taps),
+                    };
+                    match y[first..].first_chunk_mut() {
+                        Some(y) => *y = sums,
+                        None => y.copy_from_slice(&sums[..width]),
                     }
-                    y.copy_from_slice(&sums[..y.len()]);
+                    start = first + LANES;
                 }
             }
         }
@@ -227,13 +233,14 @@ impl Canvas {
     /// sums[tap] = fma(slopes[p], canvas[p * step + tap], sums[tap]), p after p, for `CHANNELS` channels side by side.
     #[inline(always)]
     fn correlate_channels(&self, canvas: &[f32], slopes: &[f32], sums: &mut [f32]) {
-        let taps = self.taps.chunks(TAPS).zip(sums.chunks_mut(TAPS * CHANNELS));
-        for (taps, sums) in taps {
-            match taps.first_chunk::<TAPS>() {
-                Some(taps) => self.correlate_taps(canvas, slopes, taps, sums),
-                None => {
-                    for (tap, sums) in taps.iter().zip(sums.chunks_exact_mut(CHANNELS)) {
-                        self.correlate_taps(canvas, slopes, &[*tap], sums);
+        let (canvas, slopes) = (canvas.as_chunks().0, slopes.as_chunks().0);
+        let sums = sums.as_chunks_mut().0.chunks_mut(TAPS);
+        for (taps, sums) in self.taps.chunks(TAPS).zip(sums) {
+            match (taps.first_chunk::<TAPS>(), sums.first_chunk_mut::<TAPS>()) {
+                (Some(taps), Some(sums)) => self.correlate_taps(canvas, slopes, taps, sums),
+                _ => {
+                    for (tap, sums) in taps.iter().zip(sums) {
+                        self.correlate_taps(canvas, slopes, &[*tap], std::array::from_mut(sums));
                     }
                 }
             }
@@ -241,30 +248,44 @@ impl Canvas {
     }
 
     #[inline(always)]
-    fn correlate_taps<const N: usize>(&self, canvas: &[f32], slopes: &[f32], taps: &[usize; N], sums: &mut [f32]) {
+    fn correlate_taps<const N: usize>(
+        &self,
+        canvas: &[[f32; CHANNELS]],
+        slopes: &[[f32; CHANNELS]],
+        taps: &[usize; N],
+        sums: &mut [[f32; CHANNELS]; N],
+    ) {
         let [depths, heights, width] = self.target;
-        let mut local = [[0.0; CHANNELS]; N];
-        for (local, sums) in local.iter_mut().zip(sums.chunks_exact(CHANNELS)) {
-            local.copy_from_slice(sums);
-        }
-        let mut slopes = slopes.chunks_exact(CHANNELS);
+        let mut local = *sums;
         for depth in 0..depths {
             for height in 0..heights {
-                let row = &canvas[self.row(depth, height) * CHANNELS..];
-                for (p, slope) in slopes.by_ref().take(width).enumerate() {
-                    for (local, tap) in local.iter_mut().zip(taps) {
-                        let values = &row[(p * self.step[2] + tap) * CHANNELS..][..CHANNELS];
+                let row = &canvas[self.row(depth, height)..];
+                let slopes = &slopes[(depth * heights + height) * width..][..width];
+                for (p, slope) in slopes.iter().enumerate() {
+                    let row = &row[p * self.step[2]..];
+                    for t in 0..N {
+                        let values = &row[taps[t]];
                         for c in 0..CHANNELS {
-                            local[c] = slope[c].mul_add(values[c], local[c]);
+                            local[t][c] = slope[c].mul_add(values[c], local[t][c]);
                         }
                     }
                 }
             }
         }
-        for (local, sums) in local.iter().zip(sums.chunks_exact_mut(CHANNELS)) {
-            sums.copy_from_slice(local);
+        *sums = local;
+    }
+}
+
+#[inline(always)]
+fn correlate_lanes<const LANES: usize>(row: &[f32], step: usize, w: &[f32], taps: &[usize]) -> [f32; LANES] {
+    let mut sums = [0.0; LANES];
+    for (&w, &tap) in w.iter().zip(taps) {
+        let values = &row[tap..][..(LANES - 1) * step + 1];
+        for lane in 0..LANES {
+            sums[lane] = w.mul_add(values[lane * step], sums[lane]);
         }
     }
+    sums
 }
 
 /// The canvas offset of each kernel position, in row-major order.
