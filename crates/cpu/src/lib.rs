@@ -1,7 +1,11 @@
-//! Executes plans.
+//! Executes plans on the CPU: kernels, SIMD, threads. `unsafe` lives here and nowhere else.
+
 pub mod conv;
+mod device;
 pub mod gemm;
 pub mod machine;
 pub mod pool;
 mod scratch;
 pub mod simd;
+
+pub use device::{Cpu, Run};

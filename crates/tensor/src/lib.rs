@@ -1,3 +1,36 @@
-//! The graph.
+//! The graph: shapes, dtypes, ops, gradients, the reference interpreter, plans, and errors that lead home.
+//!
+//! A [`Tensor`] is a cheap handle to an immutable node. Nothing computes until a device is asked for values.
+
+pub mod array;
+pub mod dtype;
+pub mod error;
+mod grad;
+pub mod half;
+pub mod ids;
+pub mod layout;
 pub mod math;
+pub mod op;
+pub mod ops;
+pub mod order;
+pub mod origin;
 pub mod philox;
+pub mod real;
+pub mod reference;
+pub mod samples;
+pub mod shape;
+mod tensor;
+pub mod var;
+
+pub use array::{Array, Element, Values};
+pub use dtype::DType;
+pub use error::{Error, ErrorKind, Result};
+pub use layout::Layout;
+pub use op::{Op, Scalar};
+pub use ops::conv::ConvOptions;
+pub use ops::pool::PoolOptions;
+pub use origin::{LayerPath, Origin, in_layer};
+pub use philox::RandomKey;
+pub use shape::{Axes, AxisSet, Dims, Shape};
+pub use tensor::{Node, Tensor};
+pub use var::{Update, Var};

@@ -1,0 +1,47 @@
+//! Graphs on the device: laziness, errors that lead home, gradients, updates.
+
+use glassbox_cpu::{Cpu, Run};
+use tensor::{Array, DType, Shape, Tensor, Var};
+
+#[test]
+fn a_gradient_is_a_graph_that_can_be_differentiated_again() {
+    let x = Tensor::from_vec(vec![2.0f64, 3.0], [2]);
+    let y = (&x * &x * &x).sum(..);
+    let first = y.grad([&x]).remove(0);
+    assert_eq!(first.to_vec::<f64>().unwrap(), [12.0, 27.0]);
+    let second = first.sum(..).grad([&x]).remove(0);
+    assert_eq!(second.to_vec::<f64>().unwrap(), [12.0, 18.0]);
+}
+
+#[test]
+fn a_bad_op_is_an_error_at_the_first_evaluation_and_names_the_line() {
+    let a = Tensor::zeros([64, 400], DType::F32);
+    let b = Tensor::zeros([256, 120], DType::F32);
+    let y = (a.matmul(&b) + 1.0).relu();
+    let text = y.run().unwrap_err().to_string();
+    assert!(text.contains("[64, 400] x [256, 120] (inner sizes 400 and 256)"), "{text}");
+    assert!(text.contains("graph.rs:21"), "{text}");
+}
+
+#[test]
+fn a_graph_traced_before_an_update_is_stale_after_it() {
+    let w = Var::new("w", Array::of(Shape::new(&[2]).unwrap(), vec![1f32, 2.0]));
+    let loss = (w.tensor() * w.tensor()).sum(..);
+    let gradient = loss.grad([&w.tensor()]).remove(0);
+    let update = w.update(&(w.tensor() - gradient * 0.25));
+    Cpu::shared().unwrap().run(&[&loss], &[update]).unwrap();
+    assert_eq!(w.value().to_f64(), [0.5, 1.0]);
+    assert_eq!(loss.item::<f32>().unwrap(), 5.0);
+    let text = (&loss + loss.grad([&loss]).remove(0)).run().map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("stale"), "{text}");
+}
+
+#[test]
+fn a_deep_graph_is_built_differentiated_and_dropped_without_recursion() {
+    let x = Tensor::scalar(1f32);
+    let mut y = x.clone();
+    for _ in 0..200_000 {
+        y = y * 1.0;
+    }
+    assert_eq!(y.grad([&x]).remove(0).item::<f32>().unwrap(), 1.0);
+}

@@ -1,0 +1,105 @@
+//! Differentiation: graph to graph. The walk knows nothing of ops; each op's rule is on its page.
+
+use std::panic::Location;
+
+use crate::error::{Error, ErrorKind};
+use crate::ids::{IdMap, IdSet};
+use crate::origin::with_origin;
+use crate::tensor::{FORWARD, Tensor, provenance};
+
+impl Tensor {
+    /// The gradients of this scalar with respect to `wrt`, as graphs of their own: they can be differentiated again.
+    ///
+    /// An op without a gradient rule on the way, or a `wrt` that this scalar does not depend on, gives an error node
+    /// that says so.
+    #[track_caller]
+    pub fn grad<'a>(&self, wrt: impl IntoIterator<Item = &'a Tensor>) -> Vec<Tensor> {
+        let at = Location::caller();
+        let wrt: Vec<&Tensor> = wrt.into_iter().collect();
+        if self.error().is_none() && (self.count() != 1 || !self.dtype().is_float()) {
+            let message = format!("only a float scalar has a gradient, not {} {}", self.dtype(), self.shape());
+            let error = Error::new(ErrorKind::Argument, "grad", message)
+                .note(provenance("the value", self))
+                .help("sum() or mean(..) it first");
+            return vec![Tensor::failed(error, at); wrt.len()];
+        }
+        self.pull_back(&self.full_like(1.0), &wrt, at)
+    }
+
+    /// The product of `cotangent` (the shape of `self`) with the Jacobian of `self` with respect to each of `wrt`.
+    #[track_caller]
+    pub fn vector_jacobian<'a>(&self, cotangent: &Tensor, wrt: impl IntoIterator<Item = &'a Tensor>) -> Vec<Tensor> {
+        let at = Location::caller();
+        let wrt: Vec<&Tensor> = wrt.into_iter().collect();
+        if self.error().is_none() && cotangent.error().is_none() && cotangent.shape() != self.shape() {
+            let message = format!("a cotangent of {} for a value of {}", cotangent.shape(), self.shape());
+            return vec![Tensor::failed(Error::new(ErrorKind::Shape, "vector_jacobian", message), at); wrt.len()];
+        }
+        self.pull_back(cotangent, &wrt, at)
+    }
+
+    fn pull_back(&self, cotangent: &Tensor, wrt: &[&Tensor], at: &'static Location<'static>) -> Vec<Tensor> {
+        if let Some(bad) =
+            std::iter::once(self).chain([cotangent]).chain(wrt.iter().copied()).find(|t| t.error().is_some())
+        {
+            return vec![bad.clone(); wrt.len()];
+        }
+        let order = dependents(self, wrt);
+        let mut gradients = IdMap::from_iter([(self.id(), cotangent.clone())]);
+        for node in order.iter().rev() {
+            let Some(gradient) = gradients.get(&node.id()).cloned() else { continue };
+            let page = node.op().page();
+            let Some(rule) = page.gradient else {
+                let error = Error::new(ErrorKind::NoGradient, page.name, "the op has no gradient rule");
+                return vec![Tensor::failed(error.at(node.origin()), at); wrt.len()];
+            };
+            let outer = FORWARD.replace(node.id());
+            let parts = with_origin(node.origin(), || rule(node, &gradient));
+            for (input, part) in node.inputs().iter().zip(parts) {
+                let Some(part) = part else { continue };
+                debug_assert!(
+                    part.error().is_some() || part.shape() == input.shape(),
+                    "{}: {part:?} for {input:?}",
+                    page.name
+                );
+                let sum = match gradients.remove(&input.id()) {
+                    Some(sum) => with_origin(node.origin(), || sum + part),
+                    None => part,
+                };
+                gradients.insert(input.id(), sum);
+            }
+            FORWARD.set(outer);
+        }
+        wrt.iter()
+            .map(|input| {
+                gradients.get(&input.id()).cloned().unwrap_or_else(|| {
+                    let name = input.variable().map_or("the value".to_string(), |(var, _)| var.name().to_string());
+                    let message =
+                        format!("the result does not depend on {name}, or only through steps, indices or detach");
+                    let error = Error::new(ErrorKind::NoGradient, name, message).note(provenance("it", input));
+                    Tensor::failed(error, at)
+                })
+            })
+            .collect()
+    }
+}
+
+/// The nodes through which `root` depends on `wrt`, inputs first.
+fn dependents(root: &Tensor, wrt: &[&Tensor]) -> Vec<Tensor> {
+    let mut depends: IdSet = wrt.iter().map(|t| t.id()).collect();
+    let mut visited = IdSet::default();
+    let mut order = Vec::new();
+    let mut stack = vec![(root, false)];
+    while let Some((node, expanded)) = stack.pop() {
+        if expanded {
+            if node.inputs().iter().any(|input| depends.contains(&input.id())) {
+                depends.insert(node.id());
+                order.push(node.clone());
+            }
+        } else if visited.insert(node.id()) {
+            stack.push((node, true));
+            stack.extend(node.inputs().iter().map(|input| (input, false)));
+        }
+    }
+    order
+}

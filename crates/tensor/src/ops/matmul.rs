@@ -1,0 +1,109 @@
+//! Matrix products, batched with broadcasting.
+
+use std::panic::Location;
+
+use crate::array::{Array, Values};
+use crate::error::{Error, ErrorKind};
+use crate::op::{Op, Page};
+use crate::real::Real;
+use crate::samples;
+use crate::shape::Shape;
+use crate::tensor::{Inputs, Tensor, provenance};
+
+/// Matrix product.
+pub static MATMUL: Page = Page {
+    name: "matmul",
+    formula: "y[.., i, j] = sum over k of a[.., i, k] b[.., k, j], a chain of fused multiply-adds in the order of k",
+    gradient_formula: "g b^T, a^T g",
+    gradient: Some(|y, g| {
+        let [a, b] = y.inputs() else { return vec![None; 2] };
+        vec![Some(g.matmul(&b.transpose(-1, -2))), Some(a.transpose(-1, -2).matmul(g))]
+    }),
+    reference: |node, inputs| {
+        let (m, k) = last_two(inputs[0].shape());
+        let (_, n) = last_two(inputs[1].shape());
+        let values = match (inputs[0].values(), inputs[1].values()) {
+            (Values::F32(a), Values::F32(b)) => Values::F32(product(a, b, m, k, n)),
+            (Values::F64(a), Values::F64(b)) => Values::F64(product(a, b, m, k, n)),
+            (a, _) => return Err(format!("matmul is not defined on {}", a.dtype())),
+        };
+        Ok(Array::new(*node.shape(), values))
+    },
+    samples: samples::matmul,
+};
+
+fn last_two(shape: &Shape) -> (usize, usize) {
+    (shape[shape.rank() - 2], shape[shape.rank() - 1])
+}
+
+fn product<T: Real>(a: &[T], b: &[T], m: usize, k: usize, n: usize) -> Vec<T> {
+    let batch = if m * k > 0 {
+        a.len() / (m * k)
+    } else if k * n > 0 {
+        b.len() / (k * n)
+    } else {
+        0
+    };
+    let mut out = Vec::with_capacity(batch * m * n);
+    for batch in 0..batch {
+        for i in 0..m {
+            for j in 0..n {
+                let term = |sum: T, p: usize| a[(batch * m + i) * k + p].fma(b[(batch * k + p) * n + j], sum);
+                out.push((0..k).fold(T::ZERO, term));
+            }
+        }
+    }
+    out
+}
+
+impl Tensor {
+    /// Matrix product `[.., m, k] x [.., k, n] -> [.., m, n]`; the leading dimensions broadcast. Vectors (1 dimension) are a
+    /// row on the left and a column on the right, as in NumPy.
+    #[track_caller]
+    pub fn matmul(&self, other: &Tensor) -> Tensor {
+        let at = Location::caller();
+        if let Some(bad) = [self, other].into_iter().find(|t| t.error().is_some()) {
+            return bad.clone();
+        }
+        let fail = |kind, message: String| {
+            let error = Error::new(kind, "matmul", message)
+                .note(provenance("the left operand", self))
+                .note(provenance("the right operand", other));
+            Tensor::failed(error, at)
+        };
+        if self.rank() == 0 || other.rank() == 0 {
+            return fail(
+                ErrorKind::Shape,
+                format!("{} x {}: a scalar has no matrix product", self.shape(), other.shape()),
+            );
+        }
+        if self.rank() == 1 {
+            let product = self.unsqueeze(0).matmul(other);
+            let axis = product.rank() as isize - if other.rank() == 1 { 1 } else { 2 };
+            return product.squeeze(axis);
+        }
+        if other.rank() == 1 {
+            return self.matmul(&other.unsqueeze(1)).squeeze(-1);
+        }
+        if self.dtype() != other.dtype() || !self.dtype().is_float() {
+            return fail(ErrorKind::DType, format!("{} x {}", self.dtype(), other.dtype()));
+        }
+        let ((m, inner), (other_inner, n)) = (last_two(self.shape()), last_two(other.shape()));
+        if inner != other_inner {
+            let message = format!("{} x {} (inner sizes {inner} and {other_inner})", self.shape(), other.shape());
+            return fail(ErrorKind::Shape, message);
+        }
+        let lead = |t: &Tensor| Shape::new(&t.dims()[..t.rank() - 2]).unwrap_or(Shape::SCALAR);
+        let Some(lead) = lead(self).broadcast(&lead(other)) else {
+            return fail(ErrorKind::Shape, format!("{} x {}: leading dimensions differ", self.shape(), other.shape()));
+        };
+        let with = |rows, columns| {
+            let mut shape = lead;
+            shape.push(rows);
+            shape.push(columns);
+            shape
+        };
+        let inputs = [self.spread(with(m, inner), at), other.spread(with(inner, n), at)];
+        Tensor::node(Op::MatMul, Inputs::Two(inputs), with(m, n), self.dtype(), at)
+    }
+}
