@@ -98,6 +98,12 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize>(
     // SAFETY: every pointer stays within what the contract of `TileFn` grants.
     unsafe {
         let mut sums = [[L::zero(); V]; M];
+        // The tile below comes next.
+        for row in 0..M {
+            for v in 0..V {
+                L::prefetch(c.wrapping_add((M + row) * c_stride + v * L::WIDTH));
+            }
+        }
         if accumulate {
             for (row, sums) in sums.iter_mut().enumerate() {
                 for (v, sum) in sums.iter_mut().enumerate() {

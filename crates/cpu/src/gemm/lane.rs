@@ -20,6 +20,9 @@ pub(super) trait Lane {
     unsafe fn store(to: *mut f32, value: Self::Vector);
     /// a * b + c, rounded once.
     unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// Asks for the cache line of `address`, which need not be valid.
+    #[inline(always)]
+    fn prefetch(_address: *const f32) {}
 }
 
 /// One float at a time.
@@ -83,6 +86,11 @@ macro_rules! lane {
             #[inline(always)]
             unsafe fn fma(a: $vector, b: $vector, c: $vector) -> $vector {
                 unsafe { $fma(a, b, c) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[inline(always)]
+            fn prefetch(address: *const f32) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
             }
         }
     };
