@@ -5,6 +5,7 @@ use crate::simd::{Level, Simd};
 use std::ops::Range;
 
 /// The lanes of one panel, cut where an image row or a vector ends.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(super) struct Pieces<'a> {
     simd: Simd,
     places: &'a Places,
@@ -28,6 +29,7 @@ struct Piece {
 }
 
 /// What one piece reads from its source row under one kernel coordinate of the width.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 struct Read {
     /// Its lanes in the vector, as bits (where vectors are used).
     mask: u16,

@@ -4,7 +4,7 @@
 //! A *lane* is one such vector; a *panel* is as many lanes as a tile has rows (of A) or columns (of B), interleaved:
 //! element (lane, p) of a panel lies at `p * width + lane`.
 
-use crate::simd::{Level, Simd};
+use crate::simd::Simd;
 use std::ops::Range;
 
 /// Something that a panel can be read from: a matrix, or one that exists only as a rule (virtual im2col).
@@ -139,7 +139,7 @@ impl Source<'_> {
     fn transpose(&self, simd: Simd, width: usize, panel: &mut [f32]) {
         let blocks = match simd.level() {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 | Level::Avx512 => {
+            crate::simd::Level::Avx2 | crate::simd::Level::Avx512 => {
                 let blocks = self.steps / 8;
                 for first in (0..self.lanes).step_by(8) {
                     let lanes = (self.lanes - first).min(8);
