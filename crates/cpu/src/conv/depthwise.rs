@@ -1,15 +1,13 @@
 //! Depthwise convolution: one input channel for each group, so there is nothing for a matrix product to share.
 //!
-//! Each plane is copied once onto a canvas with its zeros written out (padding, and for the input gradient the zeros
-//! between strided positions); then every kernel position is a plain shift. The chains are those of the specification.
+//! Each plane is copied once onto a canvas; then every kernel position is a plain shift. The chains are those of the specification.
 
 use super::ConvGeometry;
-use super::places::Line;
+use super::canvas::Canvas;
 use crate::gemm::Lines;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
-use crate::simd::Simd;
 
 /// With more output channels than this for one input channel, the matrix product is as good.
 const OUTPUTS_MOST: usize = 4;
@@ -27,12 +25,12 @@ pub(super) fn suits(geometry: &ConvGeometry) -> bool {
 }
 
 pub(super) fn forward(machine: &Machine, geometry: &ConvGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
-    let canvas = Canvas::forward(geometry);
+    let canvas = Canvas::forward(geometry, true);
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
     machine.pool.chunks(y, outputs * positions, |unit, y| {
         let w = &w[unit % geometry.groups * outputs * taps..];
-        with_scratch(canvas.room(), |room| {
+        with_scratch(canvas.room(WIDE), |room| {
             room.fill(0.0);
             canvas.draw(&x[unit * plane..][..plane], room);
             for (y, w) in y.chunks_exact_mut(positions.max(1)).zip(w.chunks_exact(taps)) {
@@ -50,13 +48,13 @@ pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f3
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let positions = geometry.output_positions();
     // The chain runs over the outputs too: their canvases lie one after the other.
-    let starts = (0..outputs).map(|output| output * canvas.room());
+    let starts = (0..outputs).map(|output| output * canvas.room(WIDE));
     let all_taps: Vec<usize> = starts.flat_map(|start| canvas.taps.iter().map(move |tap| start + tap)).collect();
     machine.pool.chunks(dx, geometry.input_positions(), |unit, dx| {
         let w = &w[unit % geometry.groups * outputs * taps..][..outputs * taps];
-        with_scratch(outputs * canvas.room(), |room| {
+        with_scratch(outputs * canvas.room(WIDE), |room| {
             room.fill(0.0);
-            for (output, room) in room.chunks_exact_mut(canvas.room()).enumerate() {
+            for (output, room) in room.chunks_exact_mut(canvas.room(WIDE)).enumerate() {
                 canvas.draw(&dy[(unit * outputs + output) * positions..][..positions], room);
             }
             machine.simd.run(
@@ -68,7 +66,7 @@ pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f3
 }
 
 pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let canvas = Canvas::forward(geometry);
+    let canvas = Canvas::forward(geometry, false);
     let (outputs, taps, groups) = (geometry.group_outputs(), geometry.taps(), geometry.groups);
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
     let all = Disjoint::new(dw);
@@ -79,14 +77,14 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
         let dw = unsafe { all.slice(first * outputs * taps, channels * outputs * taps) };
         // Everything is interleaved: element i of channel c lies at i * CHANNELS + c.
         let sums = outputs * taps * CHANNELS;
-        with_scratch(CHANNELS * (canvas.room() + positions) + sums, |room| {
+        with_scratch(CHANNELS * (canvas.room(WIDE) + positions) + sums, |room| {
             let (sums, room) = room.split_at_mut(sums);
-            let (drawn, slopes) = room.split_at_mut(CHANNELS * canvas.room());
+            let (drawn, slopes) = room.split_at_mut(CHANNELS * canvas.room(WIDE));
             sums.fill(0.0);
             drawn.fill(0.0);
             for sample in 0..geometry.batch {
                 let x = &x[(sample * groups + first) * plane..];
-                canvas.draw_channels(machine.simd, x, plane, channels, drawn);
+                canvas.draw_planes(machine.simd, x, plane, channels, CHANNELS, drawn);
                 for output in 0..outputs {
                     let dy = &dy[((sample * groups + first) * outputs + output) * positions..];
                     let lines = Lines { data: dy, stride: outputs * positions, lanes: channels, steps: positions };
@@ -105,95 +103,8 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
     });
 }
 
-/// A plane with its zeros written out, on which kernel position `tap` of target position p is at
-/// `p * step + taps[tap]`.
-struct Canvas {
-    size: [usize; 3],
-    /// (canvas index, source index) of the first column inside, for each row inside.
-    rows: Vec<(usize, usize)>,
-    /// Canvas columns `first`, `first + spacing`, ... hold the source columns from `from` on.
-    line: Line,
-    spacing: usize,
-    target: [usize; 3],
-    step: [usize; 3],
-    taps: Vec<usize>,
-}
-
 impl Canvas {
-    fn forward(geometry: &ConvGeometry) -> Canvas {
-        let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
-        let size = [0, 1, 2].map(|a| (output[a].max(1) - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1);
-        let taps = offsets(size, kernel, |a, t| t * dilation[a]);
-        let place = |a: usize, i: usize| i.checked_sub(padding[a]).filter(|&at| at < input[a]);
-        Canvas::new(size, input, output, stride, 1, taps, place)
-    }
-
-    fn backward(geometry: &ConvGeometry) -> Canvas {
-        let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
-        let size = [0, 1, 2].map(|a| input[a] + (kernel[a] - 1) * dilation[a]);
-        let taps = offsets(size, kernel, |a, t| (kernel[a] - 1 - t) * dilation[a]);
-        let place = |a: usize, i: usize| {
-            let moved = (i + padding[a]).checked_sub((kernel[a] - 1) * dilation[a])?;
-            (moved.is_multiple_of(stride[a]) && moved / stride[a] < output[a]).then_some(moved / stride[a])
-        };
-        Canvas::new(size, output, input, [1; 3], stride[2], taps, place)
-    }
-
-    fn new(
-        size: [usize; 3],
-        source: [usize; 3],
-        target: [usize; 3],
-        step: [usize; 3],
-        spacing: usize,
-        taps: Vec<usize>,
-        place: impl Fn(usize, usize) -> Option<usize> + Copy,
-    ) -> Canvas {
-        let inside = |a: usize| (0..size[a]).filter_map(move |i| place(a, i).map(|at| (i, at)));
-        let mut line = inside(2);
-        let line = line.next().map_or(Line::default(), |(first, from)| Line { first, from, count: 1 + line.count() });
-        let row = |(d, depth): (usize, usize), (h, height): (usize, usize)| {
-            let to = (d * size[1] + h) * size[2] + line.first;
-            (to, (depth * source[1] + height) * source[2] + line.from)
-        };
-        let rows = inside(0).flat_map(|depth| inside(1).map(move |height| row(depth, height))).collect();
-        Canvas { size, rows, line, spacing, target, step, taps }
-    }
-
-    /// Elements to set aside: the canvas, and what the last vector of the last row reads beyond it.
-    fn room(&self) -> usize {
-        self.size.iter().product::<usize>() + WIDE * self.step[2]
-    }
-
-    /// Copies a plane onto a canvas of zeros.
-    fn draw(&self, plane: &[f32], canvas: &mut [f32]) {
-        for (to, from) in self.rows.iter().copied() {
-            let from = &plane[from..][..self.line.count];
-            if self.spacing == 1 {
-                canvas[to..][..self.line.count].copy_from_slice(from);
-            } else {
-                for (to, from) in canvas[to..].iter_mut().step_by(self.spacing).zip(from) {
-                    *to = *from;
-                }
-            }
-        }
-    }
-
-    /// Copies `channels` planes, `stride` apart, onto a canvas of zeros with `CHANNELS` channels side by side.
-    fn draw_channels(&self, simd: Simd, planes: &[f32], stride: usize, channels: usize, canvas: &mut [f32]) {
-        let steps = self.line.count;
-        for (to, from) in self.rows.iter().copied() {
-            let lines = Lines { data: &planes[from..], stride, lanes: channels, steps };
-            lines.pack(simd, CHANNELS, &mut canvas[to * CHANNELS..][..steps * CHANNELS]);
-        }
-    }
-
-    /// Where target position (depth, height, 0) begins.
-    #[inline(always)]
-    fn row(&self, depth: usize, height: usize) -> usize {
-        (depth * self.step[0] * self.size[1] + height * self.step[1]) * self.size[2]
-    }
-
-    /// y[p] = chain of w[i] * canvas[p * step + taps[i]].
+    /// y[p] = chain of w[i] * canvas[start(p) + taps[i]], where neighbours are neighbours on the canvas.
     #[inline(always)]
     fn correlate(&self, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
         if self.target[2] < WIDE {
@@ -208,18 +119,14 @@ impl Canvas {
         let [depths, heights, width] = self.target;
         for depth in 0..depths {
             for height in 0..heights {
-                let row = &canvas[self.row(depth, height)..];
+                let row = &canvas[self.start([depth, height, 0])..];
                 let y = &mut y[(depth * heights + height) * width..][..width];
                 let mut start = 0;
                 while start < width {
                     // The last lanes of a long row are computed where they still fit, some of them twice.
                     let first = if width < LANES { 0 } else { start.min(width - LANES) };
-                    let row = &row[first * self.step[2]..];
-                    let sums: [f32; LANES] = match self.step[2] {
-                        1 => correlate_lanes(row, 1, w, taps),
-                        2 => correlate_lanes(row, 2, w, taps),
-                        step => correlate_lanes(row, step, w, taps),
-                    };
+                    let row = &row[first..];
+                    let sums = correlate_lanes::<LANES>(row, w, taps);
                     match y[first..].first_chunk_mut() {
                         Some(y) => *y = sums,
                         None => y.copy_from_slice(&sums[..width]),
@@ -230,7 +137,7 @@ impl Canvas {
         }
     }
 
-    /// sums[tap] = fma(slopes[p], canvas[p * step + tap], sums[tap]), p after p, for `CHANNELS` channels side by side.
+    /// sums[tap] = fma(slopes[p], canvas[start(p) + tap], sums[tap]), p after p, for `CHANNELS` channels side by side.
     #[inline(always)]
     fn correlate_channels(&self, canvas: &[f32], slopes: &[f32], sums: &mut [f32]) {
         let (canvas, slopes) = (canvas.as_chunks().0, slopes.as_chunks().0);
@@ -259,10 +166,10 @@ impl Canvas {
         let mut local = *sums;
         for depth in 0..depths {
             for height in 0..heights {
-                let row = &canvas[self.row(depth, height)..];
+                let row = &canvas[self.start([depth, height, 0])..];
                 let slopes = &slopes[(depth * heights + height) * width..][..width];
                 for (p, slope) in slopes.iter().enumerate() {
-                    let row = &row[p * self.step[2]..];
+                    let row = &row[p * self.column_step()..];
                     for t in 0..N {
                         let values = &row[taps[t]];
                         for c in 0..CHANNELS {
@@ -277,26 +184,13 @@ impl Canvas {
 }
 
 #[inline(always)]
-fn correlate_lanes<const LANES: usize>(row: &[f32], step: usize, w: &[f32], taps: &[usize]) -> [f32; LANES] {
+fn correlate_lanes<const LANES: usize>(row: &[f32], w: &[f32], taps: &[usize]) -> [f32; LANES] {
     let mut sums = [0.0; LANES];
     for (&w, &tap) in w.iter().zip(taps) {
-        let values = &row[tap..][..(LANES - 1) * step + 1];
+        let values = &row[tap..][..LANES];
         for lane in 0..LANES {
-            sums[lane] = w.mul_add(values[lane * step], sums[lane]);
+            sums[lane] = w.mul_add(values[lane], sums[lane]);
         }
     }
     sums
-}
-
-/// The canvas offset of each kernel position, in row-major order.
-fn offsets(size: [usize; 3], kernel: [usize; 3], along: impl Fn(usize, usize) -> usize) -> Vec<usize> {
-    let mut all = Vec::new();
-    for d in 0..kernel[0] {
-        for h in 0..kernel[1] {
-            for w in 0..kernel[2] {
-                all.push((along(0, d) * size[1] + along(1, h)) * size[2] + along(2, w));
-            }
-        }
-    }
-    all
 }

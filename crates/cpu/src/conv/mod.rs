@@ -9,6 +9,7 @@
 //! - weight gradient: `dw[o, c, kd, kh, kw]` = chain over k = (n, od, oh, ow) of `dy[n, o, p]`,
 //!   `x[n, c, p * stride + (kd, kh, kw) * dilation - padding]`.
 
+mod canvas;
 mod depthwise;
 mod geometry;
 mod im2col;

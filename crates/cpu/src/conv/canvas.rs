@@ -1,0 +1,170 @@
+//! A source image with its zeros written out: padding, and for the input gradient the zeros between strided positions.
+//!
+//! On a canvas, a kernel position is a plain shift: what target position p sees under tap t lies at
+//! `start(p) + taps[t]`. A canvas can be *phased*: for stride s, columns 0, s, 2s, ... come first, then 1, s + 1, ...,
+//! and rows likewise, so that neighbouring target positions are neighbours on the canvas too.
+
+use super::ConvGeometry;
+use crate::gemm::Lines;
+use crate::simd::Simd;
+
+/// The layout of a canvas.
+pub(super) struct Canvas {
+    /// Spatial size of the target.
+    pub target: [usize; 3],
+    /// For each tap, in row-major order: its shift.
+    pub taps: Vec<usize>,
+    /// From one target position to the next, along each axis.
+    steps: [usize; 3],
+    /// Elements of the canvas.
+    size: usize,
+    /// Runs of the source that lie evenly spaced on the canvas.
+    runs: Vec<Run>,
+    /// From one element of a run to the next: on the canvas, and in the source.
+    to_step: usize,
+    from_step: usize,
+}
+
+struct Run {
+    to: usize,
+    from: usize,
+    count: usize,
+}
+
+impl Canvas {
+    /// Target y, source x. Phased, neighbours of the target are neighbours on the canvas at any stride.
+    pub fn forward(geometry: &ConvGeometry, phased: bool) -> Canvas {
+        let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
+        let size = [0, 1, 2].map(|a| (output[a].max(1) - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1);
+        let phases = if phased { stride } else { [1; 3] };
+        let layout = Layout { phases, size: [0, 1, 2].map(|a| size[a].div_ceil(phases[a])) };
+        let place = |a: usize, i: usize| i.checked_sub(padding[a]).filter(|&at| at < input[a]);
+        Canvas {
+            target: output,
+            taps: layout.taps(kernel, |a, t| t * dilation[a]),
+            steps: layout.steps([0, 1, 2].map(|a| stride[a] / phases[a])),
+            size: layout.len(),
+            runs: layout.runs(size, input, 1, place),
+            to_step: 1,
+            from_step: phases[2],
+        }
+    }
+
+    /// Target x, source y, and zeros between the positions where the stride is above 1.
+    pub fn backward(geometry: &ConvGeometry) -> Canvas {
+        let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
+        let size = [0, 1, 2].map(|a| input[a] + (kernel[a] - 1) * dilation[a]);
+        let layout = Layout { phases: [1; 3], size };
+        let place = |a: usize, i: usize| {
+            let moved = (i + padding[a]).checked_sub((kernel[a] - 1) * dilation[a])?;
+            (moved.is_multiple_of(stride[a]) && moved / stride[a] < output[a]).then_some(moved / stride[a])
+        };
+        Canvas {
+            target: input,
+            taps: layout.taps(kernel, |a, t| (kernel[a] - 1 - t) * dilation[a]),
+            steps: layout.steps([1; 3]),
+            size: layout.len(),
+            runs: layout.runs(size, output, stride[2], place),
+            to_step: stride[2],
+            from_step: 1,
+        }
+    }
+
+    /// Elements of the canvas, and `slack` more that a vector may read beyond it.
+    pub fn room(&self, slack: usize) -> usize {
+        self.size + slack
+    }
+
+    /// Where a target position begins.
+    #[inline(always)]
+    pub fn start(&self, [depth, height, width]: [usize; 3]) -> usize {
+        depth * self.steps[0] + height * self.steps[1] + width * self.steps[2]
+    }
+
+    /// From one target column to the next.
+    #[inline(always)]
+    pub fn column_step(&self) -> usize {
+        self.steps[2]
+    }
+
+    /// Copies a plane onto a canvas of zeros.
+    pub fn draw(&self, plane: &[f32], canvas: &mut [f32]) {
+        for run in &self.runs {
+            let from = &plane[run.from..];
+            let to = &mut canvas[run.to..];
+            if self.to_step == 1 && self.from_step == 1 {
+                to[..run.count].copy_from_slice(&from[..run.count]);
+            } else {
+                for i in 0..run.count {
+                    to[i * self.to_step] = from[i * self.from_step];
+                }
+            }
+        }
+    }
+
+    /// Copies planes that lie `stride` apart onto a canvas of zeros with `width` planes side by side, element by
+    /// element. The canvas must not be phased.
+    pub fn draw_planes(&self, simd: Simd, planes: &[f32], stride: usize, count: usize, width: usize, to: &mut [f32]) {
+        for run in &self.runs {
+            let lines = Lines { data: &planes[run.from..], stride, lanes: count, steps: run.count };
+            lines.pack(simd, width, &mut to[run.to * width..][..run.count * width]);
+        }
+    }
+}
+
+/// Coordinates to canvas: axis a has `phases[a]` phases of `size[a]` coordinates each.
+struct Layout {
+    phases: [usize; 3],
+    size: [usize; 3],
+}
+
+impl Layout {
+    fn len(&self) -> usize {
+        self.phases.iter().chain(&self.size).product()
+    }
+
+    fn index(&self, at: [usize; 3]) -> usize {
+        let phase = (0..3).fold(0, |index, a| index * self.phases[a] + at[a] % self.phases[a]);
+        (0..3).fold(phase, |index, a| index * self.size[a] + at[a] / self.phases[a])
+    }
+
+    fn steps(&self, step: [usize; 3]) -> [usize; 3] {
+        [step[0] * self.size[1] * self.size[2], step[1] * self.size[2], step[2]]
+    }
+
+    fn taps(&self, kernel: [usize; 3], along: impl Fn(usize, usize) -> usize) -> Vec<usize> {
+        let mut taps = Vec::new();
+        for d in 0..kernel[0] {
+            for h in 0..kernel[1] {
+                for w in 0..kernel[2] {
+                    taps.push(self.index([along(0, d), along(1, h), along(2, w)]));
+                }
+            }
+        }
+        taps
+    }
+
+    /// `place(axis, i)`: the source coordinate at canvas coordinate i; along the width they are `spacing` apart.
+    fn runs(
+        &self,
+        size: [usize; 3],
+        source: [usize; 3],
+        spacing: usize,
+        place: impl Fn(usize, usize) -> Option<usize> + Copy,
+    ) -> Vec<Run> {
+        let inside = |a: usize| (0..size[a]).filter_map(move |i| place(a, i).map(|at| (i, at)));
+        let columns: Vec<(usize, usize)> = inside(2).collect();
+        let mut runs = Vec::new();
+        for (d, depth) in inside(0) {
+            for (h, height) in inside(1) {
+                let row = (depth * source[1] + height) * source[2];
+                for (first, &(w, width)) in columns.iter().take(self.phases[2]).enumerate() {
+                    let count = (columns.len() - first).div_ceil(self.phases[2]);
+                    runs.push(Run { to: self.index([d, h, w]), from: row + width, count });
+                }
+            }
+        }
+        debug_assert!(columns.windows(2).all(|pair| pair[1].0 - pair[0].0 == spacing));
+        runs
+    }
+}
