@@ -15,6 +15,7 @@ pub mod ops;
 pub mod order;
 pub mod origin;
 pub mod philox;
+pub mod plan;
 pub mod real;
 pub mod reference;
 pub mod samples;

@@ -119,6 +119,11 @@ impl Var {
             .help("trace the graph again: call forward after each update"))
     }
 
+    /// A number that no other living variable has.
+    pub fn id(&self) -> u64 {
+        Arc::as_ptr(&self.0) as u64
+    }
+
     /// Whether both are the same variable.
     pub fn is(&self, other: &Var) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

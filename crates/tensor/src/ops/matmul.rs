@@ -17,7 +17,12 @@ pub static MATMUL: Page = Page {
     gradient_formula: "g b^T, a^T g",
     gradient: Some(|y, g| {
         let [a, b] = y.inputs() else { return vec![None; 2] };
-        vec![Some(g.matmul(&b.transpose(-1, -2))), Some(a.transpose(-1, -2).matmul(g))]
+        let t = |x: &Tensor| x.transpose(-1, -2);
+        // A transposed operand gets its gradient transposed too: the transposes cancel, and the gradient comes out in the
+        // layout of the parameter.
+        let for_a = if is_transposed(a) { t(&b.matmul(&t(g))) } else { g.matmul(&t(b)) };
+        let for_b = if is_transposed(b) { t(&t(g).matmul(a)) } else { t(a).matmul(g) };
+        vec![Some(for_a), Some(for_b)]
     }),
     reference: |node, inputs| {
         let (m, k) = last_two(inputs[0].shape());
@@ -31,6 +36,11 @@ pub static MATMUL: Page = Page {
     },
     samples: samples::matmul,
 };
+
+fn is_transposed(x: &Tensor) -> bool {
+    let rank = x.rank();
+    matches!(*x.op(), Op::Permute { order } if order[rank - 1] as usize == rank - 2 && order[rank - 2] as usize == rank - 1)
+}
 
 fn last_two(shape: &Shape) -> (usize, usize) {
     (shape[shape.rank() - 2], shape[shape.rank() - 1])

@@ -152,7 +152,7 @@ fn reference(node: &Node, inputs: &[&Array]) -> Result<Array, String> {
         // One layout walks the results, the other the values folded into one of them.
         let whole = Layout::contiguous(*shape);
         let kept = Layout { shape: shape.keep(axes), ..whole };
-        let folded = Layout { shape: shape.keep(AxisSet(!axes.0)), ..whole };
+        let folded = Layout { shape: shape.keep(AxisSet(AxisSet::all(shape.rank()).0 & !axes.0)), ..whole };
         let inside: Vec<usize> = folded.positions().collect();
         T::wrap(kept.positions().map(|start| fold(inside.len(), &|i| v[start + inside[i]], identity, op)).collect())
     }
@@ -214,6 +214,9 @@ impl Tensor {
     /// Folds `axes` to size 1.
     #[track_caller]
     pub(crate) fn reduce(&self, op: Reduction, axes: AxisSet) -> Tensor {
+        if axes.is_empty() {
+            return self.clone();
+        }
         let shape = self.shape().keep(axes);
         Tensor::node(Op::Reduce { op, axes }, Inputs::One([self.clone()]), shape, self.dtype(), Location::caller())
     }
@@ -234,6 +237,9 @@ impl Tensor {
         let folded: usize = axes.iter().map(|axis| self.dims()[axis]).product();
         if folded == 0 && matches!(op, Reduction::Max | Reduction::Min) && self.shape().without(axes).count() > 0 {
             return fail(ErrorKind::Shape, format!("no values to choose from in {} over {axes:?}", self.shape()));
+        }
+        if axes.is_empty() {
+            return self.clone();
         }
         let shape = self.shape().keep(axes);
         let node = Tensor::node(Op::Reduce { op, axes }, Inputs::One([self.clone()]), shape, self.dtype(), at);

@@ -1,0 +1,176 @@
+//! Walking the graph behind the requested values: nodes in order, leaves, structural hash. Done at every step, so it is lean.
+
+use std::hash::{Hash, Hasher};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::IdMap;
+use crate::op::Op;
+use crate::tensor::{Tensor, provenance};
+use crate::var::{Update, Var};
+
+/// The graph behind some outputs and updates, inputs before the nodes that use them.
+pub struct Trace<'a> {
+    /// Two traces with the same hash have the same plan.
+    pub hash: u128,
+    /// The nodes whose values are given: data, computed earlier, or variables (each once).
+    pub leaves: Vec<&'a Tensor>,
+    /// The variables to be updated.
+    pub updates: Vec<Var>,
+    pub(crate) nodes: Vec<&'a Tensor>,
+    /// Index in `nodes` of a node id.
+    pub(crate) index: IdMap<u32>,
+    /// For each node its leaf, or [`NOT_A_LEAF`].
+    pub(crate) leaf_of: Vec<u32>,
+    pub(crate) outputs: Vec<u32>,
+    pub(crate) targets: Vec<u32>,
+    /// For each update the leaf that reads the same variable, or [`NOT_A_LEAF`].
+    pub(crate) target_leaves: Vec<u32>,
+}
+
+pub(crate) const NOT_A_LEAF: u32 = u32::MAX;
+
+/// Walks the graph behind `outputs` and `updates`.
+///
+/// # Errors
+/// The error of a node that could not be built; an update of another shape or dtype than its variable, or two of one variable.
+pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<'a>> {
+    let mut trace = Trace {
+        hash: 0,
+        leaves: Vec::new(),
+        updates: Vec::with_capacity(updates.len()),
+        nodes: Vec::with_capacity(64),
+        index: IdMap::default(),
+        leaf_of: Vec::with_capacity(64),
+        outputs: Vec::with_capacity(outputs.len()),
+        targets: Vec::with_capacity(updates.len()),
+        target_leaves: Vec::with_capacity(updates.len()),
+    };
+    let mut mixer = Mixer::default();
+    let mut variables: IdMap<u32> = IdMap::default();
+    let mut stack = Vec::with_capacity(64);
+    for &output in outputs {
+        output.check()?;
+        let index = trace.visit(output, &mut stack, &mut mixer, &mut variables);
+        trace.outputs.push(index);
+        mixer.write_u64(u64::from(index) << 2 | 1);
+    }
+    for update in updates {
+        update.value.check()?;
+        trace.check_update(update)?;
+        let index = trace.visit(&update.value, &mut stack, &mut mixer, &mut variables);
+        trace.targets.push(index);
+        mixer.write_u64(u64::from(index) << 2 | 2);
+        trace.updates.push(update.var.clone());
+    }
+    for update in updates {
+        let leaf = variables.get(&update.var.id()).map_or(NOT_A_LEAF, |&index| trace.leaf_of[index as usize]);
+        trace.target_leaves.push(leaf);
+        mixer.write_u64(u64::from(leaf) << 2 | 3);
+    }
+    trace.hash = mixer.finish128();
+    Ok(trace)
+}
+
+impl<'a> Trace<'a> {
+    fn check_update(&self, update: &Update) -> Result<()> {
+        let (var, value) = (&update.var, &update.value);
+        if var.shape() != value.shape() || var.dtype() != value.dtype() {
+            let message = format!("{} is {} {}", var.name(), var.dtype(), var.shape());
+            return Err(Error::new(ErrorKind::Shape, "update", message).note(provenance("its next value", value)));
+        }
+        if self.updates.iter().any(|other| other.is(var)) {
+            return Err(Error::new(ErrorKind::Argument, "update", format!("{} is updated twice", var.name())));
+        }
+        Ok(())
+    }
+
+    fn visit(
+        &mut self,
+        root: &'a Tensor,
+        stack: &mut Vec<(&'a Tensor, bool)>,
+        mixer: &mut Mixer,
+        variables: &mut IdMap<u32>,
+    ) -> u32 {
+        stack.push((root, false));
+        while let Some((node, expanded)) = stack.pop() {
+            let leaf = node.value().is_some() || node.inputs().is_empty();
+            if expanded || leaf {
+                if !self.index.contains_key(&node.id()) {
+                    self.add(node, mixer, variables);
+                }
+            } else if !self.index.contains_key(&node.id()) {
+                stack.push((node, true));
+                // Last pushed is first visited: first inputs come first.
+                stack.extend(node.inputs().iter().rev().map(|input| (input, false)));
+            }
+        }
+        self.index[&root.id()]
+    }
+
+    fn add(&mut self, node: &'a Tensor, mixer: &mut Mixer, variables: &mut IdMap<u32>) {
+        let index = self.nodes.len() as u32;
+        let given = node.value().is_some();
+        if let (false, Some((var, _))) = (given, node.variable()) {
+            // Two leaves may read one variable; they are one value.
+            if let Some(&first) = variables.get(&var.id()) {
+                self.index.insert(node.id(), first);
+                return;
+            }
+            variables.insert(var.id(), index);
+        }
+        self.index.insert(node.id(), index);
+        self.nodes.push(node);
+        let op = if given { Op::Data } else { *node.op() };
+        op.hash(mixer);
+        mixer.write_u64(node.dtype() as u64 | (node.rank() as u64) << 8 | (node.inputs().len() as u64) << 16);
+        node.dims().iter().for_each(|&dim| mixer.write_u64(dim as u64));
+        if matches!(op, Op::Data | Op::Var) {
+            self.leaf_of.push(self.leaves.len() as u32);
+            self.leaves.push(node);
+        } else {
+            self.leaf_of.push(NOT_A_LEAF);
+            node.inputs().iter().for_each(|input| mixer.write_u64(u64::from(self.index[&input.id()])));
+        }
+    }
+}
+
+/// A 128-bit hash of a sequence of words: two multiply-rotate chains with different constants.
+#[derive(Default)]
+struct Mixer(u64, u64);
+
+impl Mixer {
+    fn finish128(self) -> u128 {
+        fn avalanche(mut x: u64) -> u64 {
+            x = (x ^ x >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+            x = (x ^ x >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+            x ^ x >> 32
+        }
+        u128::from(avalanche(self.0)) << 64 | u128::from(avalanche(self.1 ^ self.0.rotate_left(17)))
+    }
+}
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+    fn write_u8(&mut self, x: u8) {
+        self.write_u64(u64::from(x));
+    }
+    fn write_u32(&mut self, x: u32) {
+        self.write_u64(u64::from(x));
+    }
+    fn write_usize(&mut self, x: usize) {
+        self.write_u64(x as u64);
+    }
+    fn write_isize(&mut self, x: isize) {
+        self.write_u64(x as u64);
+    }
+    #[inline]
+    fn write_u64(&mut self, x: u64) {
+        self.0 = (self.0.rotate_left(5) ^ x).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.1 = (self.1.rotate_left(23) ^ x).wrapping_mul(0xC2B2_AE3D_27D4_EB4F).wrapping_add(0x1656_67B1_9E37_79F9);
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,89 @@
+//! What the planner puts into one kernel.
+
+use glassbox_tensor::plan::{Fusion, Kernel, Next, Plan, build, trace};
+use glassbox_tensor::{Array, DType, Op, RandomKey, Shape, Tensor, Update, Var};
+
+fn planned(outputs: &[&Tensor], updates: &[Update]) -> Plan {
+    build(&trace(outputs, updates).unwrap(), Fusion::On)
+}
+
+fn variable(name: &str, dims: &[usize]) -> Var {
+    Var::new(name, Array::zeros(DType::F32, Shape::new(dims).unwrap()))
+}
+
+fn log_softmax(x: &Tensor) -> Tensor {
+    x - x.logsumexp_keep(-1)
+}
+
+#[test]
+fn softmax_is_one_kernel() {
+    let x = Tensor::from_vec(vec![0f32; 64 * 10], [64, 10]);
+    let plan = planned(&[&log_softmax(&x).exp()], &[]);
+    assert_eq!(plan.steps.len(), 1, "{plan}");
+}
+
+#[test]
+fn batch_norm_with_its_statistics_is_one_kernel() {
+    let x = Tensor::from_vec(vec![0f32; 8 * 4 * 6 * 6], [8, 4, 6, 6]);
+    let (scale, shift) = (variable("scale", &[1, 4, 1, 1]), variable("shift", &[1, 4, 1, 1]));
+    let axes = [0isize, 2, 3];
+    let normal = (&x - x.mean_keep(axes)) * (x.var_keep(axes, 0.0) + 1e-5).rsqrt();
+    let y = (normal * scale.tensor() + shift.tensor()).relu();
+    let plan = planned(&[&y], &[]);
+    assert_eq!(plan.steps.len(), 1, "{plan}");
+}
+
+#[test]
+fn bias_and_activation_run_in_the_epilogue_of_the_product() {
+    let x = Tensor::from_vec(vec![0f32; 64 * 20], [64, 20]);
+    let (w, b) = (variable("w", &[30, 20]), variable("b", &[30]));
+    let y = (x.matmul(&w.tensor().transpose(0, 1)) + b.tensor()).relu();
+    let plan = planned(&[&y], &[]);
+    assert!(matches!(plan.steps[..], [ref step] if matches!(step.kernel, Kernel::Op { op: Op::MatMul, .. })), "{plan}");
+}
+
+#[test]
+fn a_training_step_updates_parameters_and_moments_in_place_in_one_plan() {
+    let x = Tensor::from_vec(vec![0f32; 64 * 4], [64, 4]);
+    let target = Tensor::from_vec(vec![0i64; 64], [64, 1]);
+    let shapes: [&[usize]; 6] = [&[128, 4], &[128], &[128, 128], &[128], &[2, 128], &[2]];
+    let params: Vec<Var> = shapes.iter().enumerate().map(|(i, dims)| variable(&format!("p{i}"), dims)).collect();
+    let moments: Vec<Var> = shapes.iter().enumerate().map(|(i, dims)| variable(&format!("m{i}"), dims)).collect();
+    let mut h = x;
+    for layer in 0..3 {
+        h = h.matmul(&params[2 * layer].tensor().transpose(0, 1)) + params[2 * layer + 1].tensor();
+        h = if layer < 2 { h.relu() } else { h };
+    }
+    let loss = -log_softmax(&h).gather(1, &target).mean(..);
+    let leaves: Vec<Tensor> = params.iter().map(Var::tensor).collect();
+    let rate = Tensor::scalar(0.1f32);
+    let mut updates = Vec::new();
+    for ((param, moment), gradient) in params.iter().zip(&moments).zip(loss.grad(&leaves)) {
+        let next = moment.tensor() * 0.9 + gradient;
+        updates.push(param.update(&(param.tensor() - &next * &rate)));
+        updates.push(moment.update(&next));
+    }
+    let plan = planned(&[&loss], &updates);
+    let in_place = plan.updates.iter().filter(|next| matches!(next, Next::InPlace(_))).count();
+    // The reductions that make the gradients of the biases keep theirs apart.
+    assert!(in_place >= 6, "{plan}");
+    assert!(plan.steps.len() <= 19, "{plan}");
+}
+
+#[test]
+fn another_learning_rate_or_random_step_is_the_same_plan_but_another_shape_is_not() {
+    let hash = |rate: f32, step: u32, n: usize| {
+        let x = Tensor::normal([n, 3], RandomKey::new(1).step(step), DType::F32) * Tensor::scalar(rate);
+        trace(&[&x], &[]).unwrap().hash
+    };
+    assert_eq!(hash(0.1, 1, 4), hash(0.2, 2, 4));
+    assert_ne!(hash(0.1, 1, 4), hash(0.1, 1, 5));
+}
+
+#[test]
+fn which_leaf_stands_where_is_part_of_the_hash() {
+    let (a, b) = (Tensor::from_vec(vec![1f32; 3], [3]), Tensor::from_vec(vec![2f32; 3], [3]));
+    let hash = |t: Tensor| trace(&[&t], &[]).unwrap().hash;
+    assert_eq!(hash(&a + &b), hash(&b + &a));
+    assert_ne!(hash(&a + &b), hash(&a + &a));
+}
