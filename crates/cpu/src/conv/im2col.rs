@@ -101,10 +101,7 @@ fn copy_line(step: usize, from: &[f32], to: &mut [f32], first: usize, count: usi
     }
     let to = &mut to[first..first + count];
     if step == 1 {
-        let from = &from[..count];
-        for i in 0..count {
-            to[i] = from[i];
-        }
+        to.copy_from_slice(&from[..count]);
     } else {
         for (to, from) in to.iter_mut().zip(from.iter().step_by(step)) {
             *to = *from;

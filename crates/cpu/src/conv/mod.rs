@@ -11,6 +11,7 @@
 
 mod canvas;
 mod depthwise;
+mod direct;
 mod geometry;
 mod im2col;
 mod places;
@@ -20,6 +21,8 @@ mod wide;
 use crate::gemm::{Epilogue, Job, Panels, Strided, run};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
+use canvas::Canvas;
+use direct::Direct;
 pub use geometry::{ConvError, ConvGeometry};
 use im2col::{Patches, PatchesAcross};
 use places::Places;
@@ -42,20 +45,37 @@ pub fn conv_forward(
         depthwise::forward(machine, geometry, x, w, y);
         return Ok(());
     }
+    let weights = Strided {
+        data: w,
+        batch_stride: outputs * k,
+        lane_stride: k,
+        k_inner: k.max(1),
+        k_inner_stride: 1,
+        k_outer_stride: 0,
+    };
+    if positions > 0 && k > 0 {
+        let direct = Direct {
+            canvas: Canvas::forward(geometry, true),
+            source: x,
+            items: geometry.batch * geometry.groups,
+            groups: geometry.groups,
+            channels,
+            rows: outputs,
+            weights,
+            epilogue,
+        };
+        if direct.suits(machine.pool.threads()) {
+            direct.run(machine, y);
+            return Ok(());
+        }
+    }
     let patches = patches(geometry, x, channels, Places::forward);
     let job = Job {
         batch: geometry.batch * geometry.groups,
         m: outputs,
         n: positions,
         k,
-        a: &Strided {
-            data: w,
-            batch_stride: outputs * k,
-            lane_stride: k,
-            k_inner: k.max(1),
-            k_inner_stride: 1,
-            k_outer_stride: 0,
-        },
+        a: &weights,
         a_period: geometry.groups,
         b: patches.as_ref(),
         c: Disjoint::new(y),
@@ -85,20 +105,37 @@ pub fn conv_input_gradient(
         depthwise::input_gradient(machine, geometry, w, dy, dx);
         return Ok(());
     }
+    let weights = Strided {
+        data: w,
+        batch_stride: outputs * channels * taps,
+        lane_stride: taps,
+        k_inner: taps.max(1),
+        k_inner_stride: 1,
+        k_outer_stride: channels * taps,
+    };
+    if positions > 0 && taps > 0 {
+        let direct = Direct {
+            canvas: Canvas::backward(geometry),
+            source: dy,
+            items: geometry.batch * geometry.groups,
+            groups: geometry.groups,
+            channels: outputs,
+            rows: channels,
+            weights,
+            epilogue,
+        };
+        if direct.suits(machine.pool.threads()) {
+            direct.run(machine, dx);
+            return Ok(());
+        }
+    }
     let patches = patches(geometry, dy, outputs, Places::backward);
     let job = Job {
         batch: geometry.batch * geometry.groups,
         m: channels,
         n: positions,
         k: outputs * taps,
-        a: &Strided {
-            data: w,
-            batch_stride: outputs * channels * taps,
-            lane_stride: taps,
-            k_inner: taps.max(1),
-            k_inner_stride: 1,
-            k_outer_stride: channels * taps,
-        },
+        a: &weights,
         a_period: geometry.groups,
         b: patches.as_ref(),
         c: Disjoint::new(dx),

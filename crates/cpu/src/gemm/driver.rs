@@ -3,7 +3,7 @@
 //! Each element of C is one chain of fused multiply-adds, k ascending. Between blocks of k the chain rests in C itself,
 //! which loses nothing, so neither the blocks nor the units show in the result.
 
-use super::kernel::Kernel;
+use super::kernel::{Kernel, Rows};
 use super::pack::Panels;
 use super::{Epilogue, Tile};
 use crate::machine::Machine;
@@ -19,7 +19,7 @@ const MC: usize = 84;
 /// Most columns of C in a unit: its packed part of B is 512 x 512 floats, 1 MiB.
 const NC: usize = 512;
 /// Fewer multiply-adds than this (about 15 microseconds of one core) are not worth waking a second thread.
-const SMALL: usize = 1 << 21;
+pub(crate) const SMALL: usize = 1 << 21;
 /// A unit is not cut below this many multiply-adds.
 const UNIT: usize = 1 << 18;
 /// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
@@ -248,7 +248,7 @@ impl Work<'_> {
                     kernel.tile(
                         (rows, columns, steps),
                         a.as_ptr().add((row - r0) * steps),
-                        (panel.as_ptr(), b_step),
+                        Rows { start: panel.as_ptr(), step: b_step, shifts: std::ptr::null() },
                         (c.as_mut_ptr(), job.c_row_stride),
                         accumulate,
                     );

@@ -5,26 +5,36 @@ use crate::simd::{Level, Simd};
 
 /// C[rows, cols] (+)= A[rows, k] B[k, cols] for a tile shape fixed in the function.
 ///
-/// A is packed: element (row, p) at `a + p * MR + row`. B: element (p, col) at `b + p * b_step + col`, readable up to
-/// the full width of the tile. C: row-major with `c_stride`, likewise.
-type TileFn =
-    unsafe fn(k: usize, a: *const f32, b: *const f32, b_step: usize, c: *mut f32, c_stride: usize, accumulate: bool);
+/// A is packed: element (row, p) at `a + p * MR + row`. B: see [`Rows`]. C: row-major with `c_stride`, valid up to the
+/// full width of the tile.
+type TileFn = unsafe fn(k: usize, a: *const f32, b: Rows, c: *mut f32, c_stride: usize, accumulate: bool);
+
+/// Where row p of B begins: at `start + p * step`, or, if `shifts` is not null, at `start + shifts[p]`. Each row is
+/// readable up to the full width of the tile.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    pub start: *const f32,
+    pub step: usize,
+    pub shifts: *const usize,
+}
 
 /// The kernels of one instruction set, and the sizes that fit them.
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     /// Rows of a full tile.
     pub mr: usize,
     /// Columns of a full tile.
     pub nr: usize,
     /// Floats in a vector; `nr` is a multiple.
     pub width: usize,
-    /// `tiles[rows - 1][vectors - 1]` computes `rows` rows of `vectors` vectors.
+    /// `tiles[rows - 1][vectors - 1]` computes `rows` rows of `vectors` vectors, with evenly spaced rows of B.
     tiles: &'static [&'static [TileFn]],
+    /// The same with the rows of B at given shifts.
+    shifted: &'static [&'static [TileFn]],
 }
 
 /// Most columns of any full tile, and most rows.
-const NR_MAX: usize = 32;
-const MR_MAX: usize = 14;
+pub(crate) const NR_MAX: usize = 32;
+pub(crate) const MR_MAX: usize = 14;
 
 impl Kernel {
     /// The kernels for `simd`.
@@ -43,23 +53,23 @@ impl Kernel {
     /// C[rows, cols] (+)= A B for one tile, `rows <= mr` and `cols <= nr`.
     ///
     /// # Safety
-    /// `a` holds a packed panel of `k * mr` floats; `b` has `k` rows `b_step` apart, each readable for `nr` floats; `c`
-    /// has `rows` rows `c_stride` apart, each valid for `cols` floats and touched by nobody else.
-    #[allow(clippy::too_many_arguments)]
+    /// `a` holds a packed panel of `k * mr` floats; `b` has `k` rows, each readable for `nr` floats; `c` has `rows` rows
+    /// `c_stride` apart, each valid for `cols` floats and touched by nobody else.
     #[inline(always)]
     pub unsafe fn tile(
         &self,
         (rows, cols, k): (usize, usize, usize),
         a: *const f32,
-        (b, b_step): (*const f32, usize),
+        b: Rows,
         (c, c_stride): (*mut f32, usize),
         accumulate: bool,
     ) {
         let vectors = cols.div_ceil(self.width);
-        let tile = self.tiles[rows - 1][vectors - 1];
+        let tiles = if b.shifts.is_null() { self.tiles } else { self.shifted };
+        let tile = tiles[rows - 1][vectors - 1];
         if vectors * self.width == cols {
             // SAFETY: the caller's promise; a `Kernel` is handed out only for a level that the processor has.
-            return unsafe { tile(k, a, b, b_step, c, c_stride, accumulate) };
+            return unsafe { tile(k, a, b, c, c_stride, accumulate) };
         }
         // The last columns do not fill a vector: compute in a full tile aside. A copy changes no bits.
         let mut aside = [0.0f32; MR_MAX * NR_MAX];
@@ -73,7 +83,7 @@ impl Kernel {
             }
         }
         // SAFETY: as above, with the tile aside for C.
-        unsafe { tile(k, a, b, b_step, aside.as_mut_ptr(), NR_MAX, accumulate) };
+        unsafe { tile(k, a, b, aside.as_mut_ptr(), NR_MAX, accumulate) };
         for row in 0..rows {
             // SAFETY: as above.
             unsafe {
@@ -85,12 +95,10 @@ impl Kernel {
 
 /// The kernel: `M` x `V` vector accumulators, one step of k an outer product. `MR` is the row count of a packed panel.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize>(
+unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const SHIFTED: bool>(
     k: usize,
     mut a: *const f32,
-    mut b: *const f32,
-    b_step: usize,
+    b: Rows,
     c: *mut f32,
     c_stride: usize,
     accumulate: bool,
@@ -111,10 +119,14 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize>(
                 }
             }
         }
-        for _ in 0..k {
+        let mut row_of_b = b.start;
+        for p in 0..k {
+            if SHIFTED {
+                row_of_b = b.start.add(*b.shifts.add(p));
+            }
             let mut columns = [L::zero(); V];
             for (v, column) in columns.iter_mut().enumerate() {
-                *column = L::load(b.add(v * L::WIDTH));
+                *column = L::load(row_of_b.add(v * L::WIDTH));
             }
             for (row, sums) in sums.iter_mut().enumerate() {
                 let factor = L::splat(a.add(row));
@@ -123,7 +135,9 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize>(
                 }
             }
             a = a.add(MR);
-            b = b.add(b_step);
+            if !SHIFTED {
+                row_of_b = row_of_b.wrapping_add(b.step);
+            }
         }
         for (row, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {
@@ -138,28 +152,32 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize>(
 macro_rules! kernel {
     ($kernel:ident, $function:ident, $lane:ty, $(#[$feature:meta])?, mr: $mr:literal, rows: $rows:tt, vectors: $vectors:tt, nr: $nr:literal) => {
         $(#[$feature])?
-        unsafe fn $function<const M: usize, const V: usize>(
+        unsafe fn $function<const M: usize, const V: usize, const SHIFTED: bool>(
             k: usize,
             a: *const f32,
-            b: *const f32,
-            b_step: usize,
+            b: Rows,
             c: *mut f32,
             c_stride: usize,
             accumulate: bool,
         ) {
             // SAFETY: the contract of `TileFn` is passed on.
-            unsafe { tile::<$lane, $mr, M, V>(k, a, b, b_step, c, c_stride, accumulate) }
+            unsafe { tile::<$lane, $mr, M, V, SHIFTED>(k, a, b, c, c_stride, accumulate) }
         }
 
         static $kernel: Kernel = Kernel {
             mr: $mr,
             nr: $nr,
             width: <$lane as Lane>::WIDTH,
-            tiles: kernel!(@rows $function, $rows, $vectors),
+            tiles: kernel!(@rows $function, false, $rows, $vectors),
+            shifted: kernel!(@rows $function, true, $rows, $vectors),
         };
     };
-    (@rows $function:ident, [$($m:literal)*], $vectors:tt) => { &[$(kernel!(@row $function, $m, $vectors)),*] };
-    (@row $function:ident, $m:literal, [$($v:literal)*]) => { &[$($function::<$m, $v> as TileFn),*] };
+    (@rows $function:ident, $shifted:literal, [$($m:literal)*], $vectors:tt) => {
+        &[$(kernel!(@row $function, $shifted, $m, $vectors)),*]
+    };
+    (@row $function:ident, $shifted:literal, $m:literal, [$($v:literal)*]) => {
+        &[$($function::<$m, $v, $shifted> as TileFn),*]
+    };
 }
 
 // 28 sums, 2 columns, 1 factor: 31 of the 32 registers. 16 loads for 28 FMAs keep both FMA ports busy.

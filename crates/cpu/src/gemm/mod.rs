@@ -11,7 +11,8 @@ mod wide;
 
 use crate::machine::Machine;
 use crate::pool::Disjoint;
-pub(crate) use driver::{Job, run};
+pub(crate) use driver::{Job, SMALL, run};
+pub(crate) use kernel::{Kernel, MR_MAX, NR_MAX, Rows};
 pub(crate) use pack::{Lines, Panels, Strided};
 use std::ops::Range;
 pub use wide::gemm_f64;
@@ -111,7 +112,7 @@ pub struct Tile<'a, T> {
 impl<'a, T> Tile<'a, T> {
     /// # Safety
     /// The rectangle is in bounds, and nobody else touches it while the tile lives.
-    unsafe fn new(
+    pub(crate) unsafe fn new(
         c: Disjoint<'a, T>,
         batch_stride: usize,
         row_stride: usize,
