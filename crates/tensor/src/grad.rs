@@ -45,7 +45,8 @@ impl Tensor {
             return vec![bad.clone(); wrt.len()];
         }
         let order = dependents(self, wrt);
-        let mut gradients = IdMap::from_iter([(self.id(), cotangent.clone())]);
+        let mut gradients = IdMap::with_capacity_and_hasher(order.len() + 1, Default::default());
+        gradients.insert(self.id(), cotangent.clone());
         for node in order.iter().rev() {
             let Some(gradient) = gradients.get(&node.id()).cloned() else { continue };
             let page = node.op().page();
@@ -84,11 +85,15 @@ impl Tensor {
     }
 }
 
+/// Room for a small model: no growing on the way.
+const USUAL_NODES: usize = 224;
+
 /// The nodes through which `root` depends on `wrt`, inputs first.
 fn dependents(root: &Tensor, wrt: &[&Tensor]) -> Vec<Tensor> {
-    let mut depends: IdSet = wrt.iter().map(|t| t.id()).collect();
-    let mut visited = IdSet::default();
-    let mut order = Vec::new();
+    let mut depends = IdSet::with_capacity_and_hasher(USUAL_NODES, Default::default());
+    depends.extend(wrt.iter().map(|t| t.id()));
+    let mut visited = IdSet::with_capacity_and_hasher(USUAL_NODES, Default::default());
+    let mut order = Vec::with_capacity(USUAL_NODES);
     let mut stack = vec![(root, false)];
     while let Some((node, expanded)) = stack.pop() {
         if expanded {

@@ -29,6 +29,9 @@ pub struct Trace<'a> {
 
 pub(crate) const NOT_A_LEAF: u32 = u32::MAX;
 
+/// Room for the nodes of a small training step: no growing on the way.
+const USUAL_NODES: usize = 448;
+
 /// Walks the graph behind `outputs` and `updates`.
 ///
 /// # Errors
@@ -38,9 +41,9 @@ pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<
         hash: 0,
         leaves: Vec::new(),
         updates: Vec::with_capacity(updates.len()),
-        nodes: Vec::with_capacity(64),
-        index: IdMap::default(),
-        leaf_of: Vec::with_capacity(64),
+        nodes: Vec::with_capacity(USUAL_NODES),
+        index: IdMap::with_capacity_and_hasher(USUAL_NODES, Default::default()),
+        leaf_of: Vec::with_capacity(USUAL_NODES),
         outputs: Vec::with_capacity(outputs.len()),
         targets: Vec::with_capacity(updates.len()),
         target_leaves: Vec::with_capacity(updates.len()),
