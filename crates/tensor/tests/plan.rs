@@ -87,3 +87,15 @@ fn which_leaf_stands_where_is_part_of_the_hash() {
     assert_eq!(hash(&a + &b), hash(&b + &a));
     assert_ne!(hash(&a + &b), hash(&a + &a));
 }
+
+#[test]
+fn a_chain_of_100_000_ops_is_planned_without_recursion() {
+    let x = Tensor::from_vec(vec![1f32; 8], [8]);
+    let mut y = x.clone();
+    for _ in 0..100_000 {
+        y = y * &x;
+    }
+    let plan = planned(&[&y], &[]);
+    assert!((1_000..3_000).contains(&plan.steps.len()), "{}", plan.steps.len());
+    assert!(plan.arena <= 4 * 64, "{} bytes", plan.arena);
+}
