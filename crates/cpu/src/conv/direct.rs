@@ -4,7 +4,7 @@
 //! thrown away. The whole chain of a tile stays in registers.
 
 use super::canvas::Canvas;
-use crate::gemm::{Epilogue, Kernel, MR_MAX, NR_MAX, Panels, Rows, SMALL, Strided, Tile};
+use crate::gemm::{Epilogue, Factors, Kernel, MR_MAX, NR_MAX, Panels, Rows, SMALL, Strided, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
@@ -130,7 +130,13 @@ impl Direct<'_> {
                 // aside has room for the largest tile.
                 unsafe {
                     let b = Rows { start: drawn.as_ptr().add(first), step: 0, shifts: shifts.as_ptr() };
-                    kernel.tile((rows, columns, k), panel.as_ptr(), b, (aside.as_mut_ptr(), NR_MAX), false);
+                    kernel.tile(
+                        (rows, columns, k),
+                        Factors::packed(panel.as_ptr()),
+                        b,
+                        (aside.as_mut_ptr(), NR_MAX),
+                        false,
+                    );
                 }
                 for (row, sums) in (row..row + rows).zip(aside.chunks_exact(NR_MAX)) {
                     for &(lane, count, to) in &pieces {

@@ -16,6 +16,7 @@ mod geometry;
 mod im2col;
 mod places;
 mod read;
+mod weights;
 mod wide;
 
 use crate::gemm::{Epilogue, Job, Panels, Strided, run};
@@ -163,6 +164,10 @@ pub fn conv_weight_gradient(
     let (columns, positions) = (channels * geometry.taps(), geometry.output_positions());
     if depthwise::suits(geometry) && epilogue.is_none() {
         depthwise::weight_gradient(machine, geometry, x, dy, dw);
+        return Ok(());
+    }
+    if weights::suits(geometry) && epilogue.is_none() {
+        weights::gradient(machine, geometry, x, dy, dw);
         return Ok(());
     }
     let job = Job {

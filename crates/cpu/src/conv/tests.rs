@@ -178,6 +178,19 @@ fn every_width_and_thread_count_gives_the_bits_of_the_plain_loops() {
 }
 
 #[test]
+fn weight_gradients_of_large_images_go_on_from_sample_to_sample() {
+    let g = geometry(3, 1, 1, 5, [1, 500, 401], [1, 1, 2], [1, 1, 1], [0, 0, 0], [1, 1, 1]);
+    let (x, dy) = (numbers(3 * g.input_positions(), 1), numbers(15 * g.output_positions(), 3));
+    let expected = Plain(&g).weight_gradient(&x, &dy);
+    for threads in [1, 3] {
+        let machine = Machine { pool: Pool::new(threads), simd: Simd::detect() };
+        let mut found = vec![f32::NAN; expected.len()];
+        conv_weight_gradient(&machine, &g, &x, &dy, &mut found, None).unwrap();
+        assert!(bits(&found) == bits(&expected));
+    }
+}
+
+#[test]
 fn an_infinite_weight_meets_the_zeros_of_the_padding() {
     let g = geometry(1, 1, 1, 1, [1, 3, 3], [1, 3, 3], [1, 1, 1], [0, 1, 1], [1, 1, 1]);
     let (x, mut w) = (vec![1.0; 9], vec![1.0; 9]);

@@ -3,7 +3,7 @@
 //! Each element of C is one chain of fused multiply-adds, k ascending. Between blocks of k the chain rests in C itself,
 //! which loses nothing, so neither the blocks nor the units show in the result.
 
-use super::kernel::{Kernel, Rows};
+use super::kernel::{Factors, Kernel, Rows};
 use super::pack::Panels;
 use super::{Epilogue, Tile};
 use crate::machine::Machine;
@@ -247,8 +247,8 @@ impl Work<'_> {
                     let c = job.c.slice(batch * job.c_batch_stride + row * job.c_row_stride + column, columns);
                     kernel.tile(
                         (rows, columns, steps),
-                        a.as_ptr().add((row - r0) * steps),
-                        Rows { start: panel.as_ptr(), step: b_step, shifts: std::ptr::null() },
+                        Factors::packed(a.as_ptr().add((row - r0) * steps)),
+                        Rows::even(panel.as_ptr(), b_step),
                         (c.as_mut_ptr(), job.c_row_stride),
                         accumulate,
                     );

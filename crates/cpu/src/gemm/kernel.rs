@@ -5,18 +5,47 @@ use crate::simd::{Level, Simd};
 
 /// C[rows, cols] (+)= A[rows, k] B[k, cols] for a tile shape fixed in the function.
 ///
-/// A is packed: element (row, p) at `a + p * MR + row`. B: see [`Rows`]. C: row-major with `c_stride`, valid up to the
-/// full width of the tile.
-type TileFn = unsafe fn(k: usize, a: *const f32, b: Rows, c: *mut f32, c_stride: usize, accumulate: bool);
+/// A and B: see [`Factors`] and [`Rows`]. C: row-major with `c_stride`, valid up to the full width of the tile.
+type TileFn = unsafe fn(k: usize, a: Factors, b: Rows, c: *mut f32, c_stride: usize, accumulate: bool);
+
+/// Where element (row, p) of A lies: packed, at `start + p * mr + row`; or, if `rows` is not null, at
+/// `start + rows[row] + steps[p]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Factors {
+    pub start: *const f32,
+    pub rows: *const usize,
+    pub steps: *const usize,
+}
+
+impl Factors {
+    /// A packed panel.
+    #[inline(always)]
+    pub fn packed(start: *const f32) -> Factors {
+        Factors { start, rows: std::ptr::null(), steps: std::ptr::null() }
+    }
+}
 
 /// Where row p of B begins: at `start + p * step`, or, if `shifts` is not null, at `start + shifts[p]`. Each row is
-/// readable up to the full width of the tile.
+/// readable up to the full width of the tile. Not both A and B are scattered.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows {
     pub start: *const f32,
     pub step: usize,
     pub shifts: *const usize,
 }
+
+impl Rows {
+    /// Rows `step` apart.
+    #[inline(always)]
+    pub fn even(start: *const f32, step: usize) -> Rows {
+        Rows { start, step, shifts: std::ptr::null() }
+    }
+}
+
+/// How a kernel finds its operands.
+const EVEN: u8 = 0;
+const SHIFTED_B: u8 = 1;
+const SCATTERED_A: u8 = 2;
 
 /// The kernels of one instruction set, and the sizes that fit them.
 pub(crate) struct Kernel {
@@ -30,6 +59,8 @@ pub(crate) struct Kernel {
     tiles: &'static [&'static [TileFn]],
     /// The same with the rows of B at given shifts.
     shifted: &'static [&'static [TileFn]],
+    /// The same with the elements of A at given places.
+    scattered: &'static [&'static [TileFn]],
 }
 
 /// Most columns of any full tile, and most rows.
@@ -53,19 +84,24 @@ impl Kernel {
     /// C[rows, cols] (+)= A B for one tile, `rows <= mr` and `cols <= nr`.
     ///
     /// # Safety
-    /// `a` holds a packed panel of `k * mr` floats; `b` has `k` rows, each readable for `nr` floats; `c` has `rows` rows
-    /// `c_stride` apart, each valid for `cols` floats and touched by nobody else.
+    /// Every element of A that `a` names is readable (packed, a panel of `k * mr` floats); `b` has `k` rows, each
+    /// readable for `nr` floats; `c` has `rows` rows `c_stride` apart, each valid for `cols` floats and touched by nobody
+    /// else.
     #[inline(always)]
     pub unsafe fn tile(
         &self,
         (rows, cols, k): (usize, usize, usize),
-        a: *const f32,
+        a: Factors,
         b: Rows,
         (c, c_stride): (*mut f32, usize),
         accumulate: bool,
     ) {
         let vectors = cols.div_ceil(self.width);
-        let tiles = if b.shifts.is_null() { self.tiles } else { self.shifted };
+        let tiles = match (a.rows.is_null(), b.shifts.is_null()) {
+            (true, true) => self.tiles,
+            (true, false) => self.shifted,
+            (false, _) => self.scattered,
+        };
         let tile = tiles[rows - 1][vectors - 1];
         if vectors * self.width == cols {
             // SAFETY: the caller's promise; a `Kernel` is handed out only for a level that the processor has.
@@ -95,9 +131,9 @@ impl Kernel {
 
 /// The kernel: `M` x `V` vector accumulators, one step of k an outer product. `MR` is the row count of a packed panel.
 #[inline(always)]
-unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const SHIFTED: bool>(
+unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const KIND: u8>(
     k: usize,
-    mut a: *const f32,
+    a: Factors,
     b: Rows,
     c: *mut f32,
     c_stride: usize,
@@ -119,24 +155,30 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const S
                 }
             }
         }
-        let mut row_of_b = b.start;
+        let (mut row_of_b, mut column_of_a) = (b.start, a.start);
         for p in 0..k {
-            if SHIFTED {
+            if KIND == SHIFTED_B {
                 row_of_b = b.start.add(*b.shifts.add(p));
+            }
+            if KIND == SCATTERED_A {
+                column_of_a = a.start.add(*a.steps.add(p));
             }
             let mut columns = [L::zero(); V];
             for (v, column) in columns.iter_mut().enumerate() {
                 *column = L::load(row_of_b.add(v * L::WIDTH));
             }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let factor = L::splat(a.add(row));
+                let at = if KIND == SCATTERED_A { *a.rows.add(row) } else { row };
+                let factor = L::splat(column_of_a.add(at));
                 for (sum, column) in sums.iter_mut().zip(columns) {
                     *sum = L::fma(factor, column, *sum);
                 }
             }
-            a = a.add(MR);
-            if !SHIFTED {
+            if KIND != SHIFTED_B {
                 row_of_b = row_of_b.wrapping_add(b.step);
+            }
+            if KIND != SCATTERED_A {
+                column_of_a = column_of_a.add(MR);
             }
         }
         for (row, sums) in sums.iter().enumerate() {
@@ -152,31 +194,32 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const S
 macro_rules! kernel {
     ($kernel:ident, $function:ident, $lane:ty, $(#[$feature:meta])?, mr: $mr:literal, rows: $rows:tt, vectors: $vectors:tt, nr: $nr:literal) => {
         $(#[$feature])?
-        unsafe fn $function<const M: usize, const V: usize, const SHIFTED: bool>(
+        unsafe fn $function<const M: usize, const V: usize, const KIND: u8>(
             k: usize,
-            a: *const f32,
+            a: Factors,
             b: Rows,
             c: *mut f32,
             c_stride: usize,
             accumulate: bool,
         ) {
             // SAFETY: the contract of `TileFn` is passed on.
-            unsafe { tile::<$lane, $mr, M, V, SHIFTED>(k, a, b, c, c_stride, accumulate) }
+            unsafe { tile::<$lane, $mr, M, V, KIND>(k, a, b, c, c_stride, accumulate) }
         }
 
         static $kernel: Kernel = Kernel {
             mr: $mr,
             nr: $nr,
             width: <$lane as Lane>::WIDTH,
-            tiles: kernel!(@rows $function, false, $rows, $vectors),
-            shifted: kernel!(@rows $function, true, $rows, $vectors),
+            tiles: kernel!(@rows $function, EVEN, $rows, $vectors),
+            shifted: kernel!(@rows $function, SHIFTED_B, $rows, $vectors),
+            scattered: kernel!(@rows $function, SCATTERED_A, $rows, $vectors),
         };
     };
-    (@rows $function:ident, $shifted:literal, [$($m:literal)*], $vectors:tt) => {
-        &[$(kernel!(@row $function, $shifted, $m, $vectors)),*]
+    (@rows $function:ident, $kind:ident, [$($m:literal)*], $vectors:tt) => {
+        &[$(kernel!(@row $function, $kind, $m, $vectors)),*]
     };
-    (@row $function:ident, $shifted:literal, $m:literal, [$($v:literal)*]) => {
-        &[$($function::<$m, $v, $shifted> as TileFn),*]
+    (@row $function:ident, $kind:ident, $m:literal, [$($v:literal)*]) => {
+        &[$($function::<$m, $v, { $kind }> as TileFn),*]
     };
 }
 

@@ -89,6 +89,9 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn pack(&self, simd: Simd, width: usize, panel: &mut [f32]) {
+        if self.lanes < width {
+            panel.fill(0.0);
+        }
         if self.lane_stride == 1 {
             simd.run(
                 #[inline(always)]
@@ -98,9 +101,6 @@ impl Source<'_> {
             self.transpose(simd, width, panel);
         } else {
             self.gather(0..self.lanes, 0..self.steps, width, panel);
-        }
-        if self.lanes < width {
-            panel.chunks_exact_mut(width).for_each(|row| row[self.lanes..].fill(0.0));
         }
     }
 
