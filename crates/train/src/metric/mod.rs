@@ -1,0 +1,105 @@
+//! What is measured over the rows of a set: one measure a file.
+
+mod accuracy;
+mod confusion;
+mod mean;
+mod top_k;
+
+pub use accuracy::Accuracy;
+pub use confusion::Confusion;
+pub use mean::Mean;
+pub use top_k::TopK;
+
+use serde_json::{Map, Value, json};
+
+/// All measures of a classifier, gathered batch by batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// Mean loss over the rows.
+    pub loss: Mean,
+    /// Share of rows whose class has the highest score.
+    pub accuracy: Accuracy,
+    /// Share of rows whose class is among the highest `k`.
+    pub top_k: TopK,
+    /// What each class was taken for.
+    pub confusion: Confusion,
+}
+
+/// How many of the highest scores `Scores` takes for top-k: 5, as ImageNet has it, but never all classes.
+fn usual_k(classes: usize) -> usize {
+    5.min(classes.saturating_sub(1)).max(1)
+}
+
+impl Scores {
+    /// Nothing measured yet, over `classes` classes.
+    pub fn new(classes: usize) -> Scores {
+        Scores {
+            loss: Mean::default(),
+            accuracy: Accuracy::default(),
+            top_k: TopK::new(usual_k(classes)),
+            confusion: Confusion::new(classes),
+        }
+    }
+
+    /// Takes in a batch: `logits` are `[N, classes]`, `labels` `[N]`, `loss` is the mean over the batch.
+    pub fn add(&mut self, loss: f32, logits: &[f32], labels: &[i64]) {
+        self.loss.add(f64::from(loss), labels.len());
+        self.accuracy.add(logits, labels);
+        self.top_k.add(logits, labels);
+        self.confusion.add(logits, labels);
+    }
+
+    /// The figures by name, each name after `prefix`: `test_loss`, `test_accuracy`, ...
+    pub fn to_json(&self, prefix: &str) -> Map<String, Value> {
+        let mut figures = Map::new();
+        figures.insert(format!("{prefix}loss"), json!(self.loss.value()));
+        figures.insert(format!("{prefix}accuracy"), json!(self.accuracy.value()));
+        figures.insert(format!("{prefix}balanced_accuracy"), json!(self.confusion.balanced_accuracy()));
+        figures.insert(format!("{prefix}top{}", self.top_k.k()), json!(self.top_k.value()));
+        figures.insert(format!("{prefix}rows"), json!(self.loss.count()));
+        figures
+    }
+}
+
+/// The rows of `[N, classes]` scores, each with its label.
+pub(crate) fn rows<'a>(logits: &'a [f32], labels: &'a [i64]) -> impl Iterator<Item = (&'a [f32], usize)> {
+    let classes = logits.len().checked_div(labels.len()).unwrap_or(0).max(1);
+    // A negative label becomes a class beyond all others, which no row is taken for.
+    logits.chunks_exact(classes).zip(labels.iter().map(|&label| usize::try_from(label).unwrap_or(usize::MAX)))
+}
+
+/// The class with the highest score, the first among equals; NaN is never the highest.
+pub fn best(scores: &[f32]) -> usize {
+    let mut best = 0;
+    for (class, score) in scores.iter().enumerate() {
+        if *score > scores[best] || (scores[best].is_nan() && !score.is_nan()) {
+            best = class;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_equal_scores_wins_and_nan_never() {
+        assert_eq!(best(&[1.0, 3.0, 3.0]), 1);
+        assert_eq!(best(&[f32::NAN, -1.0, f32::NAN]), 1);
+    }
+
+    #[test]
+    fn batches_of_any_size_give_the_scores_of_the_whole() {
+        let logits = [0.9, 0.1, 0.0, 0.2, 0.7, 0.1, 0.3, 0.3, 0.4];
+        let labels = [0, 2, 2];
+        let mut whole = Scores::new(3);
+        whole.add(1.0, &logits, &labels);
+        let mut parts = Scores::new(3);
+        parts.add(1.0, &logits[..3], &labels[..1]);
+        parts.add(1.0, &logits[3..], &labels[1..]);
+        assert_eq!(whole, parts);
+        assert_eq!(whole.accuracy.value(), 2.0 / 3.0);
+        assert_eq!(whole.to_json("test_")["test_balanced_accuracy"], 0.75);
+    }
+}

@@ -1,0 +1,198 @@
+//! A run on disk: what ran, on what, and what came out. Made whole under a temporary name, then renamed.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::event::{Event, Status};
+use crate::record::Record;
+use crate::splits::{Input, read_input};
+
+/// The folder of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunDir {
+    path: PathBuf,
+    record: Record,
+}
+
+/// What a run's folder holds from its beginning.
+pub struct Contents {
+    /// What ran.
+    pub record: Record,
+    /// Every setting, as TOML.
+    pub config: String,
+    /// Files, split, input.
+    pub data: Value,
+    /// Nodes of the training step.
+    pub graph: Value,
+}
+
+impl RunDir {
+    /// An error if `out` is there already: no run is ever overwritten.
+    ///
+    /// # Errors
+    /// If something lies at `out`.
+    pub fn check_free(out: &Path) -> Result<()> {
+        if out.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        Err(Error::usage(
+            format!("{} is there already, and a run never overwrites anything", out.display()),
+            "choose another folder with --out, or remove this one",
+        ))
+    }
+
+    /// Makes the folder `out`, or `runs/NAME-K` with the first free K. `fill` adds what else belongs into it.
+    ///
+    /// # Errors
+    /// If `out` is there already or cannot be written; then nothing is left behind.
+    pub fn create(
+        out: Option<&Path>,
+        contents: &Contents,
+        fill: impl Fn(&Path) -> Result<()>,
+    ) -> Result<RunDir> {
+        let parent = match out {
+            Some(out) => out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+            None => Path::new("runs"),
+        };
+        fs::create_dir_all(parent).map_err(|source| Error::io(parent, "create", source))?;
+        let temporary = parent.join(format!(".run-{}.tmp", std::process::id()));
+        let made = write_contents(&temporary, contents).and_then(|()| fill(&temporary)).and_then(|()| match out {
+            Some(out) => {
+                RunDir::check_free(out)?;
+                fs::rename(&temporary, out).map_err(|source| Error::io(out, "create", source))?;
+                Ok(out.to_owned())
+            }
+            None => rename_to_free(&temporary, parent, &contents.record.recipe),
+        });
+        if made.is_err() {
+            // The first error is the one to report.
+            let _ = fs::remove_dir_all(&temporary);
+        }
+        let path = made?;
+        durable::sync_parent(&path)?;
+        Ok(RunDir { path, record: contents.record.clone() })
+    }
+
+    /// Opens the run in a folder.
+    ///
+    /// # Errors
+    /// If it is not a run, or its record is damaged.
+    pub fn open(path: &Path) -> Result<RunDir> {
+        let record = path.join("run.toml");
+        if !record.is_file() {
+            let what = if path.exists() { "is not a run: it holds no run.toml" } else { "does not exist" };
+            return Err(Error::usage(
+                format!("{} {what}", path.display()),
+                "give the folder of a run, such as runs/digits-1; glassbox train makes one",
+            ));
+        }
+        let text = String::from_utf8_lossy(&durable::read(&record)?).into_owned();
+        let record = Record::from_toml(&text, &record)?;
+        Ok(RunDir { path: path.to_owned(), record })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What ran.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The text of `config.toml`, and its path.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn config(&self) -> Result<(String, PathBuf)> {
+        let path = self.path.join("config.toml");
+        Ok((String::from_utf8_lossy(&durable::read(&path)?).into_owned(), path))
+    }
+
+    /// What the model sees of a row, and the folder of the data, if any.
+    ///
+    /// # Errors
+    /// If `data.json` is missing or damaged.
+    pub fn input(&self) -> Result<(Input, Option<PathBuf>)> {
+        read_input(&self.path.join("data.json"))
+    }
+
+    /// The folder of the checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// Notes how the run ended, and its figures.
+    ///
+    /// # Errors
+    /// If `run.toml` cannot be replaced.
+    pub fn end(&mut self, status: Status, figures: &serde_json::Map<String, Value>) -> Result<()> {
+        self.record.status = status.word().to_owned();
+        self.record.ended = crate::record::now();
+        self.record.figures = figures.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        durable::replace(&self.path.join("run.toml"), self.record.to_toml().as_bytes())
+    }
+
+    /// Appends an event to `log/metrics.jsonl` (figures) or `log/events.jsonl` (all else).
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn log(&self, event: &Event) -> Result<()> {
+        let mut object = event.to_json();
+        let name = match event {
+            Event::Step(_) | Event::Epoch(_) => "metrics.jsonl",
+            _ => "events.jsonl",
+        };
+        if let Some(object) = object.as_object_mut() {
+            // Speed differs from run to run; the log of figures is the same bytes for the same seed.
+            object.remove("rows_per_second");
+            if name == "metrics.jsonl" {
+                object.remove("seconds");
+            }
+        }
+        let path = self.path.join("log").join(name);
+        let mut file =
+            OpenOptions::new().append(true).create(true).open(&path).map_err(|source| Error::io(&path, "open", source))?;
+        file.write_all(format!("{object}\n").as_bytes()).map_err(|source| Error::io(&path, "write", source))
+    }
+}
+
+fn write_contents(dir: &Path, contents: &Contents) -> Result<()> {
+    for folder in [dir.to_owned(), dir.join("log"), dir.join("checkpoints"), dir.join("pictures")] {
+        fs::create_dir(&folder).map_err(|source| Error::io(&folder, "create", source))?;
+    }
+    durable::write(&dir.join("run.toml"), contents.record.to_toml().as_bytes())?;
+    durable::write(&dir.join("config.toml"), contents.config.as_bytes())?;
+    durable::write(&dir.join("data.json"), format!("{:#}\n", contents.data).as_bytes())?;
+    durable::write(&dir.join("graph.json"), format!("{}\n", contents.graph).as_bytes())
+}
+
+/// Renames to `NAME-K` with the first K that no one has, however many runs start at once.
+fn rename_to_free(temporary: &Path, parent: &Path, name: &str) -> Result<PathBuf> {
+    let mut last = None;
+    for number in 1..=1_000_000u32 {
+        let path = parent.join(format!("{name}-{number}"));
+        if path.symlink_metadata().is_ok() {
+            continue;
+        }
+        match fs::rename(temporary, &path) {
+            Ok(()) => return Ok(path),
+            // Another run was faster; unless something else is wrong, a later number is free.
+            Err(source) if path.exists() => last = Some((path, source)),
+            Err(source) => return Err(Error::io(&path, "create", source)),
+        }
+    }
+    Err(match last {
+        Some((path, source)) => Error::io(&path, "create", source),
+        None => Error::usage(format!("{} holds a million runs of {name}", parent.display()), "remove some of them"),
+    })
+}
+
+#[cfg(test)]
+mod tests;

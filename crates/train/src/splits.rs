@@ -1,0 +1,175 @@
+//! The parts of a dataset that a run uses, how their rows become inputs, and the record of it all in `data.json`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use data::{DataError, Dataset, Transform, Transforms, class_counts};
+use hmac_sha256::Hash;
+use serde_json::{Value, json};
+
+use crate::durable::hex;
+use crate::error::{Error, Result};
+
+/// The parts of a dataset and what a model needs to know of them.
+#[derive(Clone)]
+pub struct Splits {
+    /// Rows to learn from.
+    pub train: Arc<dyn Dataset>,
+    /// Rows to watch training by, if any.
+    pub val: Option<Arc<dyn Dataset>>,
+    /// Rows that are looked at once, at the end.
+    pub test: Arc<dyn Dataset>,
+    /// What a model sees of a row.
+    pub input: Input,
+    /// Random changes of training rows, before they become inputs.
+    pub augment: Vec<Transform>,
+    /// Where the data comes from: a folder, or `None` for what ships with the library.
+    pub source: Option<PathBuf>,
+    /// The files that were read.
+    pub files: Vec<DataFile>,
+}
+
+/// A file of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// Its path within the source.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its content.
+    pub hash: [u8; 32],
+}
+
+impl DataFile {
+    /// The record of the file at `path` in `source`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of(source: &Path, path: &Path) -> Result<DataFile> {
+        let bytes = crate::durable::read(path)?;
+        let name = path.strip_prefix(source).unwrap_or(path).display().to_string();
+        Ok(DataFile { path: name, bytes: bytes.len() as u64, hash: Hash::hash(&bytes) })
+    }
+}
+
+/// How a row becomes the input of a model, and what the outputs stand for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// `[C, H, W]` of a picture, `[D]` of a row of a table.
+    pub shape: Vec<usize>,
+    /// Mean of the training rows, per channel or for all.
+    pub mean: Vec<f32>,
+    /// Standard deviation of the training rows, per channel or for all.
+    pub std: Vec<f32>,
+    /// Names of the classes, in the order of the outputs.
+    pub classes: Vec<String>,
+}
+
+impl Input {
+    /// What is done to every row: the size, then `augment` (none outside training), then mean 0 and standard deviation 1.
+    pub fn prepare(&self, augment: &[Transform]) -> Transforms {
+        let mut transforms = self.resized();
+        for transform in augment {
+            transforms = transforms.then(transform.clone());
+        }
+        transforms.then(Transform::Normalise { mean: self.mean.clone(), std: self.std.clone() })
+    }
+
+    /// To the channels and the size of the input; a row of a table stays as it is.
+    pub fn resized(&self) -> Transforms {
+        match self.shape[..] {
+            [channels, height, width] => {
+                let colours = if channels == 1 { Transform::Grey } else { Transform::Rgb };
+                Transforms::new().then(colours).then(Transform::Resize { height, width })
+            }
+            _ => Transforms::new(),
+        }
+    }
+
+    /// As `data.json` holds it.
+    pub fn to_json(&self) -> Value {
+        json!({ "shape": self.shape, "mean": self.mean, "std": self.std, "classes": self.classes })
+    }
+
+    /// As `data.json` holds it; `None` if it does not.
+    pub fn from_json(value: &Value) -> Option<Input> {
+        let array = |name: &str| value.get(name)?.as_array();
+        let sizes = |name: &str| -> Option<Vec<usize>> {
+            array(name)?.iter().map(|size| size.as_u64().and_then(|size| usize::try_from(size).ok())).collect()
+        };
+        let floats = |name: &str| -> Option<Vec<f32>> {
+            array(name)?.iter().map(|number| number.as_f64().map(|number| number as f32)).collect()
+        };
+        let texts = |name: &str| -> Option<Vec<String>> {
+            array(name)?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+        };
+        Some(Input { shape: sizes("shape")?, mean: floats("mean")?, std: floats("std")?, classes: texts("classes")? })
+    }
+}
+
+impl Splits {
+    /// The content of `data.json`: files, sizes, hashes, split.
+    ///
+    /// # Errors
+    /// If a row cannot be read.
+    pub fn to_json(&self) -> Result<Value> {
+        let mut parts = serde_json::Map::new();
+        for (name, part) in [("train", Some(&self.train)), ("val", self.val.as_ref()), ("test", Some(&self.test))] {
+            if let Some(part) = part {
+                parts.insert(name.to_owned(), describe(part.as_ref())?);
+            }
+        }
+        let files: Vec<Value> = self
+            .files
+            .iter()
+            .map(|file| json!({ "path": file.path, "bytes": file.bytes, "sha256": hex(&file.hash) }))
+            .collect();
+        let skipped: Vec<Value> = self
+            .train
+            .skipped()
+            .iter()
+            .chain(self.test.skipped())
+            .map(|skipped| json!({ "path": skipped.path.display().to_string(), "why": skipped.why }))
+            .collect();
+        let source = self.source.as_ref().map(|source| source.display().to_string());
+        Ok(json!({
+            "source": source, "input": self.input.to_json(), "parts": parts, "skipped": skipped, "files": files,
+        }))
+    }
+}
+
+/// Rows, rows of each class, and a hash of all rows with their labels in order.
+fn describe(part: &dyn Dataset) -> Result<Value> {
+    let mut hash = Hash::new();
+    for row in 0..part.len() {
+        hash.update(part.content_hash(row)?);
+        if let data::Target::Class(class) = part.target(row)? {
+            hash.update((class as u64).to_le_bytes());
+        }
+    }
+    Ok(json!({ "rows": part.len(), "class_rows": class_counts(part)?, "sha256": hex(&hash.finalize()) }))
+}
+
+/// The input of a run, from its `data.json`.
+pub(crate) fn read_input(path: &Path) -> Result<(Input, Option<PathBuf>)> {
+    let broken = |why: &str| Error::corrupt(path, why, "take the run from a backup, or train again");
+    let text = crate::durable::read(path)?;
+    let value: Value = serde_json::from_slice(&text).map_err(|error| broken(&error.to_string()))?;
+    let input = value.get("input").and_then(Input::from_json).ok_or_else(|| broken("it does not describe the input"))?;
+    Ok((input, value.get("source").and_then(Value::as_str).map(PathBuf::from)))
+}
+
+/// An error unless there are as many classes as the model has outputs.
+///
+/// # Errors
+/// If the classes differ.
+pub fn check_classes(input: &Input, classes: &[String]) -> Result<()> {
+    if input.classes == classes {
+        return Ok(());
+    }
+    Err(Error::Data(DataError::Argument {
+        what: "classes",
+        why: format!("the data has {}, but the run was trained on {}", classes.join(", "), input.classes.join(", ")),
+        help: "give data with the same classes".to_owned(),
+    }))
+}
