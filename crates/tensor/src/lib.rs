@@ -3,6 +3,7 @@
 //! A [`Tensor`] is a cheap handle to an immutable node. Nothing computes until a device is asked for values.
 
 pub mod array;
+mod compose;
 pub mod dtype;
 pub mod error;
 mod grad;
@@ -24,6 +25,7 @@ mod tensor;
 pub mod var;
 
 pub use array::{Array, Element, Values};
+pub use compose::Resize;
 pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result};
 pub use layout::Layout;
