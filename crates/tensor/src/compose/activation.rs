@@ -56,7 +56,7 @@ impl Tensor {
     /// ends too.)
     #[track_caller]
     pub fn hardtanh(&self, lo: f64, hi: f64) -> Tensor {
-        self.where_else(&self.gt(lo).and(&self.lt(hi)), self.clamp(lo, hi).detach())
+        self.where_else(&self.gt(lo).and(self.lt(hi)), self.clamp(lo, hi).detach())
     }
 
     /// `min(max(x, 0), 6)` (Krizhevsky 2010).

@@ -31,7 +31,7 @@ impl Tensor {
     /// Group normalisation (Wu and He 2018): the channels of `self [N, C, ..]` in `groups`, each of a sample normalised.
     #[track_caller]
     pub fn group_norm(&self, groups: usize, eps: f64) -> Tensor {
-        if self.rank() < 2 || groups == 0 || self.dims()[1] % groups != 0 {
+        if self.rank() < 2 || groups == 0 || !self.dims()[1].is_multiple_of(groups) {
             let message = format!("{groups} groups of the channels (axis 1) of {}", self.shape());
             return self.refused("group_norm", message, None);
         }

@@ -1,0 +1,50 @@
+//! Losses between numbers.
+
+use tensor::Tensor;
+
+use super::Reduction;
+use super::logits::differs;
+
+/// `(x - t)^2`.
+#[track_caller]
+pub fn mse(x: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
+    if let Some(refused) = differs("mse", x, target) {
+        return refused;
+    }
+    let d = x - target;
+    reduction.of(&d * &d)
+}
+
+/// `|x - t|`; the gradient where they are equal is 0.
+#[track_caller]
+pub fn l1(x: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
+    if let Some(refused) = differs("l1", x, target) {
+        return refused;
+    }
+    reduction.of((x - target).abs())
+}
+
+/// `d^2 / 2` where |d| <= delta, else `delta (|d| - delta / 2)`, with d = x - t (Huber 1964).
+#[track_caller]
+pub fn huber(x: &Tensor, target: &Tensor, delta: f64, reduction: Reduction) -> Tensor {
+    if let Some(refused) = differs("huber", x, target) {
+        return refused;
+    }
+    let d = x - target;
+    let size = d.abs();
+    reduction.of((&d * &d * 0.5).where_else(&size.le(delta), (&size - 0.5 * delta) * delta))
+}
+
+/// `d^2 / (2 beta)` where |d| < beta, else `|d| - beta / 2`, with d = x - t (Girshick 2015). With beta 0: L1.
+#[track_caller]
+pub fn smooth_l1(x: &Tensor, target: &Tensor, beta: f64, reduction: Reduction) -> Tensor {
+    if beta == 0.0 {
+        return l1(x, target, reduction);
+    }
+    if let Some(refused) = differs("smooth_l1", x, target) {
+        return refused;
+    }
+    let d = x - target;
+    let size = d.abs();
+    reduction.of((&d * &d * (0.5 / beta)).where_else(&size.lt(beta), &size - 0.5 * beta))
+}
