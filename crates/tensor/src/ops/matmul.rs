@@ -28,8 +28,8 @@ pub static MATMUL: Page = Page {
         let (m, k) = last_two(inputs[0].shape());
         let (_, n) = last_two(inputs[1].shape());
         let values = match (inputs[0].values(), inputs[1].values()) {
-            (Values::F32(a), Values::F32(b)) => Values::F32(product(a, b, m, k, n)),
-            (Values::F64(a), Values::F64(b)) => Values::F64(product(a, b, m, k, n)),
+            (Values::F32(a), Values::F32(b)) => Values::F32(product(a, b, node.shape().count(), m, k, n)),
+            (Values::F64(a), Values::F64(b)) => Values::F64(product(a, b, node.shape().count(), m, k, n)),
             (a, _) => return Err(format!("matmul is not defined on {}", a.dtype())),
         };
         Ok(Array::new(*node.shape(), values))
@@ -46,24 +46,14 @@ fn last_two(shape: &Shape) -> (usize, usize) {
     (shape[shape.rank() - 2], shape[shape.rank() - 1])
 }
 
-fn product<T: Real>(a: &[T], b: &[T], m: usize, k: usize, n: usize) -> Vec<T> {
-    let batch = if m * k > 0 {
-        a.len() / (m * k)
-    } else if k * n > 0 {
-        b.len() / (k * n)
-    } else {
-        0
-    };
-    let mut out = Vec::with_capacity(batch * m * n);
-    for batch in 0..batch {
-        for i in 0..m {
-            for j in 0..n {
-                let term = |sum: T, p: usize| a[(batch * m + i) * k + p].fma(b[(batch * k + p) * n + j], sum);
-                out.push((0..k).fold(T::ZERO, term));
-            }
-        }
-    }
-    out
+fn product<T: Real>(a: &[T], b: &[T], count: usize, m: usize, k: usize, n: usize) -> Vec<T> {
+    (0..count)
+        .map(|index| {
+            let (batch, i, j) = (index / (m * n), index / n % m, index % n);
+            let term = |sum: T, p: usize| a[(batch * m + i) * k + p].fma(b[(batch * k + p) * n + j], sum);
+            (0..k).fold(T::ZERO, term)
+        })
+        .collect()
 }
 
 impl Tensor {

@@ -463,7 +463,8 @@ impl<'a> Planner<'a> {
         for input in self.inputs(node) {
             self.materialise_view(input);
             let mut seen = self.seen[input];
-            let free_strides = matches!(tensor.op(), Op::MatMul);
+            let free_strides =
+                matches!(tensor.op(), Op::MatMul) && seen.layout.strides().iter().all(|&stride| stride >= 0);
             if !free_strides && !(seen.layout.is_contiguous() && seen.layout.offset == 0) {
                 let base = self.copy(seen);
                 seen = Seen { base, layout: Layout::contiguous(seen.layout.shape) };
