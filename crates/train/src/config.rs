@@ -131,9 +131,10 @@ impl Settings {
         let source = Source::Flag(format!("--set {assignment}"));
         match assignment.split_once('=') {
             Some((name, value)) => self.set(name.trim(), value.trim(), source),
-            None => {
-                Err(Error::usage(format!("--set {assignment} has no value"), "write --set name=value, such as train.lr=0.1"))
-            }
+            None => Err(Error::usage(
+                format!("--set {assignment} has no value"),
+                "write --set name=value, such as train.lr=0.1",
+            )),
         }
     }
 
@@ -175,6 +176,17 @@ impl Settings {
             }
         }
         text
+    }
+
+    /// The values by name, as JSON.
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        let json = |value: &Value| match value {
+            Value::Int(value) => (*value).into(),
+            Value::Float(value) => (*value).into(),
+            Value::Flag(value) => (*value).into(),
+            Value::Text(value) => value.clone().into(),
+        };
+        self.rows.iter().map(|row| (row.name.to_owned(), json(&row.value))).collect()
     }
 
     /// A whole number.
@@ -254,7 +266,9 @@ impl Setting {
         match (&self.value, &self.limits) {
             (Value::Int(_), Limits::Int(limits)) => {
                 let value = text.replace('_', "").parse().ok().filter(|value| limits.contains(value));
-                value.map(Value::Int).ok_or_else(|| format!("a whole number from {} to {}", limits.start(), limits.end()))
+                value
+                    .map(Value::Int)
+                    .ok_or_else(|| format!("a whole number from {} to {}", limits.start(), limits.end()))
             }
             (Value::Float(_), Limits::Float(limits)) => {
                 let value = text.parse().ok().filter(|value| limits.contains(value));

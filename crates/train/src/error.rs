@@ -11,6 +11,9 @@ pub enum Error {
     /// A graph could not be built or evaluated.
     #[error(transparent)]
     Graph(#[from] tensor::Error),
+    /// A model could not be declared, saved or loaded.
+    #[error(transparent)]
+    Model(#[from] nn::Error),
     /// Data could not be used.
     #[error(transparent)]
     Data(#[from] data::DataError),

@@ -154,8 +154,7 @@ impl Event {
             Event::Checkpoint { step, path } => json!({ "event": "checkpoint", "step": step, "path": text(path) }),
             Event::Note(note) => json!({ "event": "note", "text": note }),
             Event::End(e) => {
-                let head =
-                    json!({ "event": "end", "run": text(&e.run), "status": e.status.word(), "step": e.step });
+                let head = json!({ "event": "end", "run": text(&e.run), "status": e.status.word(), "step": e.step });
                 with(with(head, &e.figures), &one("seconds", json!(e.seconds)))
             }
         }

@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_record_survives_its_file() {
-        let mut record = Record::new("digits", "glassbox train \"my digits\"", u64::MAX, &[("threads", "2".to_owned())]);
+        let mut record =
+            Record::new("digits", "glassbox train \"my digits\"", u64::MAX, &[("threads", "2".to_owned())]);
         record.figures = vec![("test_loss".to_owned(), "0.25".to_owned())];
         assert_eq!(Record::from_toml(&record.to_toml(), Path::new("run.toml")).unwrap(), record);
     }

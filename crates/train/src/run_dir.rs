@@ -50,11 +50,7 @@ impl RunDir {
     ///
     /// # Errors
     /// If `out` is there already or cannot be written; then nothing is left behind.
-    pub fn create(
-        out: Option<&Path>,
-        contents: &Contents,
-        fill: impl Fn(&Path) -> Result<()>,
-    ) -> Result<RunDir> {
+    pub fn create(out: Option<&Path>, contents: &Contents, fill: impl Fn(&Path) -> Result<()>) -> Result<RunDir> {
         let parent = match out {
             Some(out) => out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
             None => Path::new("runs"),
@@ -157,8 +153,11 @@ impl RunDir {
             }
         }
         let path = self.path.join("log").join(name);
-        let mut file =
-            OpenOptions::new().append(true).create(true).open(&path).map_err(|source| Error::io(&path, "open", source))?;
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(|source| Error::io(&path, "open", source))?;
         file.write_all(format!("{object}\n").as_bytes()).map_err(|source| Error::io(&path, "write", source))
     }
 }

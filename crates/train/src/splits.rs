@@ -155,7 +155,8 @@ pub(crate) fn read_input(path: &Path) -> Result<(Input, Option<PathBuf>)> {
     let broken = |why: &str| Error::corrupt(path, why, "take the run from a backup, or train again");
     let text = crate::durable::read(path)?;
     let value: Value = serde_json::from_slice(&text).map_err(|error| broken(&error.to_string()))?;
-    let input = value.get("input").and_then(Input::from_json).ok_or_else(|| broken("it does not describe the input"))?;
+    let input =
+        value.get("input").and_then(Input::from_json).ok_or_else(|| broken("it does not describe the input"))?;
     Ok((input, value.get("source").and_then(Value::as_str).map(PathBuf::from)))
 }
 

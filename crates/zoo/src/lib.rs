@@ -1,1 +1,15 @@
-//! The systems.
+//! The systems, one file each, read like the paper's table: model, recipe.
+
+pub mod fashion;
+mod folder_data;
+mod idx_data;
+pub mod images;
+pub mod lenet;
+pub mod mlp;
+mod opened;
+pub mod picture;
+mod recipe;
+mod settings;
+
+pub use opened::{Opened, open};
+pub use recipe::{RECIPES, Recipe, find};

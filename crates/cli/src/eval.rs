@@ -1,0 +1,67 @@
+//! `glassbox eval`: measures a run on its test rows, or on other data of the same classes.
+
+use std::path::PathBuf;
+
+use glassbox::Cpu;
+use glassbox::train::event::grouped;
+use glassbox::train::{Error, check_classes, evaluate};
+use serde_json::json;
+
+use crate::exit;
+use crate::screen::say;
+
+/// Arguments of `eval`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of the run
+    run: PathBuf,
+    /// Folder of other data, laid out as for the training [default: the data of the run]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Threads; changes no result [default: one for each core]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Carries out `eval`.
+pub fn run(arguments: &Arguments) -> Result<u8, Error> {
+    let opened = zoo::open(&arguments.run)?;
+    let cpu = Cpu::new(arguments.threads)?;
+    let dir = arguments.data.as_deref().or(opened.source.as_deref());
+    let splits = (opened.recipe.splits)(&opened.settings, dir)?;
+    check_classes(&opened.input, splits.test.class_names())?;
+    let batch = opened.settings.get_size("eval.batch")?;
+    let scores = evaluate(&cpu, opened.model.as_ref(), splits.test, &opened.input, batch)?;
+    if arguments.json {
+        let mut object = scores.to_json("test_");
+        object.insert("event".to_owned(), json!("end"));
+        object.insert("run".to_owned(), json!(arguments.run.display().to_string()));
+        object.insert("step".to_owned(), json!(opened.step));
+        object.insert("classes".to_owned(), json!(opened.input.classes));
+        object.insert("confusion".to_owned(), json!(scores.confusion.table()));
+        object.insert("notes".to_owned(), json!(opened.notes));
+        say(serde_json::Value::Object(object));
+        return Ok(exit::OK);
+    }
+    opened.notes.iter().for_each(|note| say(format_args!("note: {note}")));
+    say(format_args!(
+        "{} after step {}, on {} test rows",
+        arguments.run.display(),
+        opened.step,
+        grouped(scores.loss.count())
+    ));
+    say(format_args!(
+        "test accuracy {:.2} %  balanced {:.2} %  top {} {:.2} %  loss {:.4}\n",
+        100.0 * scores.accuracy.value(),
+        100.0 * scores.confusion.balanced_accuracy(),
+        scores.top_k.k(),
+        100.0 * scores.top_k.value(),
+        scores.loss.value(),
+    ));
+    say("what each class (row) was taken for (column):");
+    say(scores.confusion.to_text(&opened.input.classes));
+    Ok(exit::OK)
+}

@@ -1,0 +1,73 @@
+//! What the user sees: one self-rewriting line on a terminal, plain lines in a pipe, objects with `--json`.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use glassbox::train::{Error, Event};
+use serde_json::json;
+
+/// How often the line of a terminal is rewritten.
+const REWRITE: Duration = Duration::from_millis(100);
+/// How often a step deserves a plain line or an object.
+const LINE: Duration = Duration::from_secs(5);
+
+/// Shows the events of a run.
+pub struct Screen {
+    json: bool,
+    terminal: bool,
+    shown: Instant,
+    /// Whether the terminal's last line is to be rewritten.
+    open: bool,
+}
+
+impl Screen {
+    /// For standard output as it is.
+    pub fn new(json: bool) -> Screen {
+        Screen { json, terminal: !json && std::io::stdout().is_terminal(), shown: Instant::now(), open: false }
+    }
+
+    /// Shows an event, if it is time for it.
+    pub fn show(&mut self, event: &Event) {
+        if let Event::Step(step) = event {
+            let due = if self.terminal { REWRITE } else { LINE };
+            if self.shown.elapsed() < due && step.step < step.steps {
+                return;
+            }
+            self.shown = Instant::now();
+        }
+        if self.json {
+            say(event.to_json());
+            return;
+        }
+        let Some(line) = event.line() else { return };
+        match (self.terminal, event) {
+            // Back to the line's start, and clear it.
+            (true, Event::Step(_)) => print(format_args!("\r\x1b[2K{line}")),
+            (true, _) if self.open => print(format_args!("\r\x1b[2K{line}\n")),
+            // A step that ends an epoch is told by the epoch's line.
+            (false, Event::Step(step)) if step.step == step.steps => {}
+            _ => say(line),
+        }
+        self.open = self.terminal && matches!(event, Event::Step(_));
+    }
+}
+
+/// Prints a line on standard output. A reader that went away is no error.
+pub fn say(line: impl Display) {
+    print(format_args!("{line}\n"));
+}
+
+fn print(text: std::fmt::Arguments) {
+    let mut out = std::io::stdout().lock();
+    // Nobody is left to tell if the pipe is closed.
+    let _ = out.write_fmt(text).and_then(|()| out.flush());
+}
+
+/// Prints an error on standard error and, with `--json`, as an object on standard output.
+pub fn error(error: &Error, json: bool) {
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    if json {
+        say(json!({ "event": "error", "code": crate::exit::code(error), "message": error.to_string() }));
+    }
+}

@@ -1,0 +1,114 @@
+//! `glassbox show`: the layers of a run or a recipe, and the plan of its training step.
+
+use std::path::{Path, PathBuf};
+
+use glassbox::nn::{Layer, Pass, Scope};
+use glassbox::train::event::grouped;
+use glassbox::train::{Error, Input};
+use glassbox::{DType, Tensor};
+use serde_json::json;
+
+use crate::exit;
+use crate::screen::say;
+
+/// Arguments of `show`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of a run, or name of a recipe
+    target: String,
+    /// Folder of the data, for a recipe that needs one
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print the plan of a training step too
+    #[arg(long)]
+    plan: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Carries out `show`.
+pub fn run(arguments: &Arguments) -> Result<u8, Error> {
+    let path = Path::new(&arguments.target);
+    let shown = if path.exists() {
+        let opened = zoo::open(path)?;
+        opened.notes.iter().filter(|_| !arguments.json).for_each(|note| say(format_args!("note: {note}")));
+        let title = format!("{} ({}), trained for {} steps", arguments.target, opened.recipe.name, opened.step);
+        Shown { title, input: opened.input, scope: opened.scope, model: opened.model }
+    } else {
+        let recipe = zoo::find(&arguments.target)?;
+        let settings = (recipe.settings)();
+        let job = recipe.job(settings, arguments.data.as_deref())?;
+        let title = format!("{}: {}", recipe.name, recipe.about);
+        Shown { title, input: job.splits.input, scope: job.scope, model: job.model }
+    };
+    let rows = rows(&shown)?;
+    let parameters = rows.iter().map(|row| row.parameters).sum();
+    if arguments.json {
+        let layers: Vec<_> = rows
+            .iter()
+            .map(
+                |row| json!({ "path": row.path, "kind": row.kind, "output": row.output, "parameters": row.parameters }),
+            )
+            .collect();
+        say(json!({ "event": "end", "title": shown.title, "layers": layers, "parameters": parameters }));
+    } else {
+        say(&shown.title);
+        say("");
+        table(&rows, parameters, &shown.input);
+    }
+    Ok(exit::OK)
+}
+
+/// What is shown.
+struct Shown {
+    title: String,
+    input: Input,
+    scope: Scope,
+    model: Box<dyn Layer>,
+}
+
+/// A layer in the table.
+struct Row {
+    path: String,
+    kind: &'static str,
+    output: Vec<usize>,
+    parameters: usize,
+}
+
+/// The layers in the order in which a picture passes them.
+fn rows(shown: &Shown) -> Result<Vec<Row>, Error> {
+    let shape: Vec<usize> = std::iter::once(1).chain(shown.input.shape.iter().copied()).collect();
+    let pass = Pass::eval().watching();
+    shown.model.forward(&Tensor::zeros(&shape, DType::F32), &pass).check()?;
+    let parameters = shown.scope.parameters();
+    let of = |path: &str| {
+        let own = parameters.iter().filter(|var| var.name().rsplit_once('/').is_some_and(|(layer, _)| layer == path));
+        own.map(|var| var.shape().count()).sum()
+    };
+    let rows = pass.seen().into_iter().map(|seen| Row {
+        parameters: of(&seen.path),
+        output: seen.output.dims().to_vec(),
+        path: seen.path,
+        kind: seen.kind,
+    });
+    Ok(rows.collect())
+}
+
+fn table(rows: &[Row], parameters: usize, input: &Input) {
+    let shape = |dims: &[usize]| {
+        let sizes: Vec<String> = dims.iter().map(usize::to_string).collect();
+        format!("[N, {}]", sizes.join(", "))
+    };
+    let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let path = width(&mut rows.iter().map(|row| row.path.len())).max("input".len());
+    let kind = width(&mut rows.iter().map(|row| row.kind.len())).max("kind".len());
+    let line = |a: &str, b: &str, c: &str, d: &str| say(format!("{a:path$}  {b:kind$}  {c:18}  {d:>11}").trim_end());
+    line("layer", "kind", "output", "parameters");
+    line("input", "", &shape(&input.shape), "");
+    for row in rows {
+        let count = if row.parameters > 0 { grouped(row.parameters) } else { String::new() };
+        line(&row.path, row.kind, &shape(&row.output[1..]), &count);
+    }
+    line("", "", "in all", &grouped(parameters));
+}

@@ -1,0 +1,7 @@
+//! Transcripts: the built binary, run as a user runs it.
+
+mod determinism;
+mod errors;
+mod interrupt;
+mod support;
+mod transcripts;

@@ -1,0 +1,162 @@
+//! What the commands print.
+
+use crate::support::{Folder, SHORT};
+use serde_json::json;
+
+#[test]
+fn a_training_prints_objects_and_the_last_one_is_the_end() {
+    let folder = Folder::new();
+    let outcome = folder.run(&format!("{SHORT} --out mine")).ok();
+    let events: Vec<String> =
+        outcome.objects().iter().map(|object| object["event"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((events.first().map(String::as_str), events.last().map(String::as_str)), (Some("start"), Some("end")));
+    assert!(events.contains(&"epoch".to_owned()) && events.contains(&"checkpoint".to_owned()), "{events:?}");
+    let (start, end) = (&outcome.objects()[0], outcome.end());
+    assert_eq!((&start["parameters"], &start["test_rows"]), (&json!(61_706), &json!(1000)));
+    assert_eq!((&end["run"], &end["status"], &end["step"]), (&json!("mine"), &json!("finished"), &json!(6)));
+    for figure in ["test_accuracy", "test_loss", "test_balanced_accuracy", "test_top5"] {
+        assert!(end[figure].as_f64().is_some_and(f64::is_finite), "{end}");
+    }
+    let run = folder.join("mine");
+    for file in [
+        "run.toml",
+        "config.toml",
+        "data.json",
+        "graph.json",
+        "log/metrics.jsonl",
+        "log/events.jsonl",
+        "pictures/first-batch.png",
+        "pictures/test-0.png",
+        "checkpoints/step-000006/model.safetensors",
+        "checkpoints/step-000006/optim.safetensors",
+        "checkpoints/step-000006/state.json",
+        "checkpoints/step-000006/MANIFEST",
+        "checkpoints/step-000006/COMMIT",
+    ] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    let steps = std::fs::read_to_string(run.join("log/metrics.jsonl")).unwrap();
+    assert_eq!(steps.lines().filter(|line| line.contains("\"event\":\"step\"")).count(), 6);
+}
+
+#[test]
+fn a_run_can_be_measured_shown_and_asked() {
+    let folder = Folder::new();
+    folder.run(&format!("{SHORT} --out mine")).ok();
+
+    let eval = folder.run("eval mine --json").ok().end();
+    let end = std::fs::read_to_string(folder.join("mine/run.toml")).unwrap();
+    assert!(end.contains(&format!("test_accuracy = {}", eval["test_accuracy"])), "{end}");
+    assert_eq!(eval["confusion"].as_array().unwrap().len(), 10);
+    let text = folder.run("eval mine").ok().out;
+    assert!(text.starts_with("mine after step 6, on 1,000 test rows\ntest accuracy "), "{text}");
+
+    let predict = folder.run("predict mine mine/pictures/test-0.png mine/pictures/test-1.png").ok().out;
+    assert_eq!(predict.lines().count(), 2, "{predict}");
+    assert!(predict.starts_with("mine/pictures/test-0.png: ") && predict.contains(" %  (then "), "{predict}");
+    let objects = folder.run("predict mine mine/pictures/test-0.png --json --top 10").ok().objects();
+    let all: f64 = objects[0]["top"].as_array().unwrap().iter().map(|one| one["probability"].as_f64().unwrap()).sum();
+    assert!((all - 1.0).abs() < 1e-5, "{objects:?}");
+
+    let show = folder.run("show mine").ok().out;
+    for layer in ["conv1", "conv2", "fc1", "fc2", "fc3", "61,706"] {
+        assert!(show.contains(layer), "{show}");
+    }
+}
+
+#[test]
+fn a_picture_that_is_dark_on_light_is_inverted_and_said() {
+    let folder = Folder::new();
+    folder.run(&format!("{SHORT} --out mine")).ok();
+    let original = glassbox::data::read_picture(&folder.join("mine/pictures/test-0.png"), 1 << 20).unwrap();
+    let mut paper = original.to_image(1);
+    paper.pixels.iter_mut().for_each(|x| *x = 1.0 - *x);
+    glassbox::data::write_png(&folder.join("paper.png"), &paper).unwrap();
+    let objects = folder.run("predict mine mine/pictures/test-0.png paper.png --json").ok().objects();
+    assert_eq!((&objects[0]["inverted"], &objects[1]["inverted"]), (&json!(false), &json!(true)));
+    assert_eq!(objects[0]["top"], objects[1]["top"]);
+    let text = folder.run("predict mine paper.png").ok().out;
+    assert!(text.contains("dark on light"), "{text}");
+}
+
+#[test]
+fn runs_are_numbered() {
+    let folder = Folder::new();
+    let ends = [folder.run(SHORT).ok().end(), folder.run(SHORT).ok().end()];
+    assert_eq!([&ends[0]["run"], &ends[1]["run"]], [&json!("runs/digits-1"), &json!("runs/digits-2")]);
+}
+
+#[test]
+fn a_pipe_gets_plain_lines_and_the_next_commands() {
+    let folder = Folder::new();
+    let out = folder.run(&SHORT.replace(" --json", "")).ok().out;
+    assert!(!out.contains('\r') && !out.contains('\x1b'), "{out:?}");
+    assert!(out.starts_with("digits: 61,706 parameters, cpu "), "{out}");
+    assert!(out.contains("epoch 1/1  step 6  train loss "), "{out}");
+    for next in ["predict", "show", "eval"] {
+        assert!(out.contains(&format!("  glassbox {next} runs/digits-1")), "{out}");
+    }
+}
+
+#[test]
+fn any_folder_of_class_folders_can_be_learned() {
+    let folder = Folder::new();
+    folder.pictures("pets", &["background", "cat"], 40);
+    let end = folder
+        .run(
+            "train images --data pets --epochs 1 --batch 8 --set model.width=4 --set data.crop=false --out mine --json",
+        )
+        .ok()
+        .end();
+    assert_eq!(end["status"], "finished");
+    let predict = folder.run("predict mine pets/cat/1.png").ok().out;
+    assert!(predict.contains("cat") && predict.contains("background"), "{predict}");
+}
+
+#[test]
+fn broken_pictures_are_skipped_and_counted_if_asked() {
+    let folder = Folder::new();
+    folder.pictures("pets", &["background", "cat"], 30);
+    std::fs::write(folder.join("pets/cat/broken.jpg"), [0xFF, 0xD8, 0xFF, 0xE0, 1, 2, 3]).unwrap();
+    let line =
+        "train images --data pets --epochs 1 --batch 8 --set model.width=4 --set data.on_broken=skip --out mine --json";
+    let objects = folder.run(line).ok().objects();
+    let notes: Vec<&serde_json::Value> = objects.iter().filter(|object| object["event"] == "note").collect();
+    assert_eq!(notes.len(), 1, "{objects:?}");
+    assert!(notes[0]["text"].as_str().unwrap().contains("broken.jpg"), "{notes:?}");
+    let data = std::fs::read_to_string(folder.join("mine/data.json")).unwrap();
+    assert!(data.contains("broken.jpg"));
+}
+
+#[test]
+fn a_dry_run_shows_every_setting_and_leaves_nothing() {
+    let folder = Folder::new();
+    let out = folder.run("train digits --dry-run --lr 0.5").ok().out;
+    assert!(out.contains("lr = 0.5                           # --lr 0.5; greatest learning rate"), "{out}");
+    assert!(out.contains("61,706 parameters"), "{out}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_config_of_a_run_can_be_used_again() {
+    let folder = Folder::new();
+    let first = folder.run(&format!("{SHORT} --out one")).ok().end();
+    let second = folder.run("train digits --config one/config.toml --out two --json").ok().end();
+    assert_eq!(first["test_loss"], second["test_loss"]);
+}
+
+#[test]
+fn doctor_finds_the_machine_in_order() {
+    let folder = Folder::new();
+    let report = folder.run("doctor --json").ok().end();
+    assert_eq!(report["self_test"], true, "{report}");
+    assert!(report["simd_found"].as_array().unwrap().contains(&report["simd"]), "{report}");
+    let text = folder.run("doctor").ok().out;
+    assert!(text.contains("self-test  passed"), "{text}");
+}
+
+#[test]
+fn show_needs_no_run() {
+    let out = Folder::new().run("show digits").ok().out;
+    assert!(out.contains("conv1") && out.contains("61,706"), "{out}");
+}

@@ -1,0 +1,67 @@
+//! What is to be trained: model, loss, optimiser, data, settings.
+
+use nn::{Layer, Optimiser, Scope};
+use tensor::Tensor;
+
+use crate::config::Settings;
+use crate::error::Result;
+use crate::splits::Splits;
+
+/// The loss of `[N, classes]` logits for `[N]` labels: a scalar.
+pub type Loss = Box<dyn Fn(&Tensor, &Tensor) -> Tensor>;
+
+/// The learning rate of each step, from 0.
+pub type Schedule = Box<dyn Fn(u64) -> f64>;
+
+/// Everything that a training depends on.
+pub struct Job {
+    /// Name of the recipe.
+    pub recipe: String,
+    /// Its settings.
+    pub settings: Settings,
+    /// The data.
+    pub splits: Splits,
+    /// The parameters by path.
+    pub scope: Scope,
+    /// From `[N, ..]` inputs to `[N, classes]` logits.
+    pub model: Box<dyn Layer>,
+    /// What is made small.
+    pub loss: Loss,
+    /// How parameters follow gradients.
+    pub optimizer: Box<dyn Optimiser>,
+    /// The learning rate of each step.
+    pub schedule: Schedule,
+}
+
+impl Job {
+    /// How many numbers there are to learn.
+    pub fn parameters(&self) -> usize {
+        self.scope.parameters().iter().map(|var| var.shape().count()).sum()
+    }
+
+    /// How many steps there are in all.
+    ///
+    /// # Errors
+    /// If a setting is missing.
+    pub fn steps(&self) -> Result<u64> {
+        steps(&self.settings, self.splits.train.len())
+    }
+}
+
+/// How many steps a training on `rows` rows makes.
+///
+/// # Errors
+/// If a setting is missing.
+pub fn steps(settings: &Settings, rows: usize) -> Result<u64> {
+    let per_epoch = steps_per_epoch(settings, rows)?;
+    let all = settings.get_int("train.epochs")? as u64 * per_epoch;
+    Ok(match settings.get_int("train.max_steps")? as u64 {
+        0 => all,
+        most => all.min(most),
+    })
+}
+
+/// Whole batches only, so that all steps are one plan; a set smaller than a batch is one step.
+fn steps_per_epoch(settings: &Settings, rows: usize) -> Result<u64> {
+    Ok((rows / settings.get_size("train.batch")?).max(1) as u64)
+}

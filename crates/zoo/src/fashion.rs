@@ -1,0 +1,62 @@
+//! A small convolutional network on pictures of clothes (Fashion-MNIST): recipe `fashion`.
+
+use std::path::Path;
+
+use nn::{Flatten, Relu, Scope, Sequential, batch_norm2d, conv2d, dropout, linear, max_pool2d};
+use train::{Error, Input, Result, Settings, Splits};
+
+use crate::idx_data::idx_folder;
+use crate::recipe::{Recipe, plain_loss};
+use crate::settings::{Defaults, settings};
+
+/// The classes, as the authors name them (Xiao et al. 2017).
+const CLASSES: [&str; 10] =
+    ["T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];
+
+/// Two stages of convolution, batch norm and pooling, then two dense layers.
+#[rustfmt::skip]
+pub fn fashion_cnn(at: &Scope, classes: usize) -> Sequential {
+    Sequential::new()
+        .then(conv2d(at / "conv1", 1, 32, 3).padding(1)).then(batch_norm2d(at / "bn1", 32)).then(Relu)
+        .then(max_pool2d(2))                                                                            // [N, 32, 14, 14]
+        .then(conv2d(at / "conv2", 32, 64, 3).padding(1)).then(batch_norm2d(at / "bn2", 64)).then(Relu)
+        .then(max_pool2d(2))                                                                            // [N, 64, 7, 7]
+        .then(Flatten)                                                                                  // [N, 3136]
+        .then(dropout(at / "dropout", 0.3))
+        .then(linear(at / "fc1", 3136, 128)).then(Relu)
+        .then(linear(at / "fc2", 128, classes))                                                         // logits
+}
+
+fn defaults() -> Settings {
+    settings(Defaults {
+        epochs: 10,
+        batch: 128,
+        optimizer: "adamw",
+        lr: 0.003,
+        weight_decay: 0.01,
+        schedule: "one_cycle",
+        smoothing: 0.0,
+    })
+    .int("data.shift", 1, 0..=8, "training pictures move by up to so many pixels")
+}
+
+fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
+    match dir {
+        Some(dir) => idx_folder(settings, dir, &CLASSES),
+        None => Err(Error::usage(
+            "the recipe fashion needs Fashion-MNIST",
+            "give --data DIR, the folder of its four IDX files (train-images-idx3-ubyte.gz, ...)",
+        )),
+    }
+}
+
+/// Clothes.
+pub const RECIPE: Recipe = Recipe {
+    name: "fashion",
+    about: "a small convolutional network on Fashion-MNIST; needs --data DIR",
+    settings: defaults,
+    splits,
+    model: |at, _settings, input: &Input| Ok(Box::new(fashion_cnn(at, input.classes.len()))),
+    loss: plain_loss,
+    light_on_dark: true,
+};

@@ -1,0 +1,44 @@
+//! LeNet-5 on handwritten digits: recipe `digits`.
+
+use nn::{Flatten, Relu, Scope, Sequential, conv2d, linear, max_pool2d};
+use train::{Input, Settings};
+
+use crate::idx_data::digits_or_mnist;
+use crate::recipe::{Recipe, plain_loss};
+use crate::settings::{Defaults, settings};
+
+/// LeNet-5, modern form (LeCun et al. 1998; ReLU, max pooling, softmax). 61,706 parameters with 10 classes.
+#[rustfmt::skip]
+pub fn lenet5(at: &Scope, classes: usize) -> Sequential {
+    Sequential::new()
+        .then(conv2d(at / "conv1", 1, 6, 5).padding(2)).then(Relu).then(max_pool2d(2)) // [N, 6, 14, 14]
+        .then(conv2d(at / "conv2", 6, 16, 5)).then(Relu).then(max_pool2d(2))           // [N, 16, 5, 5]
+        .then(Flatten)                                                                 // [N, 400]
+        .then(linear(at / "fc1", 400, 120)).then(Relu)
+        .then(linear(at / "fc2", 120, 84)).then(Relu)
+        .then(linear(at / "fc3", 84, classes))                                         // logits
+}
+
+fn defaults() -> Settings {
+    settings(Defaults {
+        epochs: 12,
+        batch: 64,
+        optimizer: "adam",
+        lr: 0.003,
+        weight_decay: 0.0,
+        schedule: "one_cycle",
+        smoothing: 0.0,
+    })
+    .int("data.shift", 2, 0..=8, "training pictures move by up to so many pixels")
+}
+
+/// Digits: the set that ships with the library, or MNIST.
+pub const RECIPE: Recipe = Recipe {
+    name: "digits",
+    about: "LeNet-5 on handwritten digits; --data DIR for all of MNIST",
+    settings: defaults,
+    splits: digits_or_mnist,
+    model: |at, _settings, input: &Input| Ok(Box::new(lenet5(at, input.classes.len()))),
+    loss: plain_loss,
+    light_on_dark: true,
+};

@@ -1,0 +1,48 @@
+//! A run that was trained before, opened to be used: its recipe, settings, input, and model with trained weights.
+
+use std::path::{Path, PathBuf};
+
+use nn::{Layer, Scope};
+use train::{Error, Input, Result, RunDir, Settings, load_model};
+
+use crate::recipe::{Recipe, find};
+
+/// A trained model and what it needs to be used.
+pub struct Opened {
+    /// What it was trained by.
+    pub recipe: Recipe,
+    /// The settings it was trained with.
+    pub settings: Settings,
+    /// What it sees of a row.
+    pub input: Input,
+    /// Its parameters by path.
+    pub scope: Scope,
+    /// The model.
+    pub model: Box<dyn Layer>,
+    /// The folder of the data it was trained on, if any.
+    pub source: Option<PathBuf>,
+    /// Steps that the weights were trained for.
+    pub step: u64,
+    /// What the reader should know, such as torn checkpoints.
+    pub notes: Vec<String>,
+}
+
+/// Opens the run in a folder, with the weights of its newest complete checkpoint.
+///
+/// # Errors
+/// If it is not a run, or a damaged one.
+pub fn open(path: &Path) -> Result<Opened> {
+    let run = RunDir::open(path)?;
+    let damaged = |file: &Path, error: Error| {
+        Error::corrupt(file, error.to_string(), "take the run from a backup, or train again")
+    };
+    let recipe = find(&run.record().recipe).map_err(|error| damaged(&path.join("run.toml"), error))?;
+    let mut settings = (recipe.settings)();
+    let (text, file) = run.config()?;
+    settings.read_toml(&text, &file).map_err(|error| damaged(&file, error))?;
+    let (input, source) = run.input()?;
+    let scope = Scope::root(run.record().seed);
+    let model = (recipe.model)(&scope, &settings, &input)?;
+    let (step, notes) = load_model(&scope, &run.checkpoints())?;
+    Ok(Opened { recipe, settings, input, scope, model, source, step, notes })
+}

@@ -1,0 +1,75 @@
+//! A recipe: what a system is trained by, as plain data.
+
+use std::path::Path;
+
+use nn::losses::CrossEntropy;
+use nn::{Layer, Scope};
+use tensor::Tensor;
+use train::suggest::did_you_mean;
+use train::{Error, Input, Job, Result, Settings, Splits, steps};
+
+pub use train::Loss;
+
+/// A system that can be trained by name.
+pub struct Recipe {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// All settings with their defaults.
+    pub settings: fn() -> Settings,
+    /// The data, from a folder or from what ships with the library.
+    pub splits: fn(&Settings, Option<&Path>) -> Result<Splits>,
+    /// The model for this input.
+    pub model: fn(&Scope, &Settings, &Input) -> Result<Box<dyn Layer>>,
+    /// What is made small.
+    pub loss: fn(&Settings, &Splits) -> Result<Loss>,
+    /// Whether its pictures are light on dark: others are inverted before they are recognised.
+    pub light_on_dark: bool,
+}
+
+/// All recipes.
+pub const RECIPES: [Recipe; 4] =
+    [crate::lenet::RECIPE, crate::mlp::RECIPE, crate::fashion::RECIPE, crate::images::RECIPE];
+
+/// The recipe called `name`.
+///
+/// # Errors
+/// If there is none; the error names the nearest.
+pub fn find(name: &str) -> Result<Recipe> {
+    let names: Vec<&str> = RECIPES.iter().map(|recipe| recipe.name).collect();
+    RECIPES.into_iter().find(|recipe| recipe.name == name).ok_or_else(|| {
+        let help = did_you_mean(name, names.iter().copied());
+        Error::usage(format!("there is no recipe {name}"), format!("{help} (recipes: {})", names.join(", ")))
+    })
+}
+
+impl Recipe {
+    /// Everything that `train::fit` needs, from settings and the folder of the data.
+    ///
+    /// # Errors
+    /// If data or settings cannot be used.
+    pub fn job(&self, settings: Settings, dir: Option<&Path>) -> Result<Job> {
+        let splits = (self.splits)(&settings, dir)?;
+        let scope = Scope::root(settings.get_int("train.seed")? as u64);
+        let model = (self.model)(&scope, &settings, &splits.input)?;
+        let loss = (self.loss)(&settings, &splits)?;
+        let total = steps(&settings, splits.train.len())?;
+        let optimizer = crate::settings::optimizer(&settings, &scope)?;
+        let schedule = crate::settings::schedule(&settings, total)?;
+        Ok(Job { recipe: self.name.to_owned(), settings, splits, scope, model, loss, optimizer, schedule })
+    }
+}
+
+/// Cross-entropy with the recipe's label smoothing.
+pub(crate) fn plain_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
+    Ok(weighted_loss(settings.get_float("train.smoothing")?, vec![1.0; splits.input.classes.len()]))
+}
+
+/// Cross-entropy in which a row of class k weighs `weights[k]`, with label smoothing.
+pub(crate) fn weighted_loss(smoothing: f64, weights: Vec<f32>) -> Loss {
+    let even = weights.iter().all(|&weight| weight == 1.0);
+    let weight = (!even).then(|| Tensor::from_vec(weights.clone(), [weights.len()]));
+    let loss = CrossEntropy { weight, label_smoothing: smoothing, ..CrossEntropy::default() };
+    Box::new(move |logits: &Tensor, labels: &Tensor| loss.loss(logits, labels))
+}

@@ -1,0 +1,72 @@
+//! Settings that all recipes share; each recipe gives its own defaults.
+
+use nn::{Adam, Group, Optimiser, Scope, Sgd};
+use tensor::Var;
+use tensor::math::f64::cos;
+use train::{Result, Schedule, Settings};
+
+/// What a recipe chooses for the settings that all recipes have.
+pub(crate) struct Defaults {
+    pub epochs: i64,
+    pub batch: i64,
+    pub optimizer: &'static str,
+    pub lr: f64,
+    pub weight_decay: f64,
+    pub schedule: &'static str,
+    pub smoothing: f64,
+}
+
+/// The table of settings with these defaults.
+pub(crate) fn settings(defaults: Defaults) -> Settings {
+    Settings::new()
+        .int("train.epochs", defaults.epochs, 1..=100_000, "passes over the training rows")
+        .int("train.batch", defaults.batch, 1..=65_536, "rows in a step")
+        .word("train.optimizer", defaults.optimizer, &["sgd", "adam", "adamw"], "how parameters follow gradients")
+        .float("train.lr", defaults.lr, 0.0..=1000.0, "greatest learning rate")
+        .float("train.momentum", 0.9, 0.0..=0.9999, "share of the last step that sgd keeps")
+        .float("train.weight_decay", defaults.weight_decay, 0.0..=10.0, "pull of the weights towards 0")
+        .word(
+            "train.schedule",
+            defaults.schedule,
+            &["constant", "cosine", "one_cycle"],
+            "how the learning rate changes",
+        )
+        .float("train.smoothing", defaults.smoothing, 0.0..=0.9, "share of each label given to all classes")
+        .int("train.seed", 0, 0..=i64::MAX, "seed of everything random")
+        .int("train.max_steps", 0, 0..=i64::MAX, "stop after so many steps; 0: after the last epoch")
+        .float("data.val", 0.1, 0.0..=0.9, "share of the training rows set aside to watch training by")
+        .int("eval.batch", 250, 1..=65_536, "rows evaluated at once; changes no result")
+        .int("checkpoint.every", 0, 0..=i64::MAX, "steps between checkpoints; 0: one after each epoch")
+        .int("checkpoint.keep", 3, 0..=1_000_000, "checkpoints kept; 0: all")
+}
+
+/// The optimiser that the settings name, over all parameters of `scope`. Biases and norms have no weight decay.
+pub(crate) fn optimizer(settings: &Settings, scope: &Scope) -> Result<Box<dyn Optimiser>> {
+    let decay = settings.get_float("train.weight_decay")?;
+    let (weights, others): (Vec<Var>, Vec<Var>) = scope.trainable().into_iter().partition(|var| var.shape().rank() > 1);
+    let groups = vec![Group::new(weights), Group::new(others).weight_decay(0.0)];
+    Ok(match settings.get_word("train.optimizer")? {
+        "sgd" => Box::new(Sgd::new(groups, settings.get_float("train.momentum")?).weight_decay(decay)),
+        "adam" => Box::new(Adam::new(groups).weight_decay(decay)),
+        _ => Box::new(Adam::w(groups).weight_decay(decay)),
+    })
+}
+
+/// The learning rate of each of `steps` steps.
+pub(crate) fn schedule(settings: &Settings, steps: u64) -> Result<Schedule> {
+    let lr = settings.get_float("train.lr")?;
+    let half = |share: f64| (1.0 + cos(std::f64::consts::PI * share.clamp(0.0, 1.0))) / 2.0;
+    Ok(match settings.get_word("train.schedule")? {
+        "constant" => Box::new(move |_| lr),
+        "cosine" => Box::new(move |step| lr * half(step as f64 / steps.max(1) as f64)),
+        // Up from a 25th within a quarter of the steps, then down to nearly 0 (Smith and Topin 2018).
+        _ => Box::new(move |step| {
+            let (step, rise) = (step as f64, (steps as f64 / 4.0).max(1.0));
+            if step < rise {
+                lr * (1.0 - 0.96 * half(step / rise))
+            } else {
+                lr * half((step - rise) / (steps as f64 - rise).max(1.0))
+            }
+        }),
+    })
+}
