@@ -129,6 +129,11 @@ impl<'a> Planner<'a> {
         self.trace.leaf_of.get(node).is_some_and(|&leaf| leaf != NOT_A_LEAF)
     }
 
+    /// Whether `base` is a floating node (a copy never is).
+    fn floats(&self, base: usize) -> bool {
+        self.floating.get(base).is_some_and(|&floating| floating)
+    }
+
     fn inputs(&self, node: usize) -> Vec<usize> {
         self.tensor(node).inputs().iter().map(|input| self.trace.index[&input.id()] as usize).collect()
     }
@@ -166,7 +171,7 @@ impl<'a> Planner<'a> {
         weight < MOST_FLOATING
             && inputs.iter().all(|&input| {
                 let seen = self.seen[input];
-                self.is_leaf(seen.base) || (self.floating[seen.base] && seen.base == input)
+                self.is_leaf(seen.base) || (seen.base == input && self.floats(input))
             })
     }
 
@@ -174,7 +179,7 @@ impl<'a> Planner<'a> {
         let tensor = self.tensor(node);
         let input = self.inputs(node)[0];
         let under = self.seen[input];
-        if let (true, Op::Full(_)) = (self.floating[under.base], *self.tensor(under.base).op()) {
+        if let (true, Op::Full(_)) = (self.floats(under.base), *self.tensor_of(under.base).op()) {
             // A number seen in another shape is the same number.
             self.floating[node] = true;
             return;
@@ -200,7 +205,7 @@ impl<'a> Planner<'a> {
 
     /// A value that must lie in memory: a floating node gets its own group now.
     fn materialise(&mut self, node: usize) {
-        if self.floating[node] {
+        if self.floats(node) {
             self.floating[node] = false;
             let space = *self.tensor(node).shape();
             self.new_group(space);
@@ -218,9 +223,7 @@ impl<'a> Planner<'a> {
 
     /// One more contiguous copy of `seen`: a value without a node, made by a group of its own.
     fn new_copy(&mut self, seen: Seen) -> usize {
-        if seen.base < self.trace.nodes.len() {
-            self.materialise(seen.base);
-        }
+        self.materialise(seen.base);
         let copy = self.trace.nodes.len() + self.copied.len();
         let group = self.new_group(seen.layout.shape);
         self.copied.push((seen, group));
@@ -286,7 +289,7 @@ impl<'a> Planner<'a> {
     fn settle(&mut self, inputs: &[usize]) {
         for &input in inputs {
             let base = self.seen[input].base;
-            if base < self.trace.nodes.len() && self.floating[base] && base != input {
+            if self.floats(base) && base != input {
                 self.materialise(base);
             }
         }
@@ -336,7 +339,7 @@ impl<'a> Planner<'a> {
         let Seen { base, layout } = self.seen[input];
         let members = &self.groups[group];
         let kept = members.space.keep(members.reduced);
-        if base < self.trace.nodes.len() && self.floating[base] {
+        if self.floats(base) {
             return self.floats_into(base, group, row).then_some(Found::Float(base));
         }
         if let Some(&(_, register)) = members.registers.iter().find(|(node, _)| *node == base) {
@@ -486,10 +489,7 @@ impl<'a> Planner<'a> {
 
     /// Makes the value behind `node` lie in memory, also when it is a number seen in another shape.
     fn materialise_view(&mut self, node: usize) {
-        let base = self.seen[node].base;
-        if base < self.trace.nodes.len() {
-            self.materialise(base);
-        }
+        self.materialise(self.seen[node].base);
     }
 
     /// Makes every requested value a contiguous value of its own.
