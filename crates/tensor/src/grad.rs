@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::ids::{IdMap, IdSet};
 use crate::origin::with_origin;
@@ -23,7 +24,10 @@ impl Tensor {
                 .help("sum() or mean(..) it first");
             return vec![Tensor::failed(error, at); wrt.len()];
         }
-        self.pull_back(&self.full_like(1.0), &wrt, at)
+        let outer = FORWARD.replace(self.id());
+        let one = self.full_like(1.0);
+        FORWARD.set(outer);
+        self.pull_back(&one, &wrt, at)
     }
 
     /// The product of `cotangent` (the shape of `self`) with the Jacobian of `self` with respect to each of `wrt`.
@@ -31,9 +35,22 @@ impl Tensor {
     pub fn vector_jacobian<'a>(&self, cotangent: &Tensor, wrt: impl IntoIterator<Item = &'a Tensor>) -> Vec<Tensor> {
         let at = Location::caller();
         let wrt: Vec<&Tensor> = wrt.into_iter().collect();
-        if self.error().is_none() && cotangent.error().is_none() && cotangent.shape() != self.shape() {
-            let message = format!("a cotangent of {} for a value of {}", cotangent.shape(), self.shape());
-            return vec![Tensor::failed(Error::new(ErrorKind::Shape, "vector_jacobian", message), at); wrt.len()];
+        if self.error().is_none() && cotangent.error().is_none() {
+            let fail = |kind, message| {
+                let error = Error::new(kind, "vector_jacobian", message).note(provenance("the value", self));
+                vec![Tensor::failed(error, at); wrt.len()]
+            };
+            if self.dtype().is_int() || self.dtype() == DType::Bool {
+                return fail(ErrorKind::DType, format!("only floats have a gradient, not {}", self.dtype()));
+            }
+            if cotangent.dtype() != self.dtype() {
+                let message = format!("a cotangent of {} for a value of {}", cotangent.dtype(), self.dtype());
+                return fail(ErrorKind::DType, message);
+            }
+            if cotangent.shape() != self.shape() {
+                let message = format!("a cotangent of {} for a value of {}", cotangent.shape(), self.shape());
+                return fail(ErrorKind::Shape, message);
+            }
         }
         self.pull_back(cotangent, &wrt, at)
     }

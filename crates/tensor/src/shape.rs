@@ -87,7 +87,8 @@ impl Shape {
                 _ => return None,
             };
         }
-        Some(out)
+        // The common shape can have more elements than either.
+        Shape::new(&out)
     }
 }
 

@@ -56,9 +56,9 @@ static TABLE: [Function; 17] = [
             Some((g * y * a.log()).keep_where(&a.ne(0.0).or(&b.lt(0.0)))),
         ]), || samples::binary(Binary::Pow)),
     entry(Binary::Max, "max", "y = the larger; NaN if either is", "g to the larger, half each on ties",
-        Some(|a, b, _, g| share(a, b, g, a.gt(b))), || samples::binary(Binary::Max)),
+        Some(|a, b, _, g| share(a, b, g, a.lt(b), a.gt(b))), || samples::binary(Binary::Max)),
     entry(Binary::Min, "min", "y = the smaller; NaN if either is", "g to the smaller, half each on ties",
-        Some(|a, b, _, g| share(a, b, g, a.lt(b))), || samples::binary(Binary::Min)),
+        Some(|a, b, _, g| share(a, b, g, a.gt(b), a.lt(b))), || samples::binary(Binary::Min)),
     entry(Binary::Eq, "eq", "y = (a = b)", TRUTH, None, || samples::binary(Binary::Eq)),
     entry(Binary::Ne, "ne", "y = (a != b)", TRUTH, None, || samples::binary(Binary::Ne)),
     entry(Binary::Lt, "lt", "y = (a < b)", TRUTH, None, || samples::binary(Binary::Lt)),
@@ -70,12 +70,10 @@ static TABLE: [Function; 17] = [
     entry(Binary::Xor, "xor", "y = a xor b, bit by bit", TRUTH, None, || samples::binary(Binary::Xor)),
 ];
 
-/// Gradient of max and min: `a_wins` takes g, ties share it.
-fn share(a: &Tensor, b: &Tensor, g: &Tensor, a_wins: Tensor) -> [Option<Tensor>; 2] {
-    let tie = (g * 0.5).keep_where(&a.eq(b));
-    let a_gets = g.keep_where(&a_wins) + &tie;
-    let b_gets = g - &a_gets;
-    [Some(a_gets), Some(b_gets)]
+/// Gradient of max and min: ties share g, the loser gets none. Beside a NaN nobody loses.
+fn share(a: &Tensor, b: &Tensor, g: &Tensor, a_loses: Tensor, b_loses: Tensor) -> [Option<Tensor>; 2] {
+    let share = (g * 0.5).where_else(&a.eq(b), g);
+    [Some(share.zero_where(&a_loses)), Some(share.zero_where(&b_loses))]
 }
 
 fn differentiate(y: &Tensor, g: &Tensor) -> Vec<Option<Tensor>> {
@@ -123,16 +121,17 @@ pub fn min<T: PartialOrd>(a: T, b: T) -> T {
     if a < b || a != a { a } else { b }
 }
 
-/// `op` on two integers. Division truncates; by zero it is 0.
+/// `op` on two integers. Division truncates; by zero it is 0, and so is the remainder.
 #[inline(always)]
 pub fn integer(op: Binary, a: i64, b: i64) -> i64 {
     match op {
         Binary::Add => a.wrapping_add(b),
         Binary::Sub => a.wrapping_sub(b),
         Binary::Mul => a.wrapping_mul(b),
-        Binary::Div => a.checked_div(b).unwrap_or(0),
+        Binary::Div if b == 0 => 0,
+        Binary::Div => a.wrapping_div(b),
         Binary::Rem => a.checked_rem_euclid(b).map_or(0, |r| if b < 0 && r > 0 { r + b } else { r }),
-        Binary::Pow => u32::try_from(b).map_or(0, |b| a.wrapping_pow(b)),
+        Binary::Pow => power(a, b),
         Binary::Max => a.max(b),
         Binary::Min => a.min(b),
         Binary::And => a & b,
@@ -140,6 +139,25 @@ pub fn integer(op: Binary, a: i64, b: i64) -> i64 {
         Binary::Xor => a ^ b,
         _ => 0,
     }
+}
+
+/// `a^b` by squaring, wrapping; for a negative b the true quotient, truncated.
+fn power(mut a: i64, b: i64) -> i64 {
+    match (a, b < 0) {
+        (1, true) => return 1,
+        (-1, true) => return if b % 2 == 0 { 1 } else { -1 },
+        (_, true) => return 0,
+        _ => {}
+    }
+    let (mut result, mut left) = (1i64, b);
+    while left > 0 {
+        if left & 1 == 1 {
+            result = result.wrapping_mul(a);
+        }
+        a = a.wrapping_mul(a);
+        left >>= 1;
+    }
+    result
 }
 
 /// Whether a comparison holds.
@@ -208,7 +226,7 @@ scalar_operand!(f32 f64 i32 i64 bool);
 
 impl Operand {
     /// As a tensor beside `other`.
-    fn beside(self, name: &str, other: &Tensor, at: &'static Location<'static>) -> Tensor {
+    pub(crate) fn beside(self, name: &str, other: &Tensor, at: &'static Location<'static>) -> Tensor {
         match self {
             Operand::Tensor(tensor) => tensor,
             Operand::Scalar(_) if other.error().is_some() => other.clone(),

@@ -254,10 +254,16 @@ impl Tensor {
                     weight.shape()
                 ));
             }
+            if !(output_padding.is_empty() || output_padding.len() == conv.spatial as usize) {
+                return Err(format!("output padding {output_padding:?} for {} spatial dimensions", conv.spatial));
+            }
             let mut shape = *self.shape();
             shape[1] = weight.dims()[1] * groups;
             for axis in 0..conv.spatial as usize {
                 let (stride, dilation) = (conv.stride[axis] as usize, conv.dilation[axis] as usize);
+                if self.dims()[2 + axis] == 0 || weight.dims()[2 + axis] == 0 {
+                    return Err(format!("nothing along spatial axis {axis} of {} or {}", self.shape(), weight.shape()));
+                }
                 let extra = output_padding.get(axis).copied().unwrap_or(0);
                 if extra >= stride.max(dilation) {
                     return Err(format!(
@@ -295,7 +301,9 @@ impl Tensor {
             Tensor::failed(error, at)
         };
         if self.dtype() != weight.dtype() || !self.dtype().is_float() {
-            return fail(ErrorKind::DType, format!("input {} and weight {}", self.dtype(), weight.dtype()));
+            let (input, weight) = (self.dtype(), weight.dtype());
+            let message = format!("input {input} and weight {weight}: both must be f32 or f64, so cast to f32 first");
+            return fail(ErrorKind::DType, message);
         }
         let rank = self.rank();
         if !(3..=5).contains(&rank) || weight.rank() != rank {
@@ -311,6 +319,7 @@ impl Tensor {
             Err(message) => return fail(ErrorKind::Argument, message),
         };
         match resolved {
+            Ok((_, shape)) if Shape::new(&shape).is_none() => fail(ErrorKind::Shape, "the result is too large".into()),
             Ok((op, shape)) => Tensor::node(op, Inputs::Two([self.clone(), weight.clone()]), shape, self.dtype(), at),
             Err(message) => fail(ErrorKind::Shape, message),
         }

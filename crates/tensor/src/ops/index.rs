@@ -42,17 +42,22 @@ pub static SCATTER_ADD: Page = Page {
         vec![Some(g.clone()), None, Some(g.gather(axis as isize, index))]
     }),
     reference: |node, inputs| {
-        fn add<T: Element + std::ops::Add<Output = T>>(base: &[T], src: &Values, to: &[usize]) -> Values {
+        fn add<T: Element>(base: &[T], src: &Values, to: &[usize], plus: impl Fn(T, T) -> T) -> Values {
             let mut out = base.to_vec();
             if let Some(src) = T::of(src) {
-                src.iter().zip(to).for_each(|(&x, &i)| out[i] = out[i] + x);
+                src.iter().zip(to).for_each(|(&x, &i)| out[i] = plus(out[i], x));
             }
             T::wrap(out)
         }
         let Op::ScatterAdd { axis } = *node.op() else { return Err("not scatter_add".into()) };
         let to = element_positions(inputs[1], inputs[0].shape(), axis as usize)?;
         let src = inputs[2].values();
-        let values = each_dtype(inputs[0], |v| add(v, src, &to), |v| add(v, src, &to), |v| add(v, src, &to))?;
+        let values = each_dtype(
+            inputs[0],
+            |v| add(v, src, &to, |a, b| a + b),
+            |v| add(v, src, &to, |a, b| a + b),
+            |v| add(v, src, &to, i64::wrapping_add),
+        )?;
         Ok(Array::new(*node.shape(), values))
     },
     samples: samples::scatter_add,
@@ -96,17 +101,18 @@ pub static INDEX_ADD: Page = Page {
         vec![None, Some(g.index_select(axis as isize, index))]
     }),
     reference: |node, inputs| {
-        fn add<T: Element + std::ops::Add<Output = T>>(
+        fn add<T: Element>(
             mut out: Vec<T>,
             src: &[T],
             index: &[usize],
             (outer, size, inner): (usize, usize, usize),
+            plus: impl Fn(T, T) -> T,
         ) -> Values {
             for o in 0..outer {
                 for (j, &i) in index.iter().enumerate() {
                     for k in 0..inner {
                         let (to, from) = ((o * size + i) * inner + k, (o * index.len() + j) * inner + k);
-                        out[to] = out[to] + src[from];
+                        out[to] = plus(out[to], src[from]);
                     }
                 }
             }
@@ -118,9 +124,9 @@ pub static INDEX_ADD: Page = Page {
         let n = node.shape().count();
         let values = each_dtype(
             inputs[1],
-            |v| add(vec![0f32; n], v, &index, around),
-            |v| add(vec![0f64; n], v, &index, around),
-            |v| add(vec![0i64; n], v, &index, around),
+            |v| add(vec![0f32; n], v, &index, around, |a, b| a + b),
+            |v| add(vec![0f64; n], v, &index, around, |a, b| a + b),
+            |v| add(vec![0i64; n], v, &index, around, i64::wrapping_add),
         )?;
         Ok(Array::new(*node.shape(), values))
     },
@@ -243,8 +249,16 @@ impl Tensor {
             shape = Some(Shape::new(&dims).ok_or(format!("{dims:?} is too large"))?);
             Ok(())
         };
-        // A scalar index at the end of the axes is a new axis.
-        let axis = if axis < 0 { axis + self.rank() as isize + 1 - index.rank() as isize } else { axis };
+        // Negative axes count from the end of the result.
+        let rank = (self.rank() + 1).saturating_sub(index.rank());
+        let axis = match resolve_axis(axis, rank) {
+            _ if self.error().is_some() || index.error().is_some() => axis,
+            Ok(axis) => axis as isize,
+            Err(message) => {
+                let error = Error::new(ErrorKind::Argument, "index_add", message);
+                return Tensor::failed(error.note(provenance("x", self)).note(provenance("the index", index)), at);
+            }
+        };
         let raised = if index.rank() == 0 { self.unsqueeze(axis) } else { self.clone() };
         if index.rank() == 0 {
             return raised.index_add(axis, &index.reshape([1]), size);
@@ -290,7 +304,9 @@ impl Tensor {
             return Err(fail(ErrorKind::DType, format!("the index is {}, not i64", index.dtype())));
         }
         if !matches!(self.dtype(), DType::F32 | DType::F64 | DType::I64) {
-            return Err(fail(ErrorKind::DType, format!("{name} is not defined on {}: cast first", self.dtype())));
+            let help = if self.dtype().is_int() { "i64" } else { "f32" };
+            let message = format!("{name} is not defined on {}: cast to {help} first", self.dtype());
+            return Err(fail(ErrorKind::DType, message));
         }
         let axis = resolve_axis(axis, self.rank()).map_err(|message| fail(ErrorKind::Argument, message))?;
         fits(axis).map_err(|message| fail(ErrorKind::Shape, message))?;

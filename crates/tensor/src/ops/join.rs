@@ -9,7 +9,7 @@ use crate::ops::reduce::around;
 use crate::ops::source::filled;
 use crate::samples;
 use crate::shape::resolve_axis;
-use crate::tensor::{Inputs, Tensor, provenance};
+use crate::tensor::{Inputs, Tensor, checked, provenance};
 
 /// A constant margin.
 pub static PAD: Page = Page {
@@ -105,8 +105,12 @@ impl Tensor {
                 return Tensor::failed(Error::new(ErrorKind::Argument, "pad", message).note(provenance("x", self)), at);
             }
         };
-        let mut shape = *self.shape();
-        shape[axis] += before + after;
+        let mut dims = self.dims().to_vec();
+        dims[axis] = dims[axis].saturating_add(before).saturating_add(after);
+        let shape = match checked("pad", dims) {
+            Ok(shape) => shape,
+            Err(error) => return Tensor::failed(error.note(provenance("x", self)), at),
+        };
         let op = Op::Pad { axis: axis as u8, before, value: value.into() };
         Tensor::node(op, Inputs::One([self.clone()]), shape, self.dtype(), at)
     }
@@ -115,7 +119,7 @@ impl Tensor {
     #[track_caller]
     pub fn pad_reflect(&self, axis: isize, before: usize, after: usize) -> Tensor {
         let at = Location::caller();
-        if self.error().is_some() {
+        if self.error().is_some() || (before, after) == (0, 0) {
             return self.clone();
         }
         let fail = |message: String| {
@@ -169,8 +173,11 @@ impl Tensor {
             if others != shape {
                 return fail(ErrorKind::Shape, format!("{} and {} along axis {axis}", first.shape(), tensor.shape()));
             }
-            if tensor.dtype() != first.dtype() || first.dtype().is_half() {
+            if tensor.dtype() != first.dtype() {
                 return fail(ErrorKind::DType, format!("{} and {}", first.dtype(), tensor.dtype()));
+            }
+            if first.dtype().is_half() {
+                return fail(ErrorKind::DType, format!("{} is storage: cast to f32 first", first.dtype()));
             }
             shape[axis] += size;
         }

@@ -86,7 +86,9 @@ impl Tensor {
             return self.matmul(&other.unsqueeze(1)).squeeze(-1);
         }
         if self.dtype() != other.dtype() || !self.dtype().is_float() {
-            return fail(ErrorKind::DType, format!("{} x {}", self.dtype(), other.dtype()));
+            let message =
+                format!("{} x {}: both must be f32 or f64, so cast to f32 first", self.dtype(), other.dtype());
+            return fail(ErrorKind::DType, message);
         }
         let ((m, inner), (other_inner, n)) = (last_two(self.shape()), last_two(other.shape()));
         if inner != other_inner {
@@ -97,13 +99,11 @@ impl Tensor {
         let Some(lead) = lead(self).broadcast(&lead(other)) else {
             return fail(ErrorKind::Shape, format!("{} x {}: leading dimensions differ", self.shape(), other.shape()));
         };
-        let with = |rows, columns| {
-            let mut shape = lead;
-            shape.push(rows);
-            shape.push(columns);
-            shape
+        let with = |rows, columns| Shape::new(&[&*lead, &[rows, columns]].concat());
+        let (Some(left), Some(right), Some(shape)) = (with(m, inner), with(inner, n), with(m, n)) else {
+            return fail(ErrorKind::Shape, format!("{} x {}: the result is too large", self.shape(), other.shape()));
         };
-        let inputs = [self.spread(with(m, inner), at), other.spread(with(inner, n), at)];
-        Tensor::node(Op::MatMul, Inputs::Two(inputs), with(m, n), self.dtype(), at)
+        let inputs = [self.spread(left, at), other.spread(right, at)];
+        Tensor::node(Op::MatMul, Inputs::Two(inputs), shape, self.dtype(), at)
     }
 }

@@ -258,7 +258,7 @@ impl Tensor {
         if self.error().is_some() {
             return self.clone();
         }
-        if self.rank() != sizes.len() + 2 || sizes.contains(&0) || self.count() == 0 {
+        if self.rank() != sizes.len() + 2 || sizes.contains(&0) || self.dims()[2..].contains(&0) {
             let message = format!("sizes {sizes:?} for {}", self.shape());
             let error = Error::new(ErrorKind::Shape, "adaptive_avg_pool", message).note(provenance("x", self));
             return Tensor::failed(error, at);
@@ -291,7 +291,7 @@ impl Tensor {
         let fail =
             |kind, message: String| Tensor::failed(Error::new(kind, name, message).note(provenance("x", self)), at);
         if !self.dtype().is_float() {
-            return fail(ErrorKind::DType, format!("{name} is not defined on {}", self.dtype()));
+            return fail(ErrorKind::DType, format!("{name} is not defined on {}: cast to f32 first", self.dtype()));
         }
         let spatial = o.kernel.len();
         if self.rank() != spatial + 2 || !(1..=3).contains(&spatial) {
@@ -302,6 +302,9 @@ impl Tensor {
         }
         if [&o.stride, &o.padding, &o.dilation].iter().any(|v| v.len() != spatial) {
             return fail(ErrorKind::Argument, format!("{o:?} mixes numbers of dimensions"));
+        }
+        if name == "avg_pool" && o.dilation.iter().any(|&d| d != 1) {
+            return fail(ErrorKind::Argument, format!("dilation {:?} of a mean", o.dilation));
         }
         let small = |v: &[usize], least: usize| v.iter().all(|&x| (least..1 << 24).contains(&x));
         let fits = o.kernel.iter().zip(&o.padding).all(|(&k, &p)| 2 * p <= k);
@@ -328,7 +331,7 @@ impl Tensor {
         for axis in 0..spatial {
             let (size, stride, padding) = (self.dims()[2 + axis], o.stride[axis], o.padding[axis]);
             let span = o.dilation[axis] * (o.kernel[axis] - 1) + 1;
-            let Some(room) = (size + 2 * padding).checked_sub(span) else {
+            let Some(room) = (size + 2 * padding).checked_sub(span).filter(|_| size > 0) else {
                 return fail(
                     ErrorKind::Shape,
                     format!("a window of {span} does not fit {size} along spatial axis {axis}"),
@@ -337,6 +340,13 @@ impl Tensor {
             let mut windows = if o.ceil { room.div_ceil(stride) } else { room / stride } + 1;
             if o.ceil && (windows - 1) * stride >= size + padding {
                 windows -= 1;
+            }
+            // Only a dilated window can step over the whole input.
+            let empty = |p: usize| pool.first_tap(axis, p) >= pool.window(axis, p, size).1;
+            if o.dilation[axis] > 1 && (0..windows).any(empty) {
+                let message =
+                    format!("a window of {span} with dilation {} steps over all {size} values", o.dilation[axis]);
+                return fail(ErrorKind::Shape, format!("{message} along spatial axis {axis}"));
             }
             shape[2 + axis] = windows;
         }

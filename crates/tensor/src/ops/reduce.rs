@@ -39,13 +39,7 @@ static PROD: Page = Page {
     gradient: Some(|y, g| {
         let x = &y.inputs()[0];
         let Op::Reduce { axes, .. } = *y.op() else { return vec![None] };
-        // With one zero only that element has a gradient, with more none: divide by the non-zero part alone.
-        let zero = x.eq(0.0);
-        let others = x.where_else(&zero.not(), 1.0);
-        let product = others.reduce(Reduction::Prod, axes);
-        let zeros = zero.cast(x.dtype()).reduce(Reduction::Sum, axes);
-        let scale = (product / others).where_else(&zeros.eq(0.0).or(&zeros.eq(1.0).and(&zero)), 0.0);
-        vec![Some(g * scale)]
+        vec![Some(g * product_of_others(x, axes))]
     }),
     reference,
     samples: || samples::reduce(Reduction::Prod),
@@ -138,10 +132,45 @@ pub static CUM_SUM: Page = Page {
     samples: samples::cumsum,
 };
 
+/// At each element the product of all others that are folded with it. Products alone: a quotient would be lost where
+/// elements are zero, and its derivative even where only one is.
+fn product_of_others(x: &Tensor, axes: AxisSet) -> Tensor {
+    // The folded axes become one, the last.
+    let order: Vec<isize> =
+        (0..x.rank()).filter(|&a| !axes.contains(a)).chain(axes.iter()).map(|a| a as isize).collect();
+    let moved = x.permute(&order);
+    let mut rows: Vec<usize> = x.shape().without(axes).to_vec();
+    rows.push(axes.iter().map(|axis| x.dims()[axis]).product());
+    let rows = moved.reshape(rows);
+    let others = product_before(&rows) * product_before(&rows.flip(-1)).flip(-1);
+    let mut back = vec![0isize; order.len()];
+    order.iter().zip(0..).for_each(|(&from, to)| back[from as usize] = to);
+    others.reshape(moved.shape()).permute(&back)
+}
+
+/// Along the last axis: the product of the elements before each one, by doubling.
+fn product_before(x: &Tensor) -> Tensor {
+    let size = x.dims()[x.rank() - 1];
+    let shifted = |t: &Tensor, by: usize| t.narrow(-1, 0..size - by).pad(-1, by, 0, 1.0);
+    if size == 0 {
+        return x.clone();
+    }
+    let (mut product, mut span) = (shifted(x, 1), 1);
+    while span < size {
+        product = &product * shifted(&product, span);
+        span *= 2;
+    }
+    product
+}
+
 fn share_among_extremes(y: &Tensor, g: &Tensor) -> Vec<Option<Tensor>> {
     let x = &y.inputs()[0];
     let Op::Reduce { axes, .. } = *y.op() else { return vec![None] };
-    let extreme = x.eq(&y.expand(x.shape()));
+    let mut extreme = x.eq(&y.expand(x.shape()));
+    if x.dtype().is_float() {
+        // A NaN equals nothing, but where there is one it is the result.
+        extreme = extreme.or(&x.is_nan());
+    }
     let ties = extreme.cast(x.dtype()).reduce(Reduction::Sum, axes);
     vec![Some((g / ties).expand(x.shape()).keep_where(&extreme))]
 }
@@ -371,14 +400,14 @@ impl Tensor {
     }
 
     fn arg_reduce(&self, max: bool, axis: isize, at: &'static Location<'static>) -> Tensor {
-        let axis = match self.along(if max { "argmax" } else { "argmin" }, axis, at) {
+        let name = if max { "argmax" } else { "argmin" };
+        let axis = match self.along(name, axis, at) {
             Ok(axis) => axis,
             Err(failed) => return failed,
         };
         let set: AxisSet = [axis].into_iter().collect();
         if self.dims()[axis] == 0 {
-            let error =
-                Error::new(ErrorKind::Shape, "argmax", format!("no values along axis {axis} of {}", self.shape()));
+            let error = Error::new(ErrorKind::Shape, name, format!("no values along axis {axis} of {}", self.shape()));
             return Tensor::failed(error.note(provenance("x", self)), at);
         }
         let op = Op::ArgReduce { max, axis: axis as u8 };

@@ -72,7 +72,7 @@ pub static CAST: Page = Page {
     gradient_formula: "g as the dtype of x (floats)",
     gradient: Some(|y, g| {
         let from = y.inputs()[0].dtype();
-        vec![from.is_float().then(|| g.cast(from))]
+        vec![(from.is_float() || from.is_half()).then(|| g.cast(from))]
     }),
     reference: |node, inputs| Ok(inputs[0].cast(node.dtype())),
     samples: samples::cast,
@@ -89,11 +89,7 @@ impl Tensor {
     #[track_caller]
     pub fn where_else(&self, condition: &Tensor, other: impl Into<Operand>) -> Tensor {
         let at = Location::caller();
-        let other = match other.into() {
-            Operand::Tensor(tensor) => tensor,
-            Operand::Scalar(_) if self.error().is_some() => return self.clone(),
-            Operand::Scalar(value) => Tensor::node(Op::Full(value), Inputs::None, *self.shape(), self.dtype(), at),
-        };
+        let other = other.into().beside("where", self, at);
         if let Some(bad) = [condition, self, &other].into_iter().find(|t| t.error().is_some()) {
             return bad.clone();
         }
@@ -107,8 +103,11 @@ impl Tensor {
         if condition.dtype() != DType::Bool {
             return fail(ErrorKind::DType, format!("the condition is {}, not bool", condition.dtype()));
         }
-        if self.dtype() != other.dtype() || self.dtype().is_half() {
+        if self.dtype() != other.dtype() {
             return fail(ErrorKind::DType, format!("choices {} and {}", self.dtype(), other.dtype()));
+        }
+        if self.dtype().is_half() {
+            return fail(ErrorKind::DType, format!("choices of {}, which is storage: cast to f32 first", self.dtype()));
         }
         let Some(shape) = self.shape().broadcast(other.shape()).and_then(|s| s.broadcast(condition.shape())) else {
             let message = format!("{}, {} and {} do not broadcast", condition.shape(), self.shape(), other.shape());
@@ -122,6 +121,12 @@ impl Tensor {
     #[track_caller]
     pub fn keep_where(&self, condition: &Tensor) -> Tensor {
         self.where_else(condition, 0)
+    }
+
+    /// 0 where `condition` holds, else `self`: [`Tensor::keep_where`] the other way round, for conditions that NaN fails.
+    #[track_caller]
+    pub(crate) fn zero_where(&self, condition: &Tensor) -> Tensor {
+        self.full_like(0).where_else(condition, self)
     }
 
     /// Limits values to `lo..=hi`. The gradient passes where the value was inside, ends included. NaN stays.

@@ -5,29 +5,30 @@ use std::panic::Location;
 use crate::array::{Array, Values};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::op::{Distribution, Op, Page, Scalar};
+use crate::op::{Distribution, Op, Page, Sample, Scalar};
 use crate::philox::{RandomKey, unit};
 use crate::real::Real;
+use crate::samples;
 use crate::shape::{Dims, Shape, resolve_axis};
 use crate::tensor::{Inputs, Node, Tensor, checked};
 
 /// A value brought from outside.
-pub static DATA: Page = leaf("data", "a given value", |node, _| Ok((**node_value(node)?).clone()));
+pub static DATA: Page = leaf("data", "a given value", samples::data, |node, _| Ok((**node_value(node)?).clone()));
 
 /// The value of a variable.
-pub static VAR: Page = leaf("variable", "the current value of a variable", |node, _| {
+pub static VAR: Page = leaf("variable", "the current value of a variable", samples::variable, |node, _| {
     let (var, _) = node.variable().ok_or("a variable node without a variable")?;
     Ok((*var.value()).clone())
 });
 
 /// One number everywhere.
-pub static FULL: Page = leaf("full", "y[i] = c", |node, _| {
+pub static FULL: Page = leaf("full", "y[i] = c", samples::full, |node, _| {
     let Op::Full(value) = *node.op() else { return Err("not full".into()) };
     Ok(filled(value, node.dtype(), *node.shape()))
 });
 
 /// The index along an axis.
-pub static IOTA: Page = leaf("iota", "y[.., i, ..] = i", |node, _| {
+pub static IOTA: Page = leaf("iota", "y[.., i, ..] = i", samples::iota, |node, _| {
     let Op::Iota { axis } = *node.op() else { return Err("not iota".into()) };
     let (shape, axis) = (*node.shape(), axis as usize);
     let inner: usize = shape[axis + 1..].iter().product();
@@ -36,7 +37,7 @@ pub static IOTA: Page = leaf("iota", "y[.., i, ..] = i", |node, _| {
 });
 
 /// Counter-based random numbers.
-pub static RANDOM: Page = leaf("random", "y[i] = f(Philox(key, i))", |node, inputs| {
+pub static RANDOM: Page = leaf("random", "y[i] = f(Philox(key, i))", samples::random, |node, inputs| {
     let Op::Random(distribution) = *node.op() else { return Err("not random".into()) };
     let key = read_key(inputs[0])?;
     let count = node.shape().count() as u64;
@@ -52,11 +53,12 @@ pub static RANDOM: Page = leaf("random", "y[i] = f(Philox(key, i))", |node, inpu
 });
 
 /// A node that could not be built.
-pub static ERROR: Page = leaf("error", "-", |_, _| Err("an error node has no value".into()));
+pub static ERROR: Page = leaf("error", "-", Vec::new, |_, _| Err("an error node has no value".into()));
 
 const fn leaf(
     name: &'static str,
     formula: &'static str,
+    samples: fn() -> Vec<Sample>,
     reference: fn(&Node, &[&Array]) -> Result<Array, String>,
 ) -> Page {
     Page {
@@ -65,7 +67,7 @@ const fn leaf(
         gradient_formula: "none: a source",
         gradient: Some(|y, _| vec![None; y.inputs().len()]),
         reference,
-        samples: Vec::new,
+        samples,
     }
 }
 

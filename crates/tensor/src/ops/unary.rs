@@ -91,8 +91,8 @@ static TABLE: [Function; 21] = [
     entry(Unary::Erf, "erf", "y = 2/sqrt(pi) * integral of e^(-t^2) from 0 to x", "g 2/sqrt(pi) e^(-x^2)",
         Real::erf, Real::erf, Some(|x, _, g| g * std::f64::consts::FRAC_2_SQRT_PI * (-(x * x)).exp()),
         || samples::unary(Unary::Erf, samples::LINE)),
-    entry(Unary::Relu, "relu", "y = max(x, 0); NaN stays", "g where y > 0, else 0",
-        relu, relu, Some(|_, y, g| g.keep_where(&y.gt(0.0))), || samples::unary(Unary::Relu, samples::LINE)).on_integers(|x| x.max(0)),
+    entry(Unary::Relu, "relu", "y = max(x, 0); NaN stays", "0 where y <= 0, else g",
+        relu, relu, Some(|_, y, g| g.zero_where(&y.le(0.0))), || samples::unary(Unary::Relu, samples::LINE)).on_integers(|x| x.max(0)),
     entry(Unary::Floor, "floor", "y = largest integer <= x", "0",
         Real::floor, Real::floor, None, || samples::unary(Unary::Floor, samples::LINE)),
     entry(Unary::Ceil, "ceil", "y = smallest integer >= x", "0",
@@ -162,9 +162,10 @@ impl Tensor {
         };
         if !defined && self.error().is_none() {
             let name = function(op).page.name;
+            let help = if op == Unary::Not { "compare first: x.ne(0)" } else { "cast the operand to f32 first" };
             let error = Error::new(ErrorKind::DType, name, format!("{name} is not defined on {dtype}"))
                 .note(provenance("the operand", self))
-                .help("cast the operand to f32 first");
+                .help(help);
             return Tensor::failed(error, at);
         }
         let dtype = if op == Unary::IsNan { DType::Bool } else { dtype };

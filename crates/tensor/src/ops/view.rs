@@ -119,7 +119,10 @@ impl Tensor {
         if *self.shape() == shape {
             return self.clone();
         }
-        if let Op::Full(value) = *self.op() {
+        // A constant of a gradient rule stays a constant. One that the caller made stays the node he may differentiate by.
+        if let Op::Full(value) = *self.op()
+            && self.forward().is_some()
+        {
             return Tensor::node(Op::Full(value), Inputs::None, shape, self.dtype(), at);
         }
         Tensor::node(Op::Expand, Inputs::One([self.clone()]), shape, self.dtype(), at)
