@@ -2,6 +2,7 @@
 
 pub mod conv;
 mod device;
+mod exec;
 pub mod gemm;
 pub mod machine;
 pub mod pool;

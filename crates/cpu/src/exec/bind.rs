@@ -1,0 +1,150 @@
+//! One run of a plan: leaves and variables bound to slots, results handed out, variables brought to their next value.
+
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use tensor::plan::{Next, Place, Trace};
+use tensor::var::State;
+use tensor::{Array, Result, Shape, Tensor, Values, Var};
+
+use super::Prepared;
+use super::memory::{Slots, first_byte, first_byte_mut};
+use crate::machine::Machine;
+
+/// The variables of a run, locked in one order for all runs, so that no two wait for each other.
+struct Locked<'a> {
+    vars: Vec<&'a Var>,
+    states: Vec<MutexGuard<'a, State>>,
+}
+
+impl<'a> Locked<'a> {
+    fn new(trace: &'a Trace<'_>) -> Locked<'a> {
+        let leaves = trace.leaves.iter().filter(|leaf| leaf.value().is_none());
+        let mut vars: Vec<&Var> = Vec::with_capacity(trace.updates.len() + trace.leaves.len());
+        vars.extend(leaves.filter_map(|leaf| leaf.variable().map(|(var, _)| var)));
+        vars.extend(&trace.updates);
+        vars.sort_unstable_by_key(|var| var.id());
+        vars.dedup_by_key(|var| var.id());
+        let states = vars.iter().map(|var| var.state()).collect();
+        Locked { vars, states }
+    }
+
+    fn state(&mut self, var: &Var) -> &mut State {
+        // Every variable of the trace was put in.
+        let index = self.vars.partition_point(|other| other.id() < var.id());
+        &mut self.states[index]
+    }
+}
+
+/// Runs a prepared plan for a trace that it was made for.
+///
+/// # Errors
+/// A stale variable; a value that an op does not allow. No variable has changed then.
+pub fn run(
+    machine: &Machine,
+    prepared: &Prepared,
+    trace: &Trace<'_>,
+    outputs: &[&Tensor],
+    times: Option<&mut Vec<Duration>>,
+) -> Result<Vec<Arc<Array>>> {
+    let plan = &*prepared.plan;
+    let mut locked = Locked::new(trace);
+    let mut leaves: Vec<*mut u8> = Vec::with_capacity(trace.leaves.len());
+    for leaf in &trace.leaves {
+        leaves.push(match (leaf.value(), leaf.variable()) {
+            (Some(value), _) => first_byte(value.values()),
+            (None, Some((var, version))) => {
+                let state = locked.state(var);
+                if state.version != version {
+                    drop(locked);
+                    return Err(stale(var, version, leaf));
+                }
+                first_byte(state.value.values())
+            }
+            (None, None) => std::ptr::dangling_mut(),
+        });
+    }
+    for (var, next) in trace.updates.iter().zip(&plan.updates) {
+        if let Next::InPlace(slot) = *next
+            && let Place::Leaf(leaf) = plan.slots[slot].place
+        {
+            // A copy if somebody holds a snapshot of the old value.
+            leaves[leaf] = first_byte_mut(Arc::make_mut(&mut locked.state(var).value).values_mut());
+        }
+    }
+    let mut fresh: Vec<Array> = Vec::with_capacity(plan.fresh);
+    let mut arena = prepared.arena();
+    let start = arena.start();
+    let mut bases = std::mem::take(&mut arena.bases);
+    bases.clear();
+    for slot in &plan.slots {
+        bases.push(match slot.place {
+            Place::Leaf(leaf) => leaves[leaf],
+            Place::Arena(offset) => start.wrapping_add(offset),
+            Place::Fresh(_) => {
+                fresh.push(Array::new(slot.shape, Values::zeros(slot.dtype, slot.shape.count())));
+                fresh.last_mut().map_or(std::ptr::null_mut(), |array| first_byte_mut(array.values_mut()))
+            }
+        });
+    }
+    let extra = start.wrapping_add(plan.arena.next_multiple_of(64));
+    // SAFETY: leaves live in the trace, variables are locked, the arena and the fresh arrays are ours; only variables that
+    // an update writes in place are written among the leaves, and those are not shared. The elements of a fresh array do
+    // not move with the array.
+    let slots = unsafe { Slots::new(plan, &bases, extra) };
+    let done = prepared.steps(machine, slots, times);
+    arena.bases = bases;
+    prepared.give_back(arena);
+    done?;
+    Ok(deliver(prepared, trace, outputs, fresh, &mut locked))
+}
+
+fn stale(var: &Var, version: u64, leaf: &Tensor) -> tensor::Error {
+    match var.check_version(version) {
+        Err(error) => error.at(leaf.origin()),
+        // Changed back in between by nobody: versions only grow. Said all the same.
+        Ok(()) => tensor::Error::new(tensor::ErrorKind::Stale, "variable", var.name()).at(leaf.origin()),
+    }
+}
+
+/// Hands the fresh arrays to outputs and variables.
+fn deliver(
+    prepared: &Prepared,
+    trace: &Trace<'_>,
+    outputs: &[&Tensor],
+    fresh: Vec<Array>,
+    locked: &mut Locked<'_>,
+) -> Vec<Arc<Array>> {
+    let plan = &*prepared.plan;
+    let mut numbers = vec![usize::MAX; plan.fresh];
+    let in_order = plan.slots.iter().filter_map(|slot| match slot.place {
+        Place::Fresh(number) => Some(number),
+        _ => None,
+    });
+    in_order.enumerate().for_each(|(at, number)| numbers[number] = at);
+    let mut fresh: Vec<Option<Arc<Array>>> = fresh.into_iter().map(|array| Some(Arc::new(array))).collect();
+    // A slot may be asked for under several shapes; only a second shape costs a copy.
+    let mut of = |slot: usize, shape: &Shape| {
+        let Place::Fresh(number) = plan.slots[slot].place else { return None };
+        let kept = &mut fresh[numbers[number]];
+        let value = kept.take()?;
+        let value = if value.shape() == shape { value } else { Arc::new(Arc::unwrap_or_clone(value).reshaped(*shape)) };
+        *kept = Some(value.clone());
+        Some(value)
+    };
+    for (var, next) in trace.updates.iter().zip(&plan.updates) {
+        let state = locked.state(var);
+        if let Next::Replace(slot) = *next
+            && let Some(value) = of(slot, var.shape())
+        {
+            state.value = value;
+        }
+        state.changed();
+    }
+    let values = outputs.iter().zip(&plan.outputs).filter_map(|(output, &slot)| {
+        let value = output.value().cloned().or_else(|| of(slot, output.shape()))?;
+        output.realise(value.clone());
+        Some(value)
+    });
+    values.collect()
+}

@@ -1,0 +1,211 @@
+//! Reductions over tiles, in the order of [`tensor::order`].
+
+use tensor::DType;
+use tensor::op::Reduction;
+use tensor::ops::binary::{max, min};
+use tensor::ops::reduce::identity;
+use tensor::order::{LANES, fold, fold_lanes};
+
+use crate::simd::Simd;
+
+/// A tile to be folded: `rows` folded points of `width` kept ones each, tile[r][k]; or, with width 1, one line.
+pub struct Folded {
+    /// The values.
+    pub tile: *const u8,
+    /// Number of folded points.
+    pub rows: usize,
+    /// Number of kept points.
+    pub width: usize,
+    /// The chain that takes the first folded point.
+    pub phase: usize,
+}
+
+/// The functions of one reduction of one dtype. Chains are kept as `[LANES][width]`.
+pub struct Fold {
+    /// Sets chains of this width to the identity.
+    pub start: unsafe fn(chains: *mut u8, width: usize),
+    /// Adds a tile to the chains.
+    pub add: unsafe fn(Simd, chains: *mut u8, &Folded),
+    /// Folds the chains into one value for each kept point.
+    pub finish: unsafe fn(Simd, chains: *mut u8, width: usize, out: *mut u8),
+    /// Folds whole lines, tile[k][r], each of at most a block: one value a line.
+    pub lines: unsafe fn(Simd, tile: *const u8, count: usize, length: usize, out: *mut u8),
+    /// Folds block results: block b of kept point k lies at `partial + b * stride + k`.
+    pub combine: unsafe fn(partial: *const u8, blocks: usize, stride: usize, width: usize, out: *mut u8),
+}
+
+#[inline(always)]
+unsafe fn add<T: Copy>(chains: *mut T, folded: &Folded, op: impl Fn(T, T) -> T) {
+    let &Folded { tile, rows, width, phase } = folded;
+    // SAFETY: the chains hold LANES * width values and the tile rows * width, which the caller promises.
+    unsafe {
+        let tile: &[T] = std::slice::from_raw_parts(tile.cast(), rows * width);
+        let chains = std::slice::from_raw_parts_mut(chains, LANES * width);
+        if width == 1 && phase == 0 {
+            let mut local: [T; LANES] = std::array::from_fn(|lane| chains[lane]);
+            let (groups, rest) = tile.as_chunks::<LANES>();
+            for group in groups {
+                for lane in 0..LANES {
+                    local[lane] = op(local[lane], group[lane]);
+                }
+            }
+            for (chain, x) in local.iter_mut().zip(rest) {
+                *chain = op(*chain, *x);
+            }
+            chains.copy_from_slice(&local);
+            return;
+        }
+        let (mut lane, mut done) = (phase, 0);
+        while done < rows {
+            let here = (LANES - lane).min(rows - done);
+            let chains = &mut chains[lane * width..][..here * width];
+            for (chain, x) in chains.iter_mut().zip(&tile[done * width..][..here * width]) {
+                *chain = op(*chain, *x);
+            }
+            done += here;
+            lane = 0;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn finish<T: Copy>(chains: *mut T, width: usize, out: *mut T, op: impl Fn(T, T) -> T) {
+    // SAFETY: as promised for `Fold::finish`.
+    unsafe {
+        let chains = std::slice::from_raw_parts_mut(chains, LANES * width);
+        let mut half = LANES / 2;
+        while half > 0 {
+            let (low, high) = chains.split_at_mut(half * width);
+            for (a, b) in low.iter_mut().zip(high.iter()) {
+                *a = op(*a, *b);
+            }
+            half /= 2;
+        }
+        std::slice::from_raw_parts_mut(out, width).copy_from_slice(&chains[..width]);
+    }
+}
+
+#[inline(always)]
+unsafe fn lines<T: Copy>(
+    tile: *const T,
+    count: usize,
+    length: usize,
+    out: *mut T,
+    identity: T,
+    op: impl Fn(T, T) -> T + Copy,
+) {
+    // SAFETY: as promised for `Fold::lines`.
+    unsafe {
+        let tile = std::slice::from_raw_parts(tile, count * length);
+        let out = std::slice::from_raw_parts_mut(out, count);
+        for (i, y) in out.iter_mut().enumerate() {
+            let mut chains = [identity; LANES];
+            let (groups, rest) = tile[i * length..][..length].as_chunks::<LANES>();
+            for group in groups {
+                for lane in 0..LANES {
+                    chains[lane] = op(chains[lane], group[lane]);
+                }
+            }
+            for (chain, x) in chains.iter_mut().zip(rest) {
+                *chain = op(*chain, *x);
+            }
+            *y = fold_lanes(chains, op);
+        }
+    }
+}
+
+unsafe fn combine<T: Copy>(
+    partial: *const T,
+    blocks: usize,
+    stride: usize,
+    width: usize,
+    out: *mut T,
+    identity: T,
+    op: fn(T, T) -> T,
+) {
+    for k in 0..width {
+        // SAFETY: as promised for `Fold::combine`.
+        unsafe { *out.add(k) = fold(blocks, &|b| *partial.add(b * stride + k), identity, op) };
+    }
+}
+
+macro_rules! table {
+    ($t:ty, $identity:expr, $op:expr) => {{
+        const FOLD: Fold = Fold {
+            // SAFETY: of each function: the promise of its caller.
+            start: |chains, width| unsafe {
+                std::slice::from_raw_parts_mut(chains.cast::<$t>(), LANES * width).fill($identity)
+            },
+            add: |simd, chains, folded| {
+                simd.run(
+                    #[inline(always)]
+                    // SAFETY: as above.
+                    || unsafe { add::<$t>(chains.cast(), folded, $op) },
+                )
+            },
+            finish: |simd, chains, width, out| {
+                simd.run(
+                    #[inline(always)]
+                    // SAFETY: as above.
+                    || unsafe { finish::<$t>(chains.cast(), width, out.cast(), $op) },
+                )
+            },
+            lines: |simd, tile, count, length, out| {
+                simd.run(
+                    #[inline(always)]
+                    // SAFETY: as above.
+                    || unsafe { lines::<$t>(tile.cast(), count, length, out.cast(), $identity, $op) },
+                )
+            },
+            // SAFETY: as above.
+            combine: |partial, blocks, stride, width, out| unsafe {
+                combine::<$t>(partial.cast(), blocks, stride, width, out.cast(), $identity, $op)
+            },
+        };
+        &FOLD
+    }};
+}
+
+macro_rules! reductions {
+    ($t:ty, $op:expr, $sum:expr, $prod:expr) => {
+        match $op {
+            Reduction::Sum => table!(
+                $t,
+                0 as $t,
+                #[inline(always)]
+                $sum
+            ),
+            Reduction::Prod => table!(
+                $t,
+                1 as $t,
+                #[inline(always)]
+                $prod
+            ),
+            Reduction::Max => table!(
+                $t,
+                f64::NEG_INFINITY as $t,
+                #[inline(always)]
+                |a: $t, b: $t| max(a, b)
+            ),
+            Reduction::Min => table!(
+                $t,
+                f64::INFINITY as $t,
+                #[inline(always)]
+                |a: $t, b: $t| min(a, b)
+            ),
+        }
+    };
+}
+
+/// The functions of a reduction of `dtype`, if it is defined.
+pub fn of(op: Reduction, dtype: DType) -> Option<&'static Fold> {
+    debug_assert_eq!(identity(Reduction::Max), f64::NEG_INFINITY);
+    Some(match dtype {
+        DType::F32 => reductions!(f32, op, |a: f32, b: f32| a + b, |a: f32, b: f32| a * b),
+        DType::F64 => reductions!(f64, op, |a: f64, b: f64| a + b, |a: f64, b: f64| a * b),
+        DType::I32 => reductions!(i32, op, |a: i32, b: i32| a.wrapping_add(b), |a: i32, b: i32| a.wrapping_mul(b)),
+        DType::I64 => reductions!(i64, op, |a: i64, b: i64| a.wrapping_add(b), |a: i64, b: i64| a.wrapping_mul(b)),
+        DType::U8 => reductions!(u8, op, |a: u8, b: u8| a.wrapping_add(b), |a: u8, b: u8| a.wrapping_mul(b)),
+        _ => return None,
+    })
+}

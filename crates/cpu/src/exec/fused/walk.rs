@@ -1,0 +1,239 @@
+//! Walking memory by strides: which elements of an operand belong to a tile, run by run.
+
+use tensor::{AxisSet, Layout, Shape};
+
+/// Nested loops over memory, outermost first: (count, stride in elements). Neighbours that are one loop are merged.
+#[derive(Debug, Clone, Default)]
+pub struct Walk {
+    dims: Vec<(usize, isize)>,
+}
+
+impl Walk {
+    fn new(loops: impl Iterator<Item = (usize, isize)>) -> Walk {
+        let mut dims: Vec<(usize, isize)> = Vec::new();
+        for (count, stride) in loops.filter(|&(count, _)| count != 1) {
+            match dims.last_mut() {
+                Some((outer, outer_stride)) if *outer_stride == stride * count as isize => {
+                    *outer *= count;
+                    *outer_stride = stride;
+                }
+                _ => dims.push((count, stride)),
+            }
+        }
+        if dims.is_empty() {
+            dims.push((1, 0));
+        }
+        Walk { dims }
+    }
+
+    /// Position of the element with this row-major index.
+    #[inline(always)]
+    pub fn at(&self, mut index: usize) -> isize {
+        if let [(_, stride)] = self.dims[..] {
+            return index as isize * stride;
+        }
+        let mut position = 0;
+        for &(count, stride) in self.dims.iter().rev() {
+            position += (index % count) as isize * stride;
+            index /= count;
+        }
+        position
+    }
+
+    /// Whether the elements `first .. first + count` lie side by side.
+    #[inline(always)]
+    fn dense(&self, first: usize, count: usize) -> bool {
+        match self.dims[..] {
+            [(_, stride)] => stride == 1 || count == 1,
+            [.., (inner, stride)] => count == 1 || (stride == 1 && first % inner + count <= inner),
+            [] => true,
+        }
+    }
+
+    /// Calls `run(position, stride, count)` for each evenly strided run of the elements `first .. first + count`.
+    #[inline(always)]
+    fn runs(&self, first: usize, count: usize, mut run: impl FnMut(isize, isize, usize)) {
+        let Some(&(inner, stride)) = self.dims.last() else { return };
+        if self.dims.len() == 1 {
+            run(first as isize * stride, stride, count);
+            return;
+        }
+        let (mut next, mut left) = (first, count);
+        while left > 0 {
+            let here = (inner - next % inner).min(left);
+            run(self.at(next), stride, here);
+            next += here;
+            left -= here;
+        }
+    }
+
+    fn is_zero(&self) -> bool {
+        self.dims.iter().all(|&(_, stride)| stride == 0)
+    }
+}
+
+/// A part of the iteration space: `kept` results, and a range of what each of them folds.
+#[derive(Debug, Clone, Copy)]
+pub struct Tile {
+    /// First kept point.
+    pub k0: usize,
+    /// Number of kept points.
+    pub kn: usize,
+    /// First folded point.
+    pub r0: usize,
+    /// Number of folded points.
+    pub rn: usize,
+}
+
+/// How the points of a tile follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Folded points side by side: tile[k][r].
+    Rows,
+    /// Kept points side by side: tile[r][k].
+    Columns,
+}
+
+/// Where an operand of a program lies.
+#[derive(Debug, Clone)]
+pub struct Operand {
+    /// Its slot.
+    pub slot: usize,
+    /// Bytes of an element.
+    pub size: usize,
+    offset: isize,
+    kept: Walk,
+    reduced: Walk,
+    /// All tiles that hold whole inner lines are contiguous, in this order of points.
+    linear: Option<Order>,
+    /// One element for all points.
+    pub uniform: bool,
+}
+
+impl Operand {
+    /// The operand that lies in `slot` as `layout` says, iterated with the axes `reduced` folded.
+    pub fn new(slot: usize, size: usize, layout: &Layout, reduced: AxisSet) -> Operand {
+        let axes = |folded: bool| {
+            let pick = move |&axis: &usize| reduced.contains(axis) == folded;
+            Walk::new((0..layout.shape.rank()).filter(pick).map(|axis| (layout.shape[axis], layout.strides[axis])))
+        };
+        let (kept, reduced) = (axes(false), axes(true));
+        let single = |walk: &Walk, stride: usize| matches!(walk.dims[..], [(n, s)] if n == 1 || s == stride as isize);
+        let count = |walk: &Walk| walk.dims.iter().map(|dim| dim.0).product::<usize>();
+        let linear = if single(&reduced, 1) && single(&kept, count(&reduced)) {
+            Some(Order::Rows)
+        } else if single(&kept, 1) && single(&reduced, count(&kept)) {
+            Some(Order::Columns)
+        } else {
+            None
+        };
+        let uniform = kept.is_zero() && reduced.is_zero();
+        Operand { slot, size, offset: layout.offset as isize, kept, reduced, linear, uniform }
+    }
+
+    /// A contiguous slot of this shape; axes of size 1 repeat along `space`.
+    pub fn contiguous(slot: usize, size: usize, shape: Shape, space: Shape, reduced: AxisSet) -> Operand {
+        Operand::new(slot, size, &Layout::contiguous(shape).expand(space), reduced)
+    }
+
+    /// Position of the first point of a tile.
+    #[inline(always)]
+    pub fn first(&self, tile: &Tile) -> isize {
+        self.offset + self.kept.at(tile.k0) + self.reduced.at(tile.r0)
+    }
+
+    /// Position of the first point, if the points of the tile lie side by side in this order.
+    #[inline(always)]
+    pub fn direct(&self, tile: &Tile, order: Order) -> Option<isize> {
+        let dense = match order {
+            Order::Rows if tile.kn == 1 => self.reduced.dense(tile.r0, tile.rn),
+            Order::Rows => tile.rn == self.inner(order) && self.linear == Some(order),
+            Order::Columns if tile.rn == 1 => self.kept.dense(tile.k0, tile.kn),
+            Order::Columns => tile.kn == self.inner(order) && self.linear == Some(order),
+        };
+        dense.then(|| self.first(tile))
+    }
+
+    fn inner(&self, order: Order) -> usize {
+        let walk = if order == Order::Rows { &self.reduced } else { &self.kept };
+        walk.dims.iter().map(|dim| dim.0).product()
+    }
+
+    /// Calls `run(position, stride, count, place in the tile)` for each evenly strided run of a tile.
+    #[inline(always)]
+    pub fn runs(&self, tile: &Tile, order: Order, mut run: impl FnMut(isize, isize, usize, usize)) {
+        let (outer, o0, on, inner, i0, n) = match order {
+            Order::Rows => (&self.kept, tile.k0, tile.kn, &self.reduced, tile.r0, tile.rn),
+            Order::Columns => (&self.reduced, tile.r0, tile.rn, &self.kept, tile.k0, tile.kn),
+        };
+        for o in 0..on {
+            let base = self.offset + outer.at(o0 + o);
+            let mut place = o * n;
+            inner.runs(i0, n, |position, stride, count| {
+                run(base + position, stride, count, place);
+                place += count;
+            });
+        }
+    }
+}
+
+/// Copies the elements of a tile from memory to `out`.
+///
+/// # Safety
+/// `base` is the operand's memory, and `out` has room for the tile.
+pub unsafe fn gather(operand: &Operand, base: *const u8, tile: &Tile, order: Order, out: *mut u8) {
+    #[inline(always)]
+    unsafe fn copy<T: Copy>(operand: &Operand, base: *const T, tile: &Tile, order: Order, out: *mut T) {
+        operand.runs(tile, order, |position, stride, count, place| {
+            // SAFETY: layouts stay within their slots, which the plan promises, and places within the tile.
+            unsafe {
+                let (from, to) = (base.offset(position), out.add(place));
+                match stride {
+                    1 => std::ptr::copy_nonoverlapping(from, to, count),
+                    0 => std::slice::from_raw_parts_mut(to, count).fill(*from),
+                    _ => (0..count).for_each(|i| *to.add(i) = *from.offset(i as isize * stride)),
+                }
+            }
+        });
+    }
+    // SAFETY: by the promise of the caller.
+    unsafe {
+        match operand.size {
+            1 => copy::<u8>(operand, base, tile, order, out),
+            2 => copy::<u16>(operand, base.cast(), tile, order, out.cast()),
+            4 => copy::<u32>(operand, base.cast(), tile, order, out.cast()),
+            _ => copy::<u64>(operand, base.cast(), tile, order, out.cast()),
+        }
+    }
+}
+
+/// Copies a tile to memory; `many` is false for one value that all points have.
+///
+/// # Safety
+/// `base` is the operand's memory, writable, and `from` holds the tile.
+pub unsafe fn scatter(operand: &Operand, base: *mut u8, tile: &Tile, order: Order, from: *const u8, many: bool) {
+    #[inline(always)]
+    unsafe fn copy<T: Copy>(operand: &Operand, base: *mut T, tile: &Tile, order: Order, from: *const T, many: bool) {
+        operand.runs(tile, order, |position, stride, count, place| {
+            // SAFETY: as in `gather`.
+            unsafe {
+                let to = base.offset(position);
+                match (stride, many) {
+                    (1, true) => std::ptr::copy_nonoverlapping(from.add(place), to, count),
+                    (1, false) => std::slice::from_raw_parts_mut(to, count).fill(*from),
+                    (_, true) => (0..count).for_each(|i| *to.offset(i as isize * stride) = *from.add(place + i)),
+                    (_, false) => (0..count).for_each(|i| *to.offset(i as isize * stride) = *from),
+                }
+            }
+        });
+    }
+    // SAFETY: by the promise of the caller.
+    unsafe {
+        match operand.size {
+            1 => copy::<u8>(operand, base, tile, order, from, many),
+            2 => copy::<u16>(operand, base.cast(), tile, order, from.cast(), many),
+            4 => copy::<u32>(operand, base.cast(), tile, order, from.cast(), many),
+            _ => copy::<u64>(operand, base.cast(), tile, order, from.cast(), many),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The memory of a run: the arena, and where each slot of the plan lies.
+
+use tensor::Values;
+use tensor::plan::{Plan, SlotId};
+
+/// One cache line, so that an arena begins on one.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// Working memory of one run, reused by the next one.
+pub struct Arena {
+    lines: Vec<Line>,
+    /// The start of every slot: filled in at each run, kept here so that a warm run allocates nothing.
+    pub bases: Vec<*mut u8>,
+}
+
+// SAFETY: the pointers are only a buffer that the next run overwrites before it reads them.
+unsafe impl Send for Arena {}
+
+impl Arena {
+    /// An arena of `bytes`.
+    pub fn new(bytes: usize) -> Arena {
+        Arena { lines: vec![Line([0; 64]); bytes.div_ceil(64)], bases: Vec::new() }
+    }
+
+    /// Its first byte.
+    pub fn start(&mut self) -> *mut u8 {
+        self.lines.as_mut_ptr().cast()
+    }
+}
+
+/// Where the slots of a plan lie during one run.
+///
+/// Steps run one after the other, and the plan promises that a step never writes a slot that it also reads, but for
+/// the elementwise case that [`tensor::plan::Fused`] describes. Inside a step, units of work write different elements.
+#[derive(Clone, Copy)]
+pub struct Slots<'a> {
+    plan: &'a Plan,
+    bases: &'a [*mut u8],
+    /// Working memory of the steps, behind the slots of the arena.
+    pub extra: *mut u8,
+}
+
+// SAFETY: the memory outlives the run, and units of a step write different elements, see above.
+unsafe impl Sync for Slots<'_> {}
+
+impl<'a> Slots<'a> {
+    /// The slots of `plan`, slot i starting at `bases[i]`.
+    ///
+    /// # Safety
+    /// Each base is valid for the bytes of its slot while the value lives: for writes too, except leaves that no update
+    /// of the plan writes in place.
+    pub unsafe fn new(plan: &'a Plan, bases: &'a [*mut u8], extra: *mut u8) -> Slots<'a> {
+        Slots { plan, bases, extra }
+    }
+
+    /// The first byte of a slot.
+    #[inline(always)]
+    pub fn base(&self, slot: SlotId) -> *mut u8 {
+        self.bases[slot]
+    }
+
+    /// The elements of a slot, to be read. `Bool` is read as bytes 0 and 1.
+    pub fn read<T: Plain>(&self, slot: SlotId) -> &'a [T] {
+        let info = &self.plan.slots[slot];
+        assert_eq!(info.dtype.size(), size_of::<T>(), "a slot read as another type");
+        // SAFETY: valid by the promise of `new`; every bit pattern is a `T`; nobody writes it during this step.
+        unsafe { std::slice::from_raw_parts(self.bases[slot].cast(), info.shape.count()) }
+    }
+
+    /// The elements of a slot, to be written.
+    ///
+    /// # Safety
+    /// The running step writes this slot, and no other slice of it lives.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn write<T: Plain>(&self, slot: SlotId) -> &'a mut [T] {
+        let info = &self.plan.slots[slot];
+        assert_eq!(info.dtype.size(), size_of::<T>(), "a slot written as another type");
+        // SAFETY: valid by the promise of `new`, not aliased by that of the caller.
+        unsafe { std::slice::from_raw_parts_mut(self.bases[slot].cast(), info.shape.count()) }
+    }
+}
+
+/// Types of which every bit pattern is a value.
+pub trait Plain: Copy + Send + Sync + 'static {}
+impl Plain for f32 {}
+impl Plain for f64 {}
+impl Plain for i32 {}
+impl Plain for i64 {}
+impl Plain for u8 {}
+impl Plain for u16 {}
+
+/// The first byte of the elements, for reading.
+pub fn first_byte(values: &Values) -> *mut u8 {
+    match values {
+        Values::F16(v) | Values::BF16(v) => v.as_ptr().cast_mut().cast(),
+        Values::F32(v) => v.as_ptr().cast_mut().cast(),
+        Values::F64(v) => v.as_ptr().cast_mut().cast(),
+        Values::I32(v) => v.as_ptr().cast_mut().cast(),
+        Values::I64(v) => v.as_ptr().cast_mut().cast(),
+        Values::U8(v) => v.as_ptr().cast_mut().cast(),
+        Values::Bool(v) => v.as_ptr().cast_mut().cast(),
+    }
+}
+
+/// The first byte of the elements, for writing.
+pub fn first_byte_mut(values: &mut Values) -> *mut u8 {
+    match values {
+        Values::F16(v) | Values::BF16(v) => v.as_mut_ptr().cast(),
+        Values::F32(v) => v.as_mut_ptr().cast(),
+        Values::F64(v) => v.as_mut_ptr().cast(),
+        Values::I32(v) => v.as_mut_ptr().cast(),
+        Values::I64(v) => v.as_mut_ptr().cast(),
+        Values::U8(v) => v.as_mut_ptr().cast(),
+        Values::Bool(v) => v.as_mut_ptr().cast(),
+    }
+}

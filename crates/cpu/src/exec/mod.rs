@@ -1,0 +1,132 @@
+//! Running plans: kernels made ready once for a plan, then run step by step over its slots.
+
+mod bind;
+mod contract;
+mod fused;
+mod memory;
+mod ops;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tensor::op::Op;
+use tensor::plan::{Kernel, Plan, Step};
+use tensor::{Error, ErrorKind, Result};
+
+use crate::machine::Machine;
+pub use bind::run;
+use contract::Contraction;
+use fused::program::{Program, prepare};
+use memory::{Arena, Slots};
+use ops::OpCall;
+
+/// A plan with everything that can be decided before its values are known.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    steps: Vec<Ready>,
+    /// Bytes of working memory behind the arena.
+    extra: usize,
+    /// Arenas of earlier runs.
+    free: Mutex<Vec<Arena>>,
+}
+
+/// A kernel call made ready.
+enum Ready {
+    Fused(Box<Program>),
+    Contraction(Box<Contraction>),
+    Op(OpCall),
+}
+
+impl Prepared {
+    /// Makes the kernels of a plan ready for `machine`.
+    ///
+    /// # Errors
+    /// The first step that this device cannot run.
+    pub fn new(plan: Plan, machine: &Machine) -> Result<Prepared> {
+        let threads = machine.pool.threads();
+        let mut steps = Vec::with_capacity(plan.steps.len());
+        for step in &plan.steps {
+            steps.push(ready(&plan, step, threads).map_err(|message| failure(step, ErrorKind::Device, message))?);
+        }
+        let extra = steps.iter().map(Ready::shared_bytes).max().unwrap_or(0);
+        Ok(Prepared { plan: Arc::new(plan), steps, extra, free: Mutex::default() })
+    }
+
+    fn arena(&self) -> Arena {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.unwrap_or_else(|| Arena::new(self.plan.arena.next_multiple_of(64) + self.extra))
+    }
+
+    fn give_back(&self, arena: Arena) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
+    }
+
+    /// Runs all steps; `times`, if given, receives the time of each.
+    fn steps(&self, machine: &Machine, slots: Slots<'_>, mut times: Option<&mut Vec<Duration>>) -> Result<()> {
+        for (ready, step) in self.steps.iter().zip(&self.plan.steps) {
+            let start = times.is_some().then(Instant::now);
+            match ready {
+                Ready::Fused(program) => {
+                    program.run(machine, slots, std::ptr::null_mut());
+                    Ok(())
+                }
+                Ready::Contraction(contraction) => contraction.run(machine, slots),
+                Ready::Op(call) => call.run(machine, slots),
+            }
+            .map_err(|message| failure(step, ErrorKind::Value, message))?;
+            if let (Some(times), Some(start)) = (&mut times, start) {
+                times.push(start.elapsed());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ready {
+    fn shared_bytes(&self) -> usize {
+        match self {
+            Ready::Fused(program) => program.shared_bytes(),
+            Ready::Contraction(contraction) => contraction.shared_bytes(),
+            Ready::Op(_) => 0,
+        }
+    }
+}
+
+fn ready(plan: &Plan, step: &Step, threads: usize) -> Result<Ready, String> {
+    let dtype_of = |slot: usize| plan.slots[slot].dtype;
+    match &step.kernel {
+        Kernel::Fused(fused) => Ok(Ready::Fused(Box::new(prepare(fused, None, &dtype_of, threads)?))),
+        Kernel::Op { op, inputs, output, epilogue } => {
+            let epilogue = match epilogue {
+                Some(fused) => Some(prepare(fused, Some(*output), &dtype_of, threads)?),
+                None => None,
+            };
+            if matches!(op, Op::MatMul | Op::Conv(_) | Op::ConvInput(_) | Op::ConvWeight(_)) {
+                let contraction = Contraction::new(op, inputs, *output, plan, epilogue)?;
+                return Ok(Ready::Contraction(Box::new(contraction)));
+            }
+            if epilogue.is_some() {
+                return Err(format!("{} takes no epilogue", op.page().name));
+            }
+            // The data input: the base of a scatter, the source of an addition of slices.
+            let data = usize::from(matches!(op, Op::IndexAdd { .. }));
+            let output_slot = &plan.slots[*output];
+            Ok(Ready::Op(OpCall {
+                op: *op,
+                inputs: inputs.iter().map(|view| (view.slot, view.layout.shape)).collect(),
+                output: *output,
+                shape: output_slot.shape,
+                dtype: output_slot.dtype,
+                input_dtype: inputs.get(data).map_or(output_slot.dtype, |view| dtype_of(view.slot)),
+            }))
+        }
+    }
+}
+
+fn failure(step: &Step, kind: ErrorKind, message: String) -> Error {
+    match step.ops.first() {
+        Some((name, origin)) => Error::new(kind, *name, message).at(*origin),
+        None => Error::new(kind, "plan", message),
+    }
+}

@@ -1,0 +1,149 @@
+//! Reading and adding by index. Indices are checked before anything is written.
+
+use tensor::DType;
+use tensor::ops::index::out_of_range;
+use tensor::ops::reduce::around;
+
+use super::Context;
+use crate::exec::memory::Plain;
+use crate::pool::Disjoint;
+
+fn check(index: &[i64], size: usize) -> Result<(), String> {
+    match index.iter().position(|&i| i < 0 || i as u64 >= size as u64) {
+        Some(at) => Err(out_of_range(at, index[at], size)),
+        None => Ok(()),
+    }
+}
+
+/// Numbers that are added by index.
+trait Sum: Plain + std::ops::Add<Output = Self> + Default {}
+impl Sum for f32 {}
+impl Sum for f64 {}
+impl Sum for i64 {}
+
+pub(super) fn gather(context: &Context<'_>, axis: usize) -> Result<(), String> {
+    fn run<T: Plain>(context: &Context<'_>, axis: usize) -> Result<(), String> {
+        let call = context.call;
+        let (_, size, inner) = around(&call.inputs[0].1, axis);
+        let picks = call.inputs[1].1[axis];
+        let x: &[T] = context.slots.read(call.inputs[0].0);
+        let index: &[i64] = context.slots.read(call.inputs[1].0);
+        check(index, size)?;
+        // SAFETY: this step writes its output.
+        let y: &mut [T] = unsafe { context.slots.write(call.output) };
+        let work = y.len() * 4;
+        context.rows(y, picks * inner, work, |outer, y| {
+            let (x, index) = (&x[outer * size * inner..], &index[outer * picks * inner..]);
+            for (place, y) in y.iter_mut().enumerate() {
+                *y = x[index[place] as usize * inner + place % inner];
+            }
+        });
+        Ok(())
+    }
+    match context.call.dtype {
+        DType::F32 => run::<f32>(context, axis),
+        DType::F64 | DType::I64 => run::<i64>(context, axis),
+        dtype => Err(format!("indexing {dtype} tensors: cast to f32 or i64 first")),
+    }
+}
+
+pub(super) fn scatter_add(context: &Context<'_>, axis: usize) -> Result<(), String> {
+    fn run<T: Sum>(context: &Context<'_>, axis: usize) -> Result<(), String> {
+        let call = context.call;
+        let (_, size, inner) = around(&call.inputs[0].1, axis);
+        let picks = call.inputs[1].1[axis];
+        let base: &[T] = context.slots.read(call.inputs[0].0);
+        let index: &[i64] = context.slots.read(call.inputs[1].0);
+        let source: &[T] = context.slots.read(call.inputs[2].0);
+        check(index, size)?;
+        // SAFETY: this step writes its output.
+        let y: &mut [T] = unsafe { context.slots.write(call.output) };
+        let work = y.len() + index.len() * 4;
+        context.rows(y, size * inner, work, |outer, y| {
+            y.copy_from_slice(&base[outer * size * inner..][..y.len()]);
+            let first = outer * picks * inner;
+            let (index, source) = (&index[first..][..picks * inner], &source[first..][..picks * inner]);
+            for (place, (&i, &x)) in index.iter().zip(source).enumerate() {
+                let to = i as usize * inner + place % inner;
+                y[to] = y[to] + x;
+            }
+        });
+        Ok(())
+    }
+    match context.call.dtype {
+        DType::F32 => run::<f32>(context, axis),
+        DType::F64 => run::<f64>(context, axis),
+        DType::I64 => run::<i64>(context, axis),
+        dtype => Err(format!("indexing {dtype} tensors: cast to f32 or i64 first")),
+    }
+}
+
+pub(super) fn index_select(context: &Context<'_>, axis: usize) -> Result<(), String> {
+    fn run<T: Plain>(context: &Context<'_>, axis: usize) -> Result<(), String> {
+        let call = context.call;
+        let (_, size, inner) = around(&call.inputs[0].1, axis);
+        let x: &[T] = context.slots.read(call.inputs[0].0);
+        let index: &[i64] = context.slots.read(call.inputs[1].0);
+        check(index, size)?;
+        // SAFETY: this step writes its output.
+        let y: &mut [T] = unsafe { context.slots.write(call.output) };
+        let work = y.len();
+        context.rows(y, inner, work, |row, y| {
+            let (outer, j) = (row / index.len(), row % index.len());
+            y.copy_from_slice(&x[(outer * size + index[j] as usize) * inner..][..inner]);
+        });
+        Ok(())
+    }
+    match context.call.dtype {
+        DType::F32 => run::<f32>(context, axis),
+        DType::F64 | DType::I64 => run::<i64>(context, axis),
+        dtype => Err(format!("indexing {dtype} tensors: cast to f32 or i64 first")),
+    }
+}
+
+pub(super) fn index_add(context: &Context<'_>, axis: usize) -> Result<(), String> {
+    fn run<T: Sum>(context: &Context<'_>, axis: usize) -> Result<(), String> {
+        let call = context.call;
+        let (outer, size, inner) = around(&call.shape, axis);
+        let index: &[i64] = context.slots.read(call.inputs[0].0);
+        let source: &[T] = context.slots.read(call.inputs[1].0);
+        check(index, size)?;
+        // SAFETY: this step writes its output.
+        let y: &mut [T] = unsafe { context.slots.write(call.output) };
+        let threads = context.machine.pool.threads();
+        let work = y.len() + source.len() * 2;
+        // A unit owns a range of entries of one outer row, and takes from the index what belongs to it, in order.
+        let parts =
+            if threads == 1 || work < super::SMALL || outer >= 2 * threads { 1 } else { threads.min(size.max(1)) };
+        let all = Disjoint::new(y);
+        let unit = |unit: usize| {
+            let (o, part) = (unit / parts, unit % parts);
+            let (first, end) = (part * size / parts, (part + 1) * size / parts);
+            // SAFETY: units own different entries.
+            let y = unsafe { all.slice((o * size + first) * inner, (end - first) * inner) };
+            y.fill(T::default());
+            for (j, &i) in index.iter().enumerate() {
+                let i = i as usize;
+                if (first..end).contains(&i) {
+                    let from = &source[(o * index.len() + j) * inner..][..inner];
+                    for (y, x) in y[(i - first) * inner..][..inner].iter_mut().zip(from) {
+                        *y = *y + *x;
+                    }
+                }
+            }
+        };
+        let units = outer * parts;
+        if work < super::SMALL {
+            (0..units).for_each(unit)
+        } else {
+            context.machine.pool.run(units, unit)
+        }
+        Ok(())
+    }
+    match context.call.dtype {
+        DType::F32 => run::<f32>(context, axis),
+        DType::F64 => run::<f64>(context, axis),
+        DType::I64 => run::<i64>(context, axis),
+        dtype => Err(format!("indexing {dtype} tensors: cast to f32 or i64 first")),
+    }
+}

@@ -1,0 +1,259 @@
+//! Pooling: maximum and mean of windows, one image plane at a time.
+
+use tensor::op::Pool;
+use tensor::real::Real;
+use tensor::{DType, Shape};
+
+use super::Context;
+use crate::exec::memory::Plain;
+
+/// Sizes of the planes: spatial sizes of the larger and of the pooled side.
+struct Planes {
+    size: [usize; 3],
+    windows: [usize; 3],
+}
+
+impl Planes {
+    fn new(large: &Shape, pooled: &Shape) -> Planes {
+        let spatial = |shape: &Shape| std::array::from_fn(|i| shape.get(2 + i).copied().unwrap_or(1));
+        Planes { size: spatial(large), windows: spatial(pooled) }
+    }
+
+    fn plane(&self) -> usize {
+        self.size.iter().product()
+    }
+
+    fn pooled(&self) -> usize {
+        self.windows.iter().product()
+    }
+
+    /// Calls `f(window number, window coordinates)` for each window, row-major.
+    #[inline(always)]
+    fn each(&self, mut f: impl FnMut(usize, [usize; 3])) {
+        let mut number = 0;
+        for d in 0..self.windows[0] {
+            for h in 0..self.windows[1] {
+                for w in 0..self.windows[2] {
+                    f(number, [d, h, w]);
+                    number += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Whether x takes the place of the best so far: NaN beats numbers, the first wins.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn beats<T: PartialOrd + Copy>(x: T, best: T) -> bool {
+    x > best || (x != x && best == best)
+}
+
+/// Position of the (first) largest value of a window.
+#[inline(always)]
+fn largest<T: PartialOrd + Copy>(pool: &Pool, planes: &Planes, x: &[T], window: [usize; 3]) -> usize {
+    let size = planes.size;
+    let taps = |axis: usize| {
+        let (_, end, _) = pool.window(axis, window[axis], size[axis]);
+        (pool.first_tap(axis, window[axis])..end).step_by(pool.dilation[axis] as usize)
+    };
+    let mut best: Option<(T, usize)> = None;
+    for d in taps(0) {
+        for h in taps(1) {
+            for w in taps(2) {
+                let index = (d * size[1] + h) * size[2] + w;
+                if best.is_none_or(|(top, _)| beats(x[index], top)) {
+                    best = Some((x[index], index));
+                }
+            }
+        }
+    }
+    best.map_or(0, |(_, index)| index)
+}
+
+/// 2 x 2 windows side by side over a plane: the usual case.
+fn is_two_by_two(pool: &Pool, planes: &Planes) -> bool {
+    // The spatial axes stand first in the geometry of the op.
+    pool.spatial == 2
+        && pool.kernel[..2] == [2, 2]
+        && pool.stride[..2] == [2, 2]
+        && pool.padding == [0; 3]
+        && pool.dilation[..2] == [1, 1]
+        && planes.windows[0] * 2 <= planes.size[0]
+        && planes.windows[1] * 2 <= planes.size[1]
+}
+
+/// Calls `f(window, [the four values])` for 2 x 2 windows.
+#[inline(always)]
+fn two_by_two<T: Copy, R>(planes: &Planes, x: &[T], y: &mut [R], f: impl Fn(usize, [T; 4]) -> R) {
+    let (width, across) = (planes.size[1], planes.windows[1]);
+    for (h, y) in y.chunks_exact_mut(across.max(1)).enumerate() {
+        let (upper, lower) = x[2 * h * width..].split_at(width);
+        let (upper, lower) = (&upper[..2 * across], &lower[..2 * across]);
+        for w in 0..across {
+            y[w] = f(2 * h * width + 2 * w, [upper[2 * w], upper[2 * w + 1], lower[2 * w], lower[2 * w + 1]]);
+        }
+    }
+}
+
+pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
+    fn run<T: Plain + PartialOrd>(context: &Context<'_>, pool: &Pool) {
+        let call = context.call;
+        let planes = Planes::new(&call.inputs[0].1, &call.shape);
+        let x: &[T] = context.slots.read(call.inputs[0].0);
+        // SAFETY: this step writes its output.
+        let y: &mut [T] = unsafe { context.slots.write(call.output) };
+        let square = is_two_by_two(pool, &planes);
+        context.rows(y, planes.pooled(), x.len() * 2, |image, y| {
+            let x = &x[image * planes.plane()..][..planes.plane()];
+            if square {
+                context.machine.simd.run(
+                    #[inline(always)]
+                    || {
+                        two_by_two(
+                            &planes,
+                            x,
+                            y,
+                            #[inline(always)]
+                            |_, [a, b, c, d]| {
+                                let best = if beats(b, a) { b } else { a };
+                                let best = if beats(c, best) { c } else { best };
+                                if beats(d, best) { d } else { best }
+                            },
+                        );
+                    },
+                );
+            } else {
+                planes.each(|number, window| y[number] = x[largest(pool, &planes, x, window)]);
+            }
+        });
+    }
+    match context.call.dtype {
+        DType::F32 => run::<f32>(context, pool),
+        DType::F64 => run::<f64>(context, pool),
+        dtype => return Err(format!("max_pool is not defined on {dtype}")),
+    }
+    Ok(())
+}
+
+pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
+    fn run<T: Plain + PartialOrd>(context: &Context<'_>, pool: &Pool) {
+        let call = context.call;
+        let planes = Planes::new(&call.inputs[0].1, &call.shape);
+        let x: &[T] = context.slots.read(call.inputs[0].0);
+        // SAFETY: this step writes its output.
+        let y: &mut [i64] = unsafe { context.slots.write(call.output) };
+        let square = is_two_by_two(pool, &planes);
+        let width = planes.size[1];
+        context.rows(y, planes.pooled(), x.len() * 2, |image, y| {
+            let x = &x[image * planes.plane()..][..planes.plane()];
+            if square {
+                context.machine.simd.run(
+                    #[inline(always)]
+                    || {
+                        two_by_two(
+                            &planes,
+                            x,
+                            y,
+                            #[inline(always)]
+                            |at, [a, b, c, d]| {
+                                let (best, place) = if beats(b, a) { (b, 1) } else { (a, 0) };
+                                let (best, place) = if beats(c, best) { (c, width) } else { (best, place) };
+                                (at + if beats(d, best) { width + 1 } else { place }) as i64
+                            },
+                        );
+                    },
+                );
+            } else {
+                planes.each(|number, window| y[number] = largest(pool, &planes, x, window) as i64);
+            }
+        });
+    }
+    match context.call.input_dtype {
+        DType::F32 => run::<f32>(context, pool),
+        DType::F64 => run::<f64>(context, pool),
+        dtype => return Err(format!("max_pool_index is not defined on {dtype}")),
+    }
+    Ok(())
+}
+
+/// The positions of a window for the mean (end exclusive), and how many count.
+#[inline(always)]
+fn spans(pool: &Pool, planes: &Planes, window: [usize; 3]) -> ([(usize, usize); 3], usize) {
+    let mut divisor = 1;
+    let spans = std::array::from_fn(|axis| {
+        let (first, end, padded) = pool.window(axis, window[axis], planes.size[axis]);
+        divisor *= if pool.count_include_pad { padded } else { end.saturating_sub(first) };
+        (first, end)
+    });
+    (spans, divisor)
+}
+
+pub(super) fn mean(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
+    fn run<T: Plain + Real>(context: &Context<'_>, pool: &Pool) {
+        let call = context.call;
+        let planes = Planes::new(&call.inputs[0].1, &call.shape);
+        let x: &[T] = context.slots.read(call.inputs[0].0);
+        // SAFETY: this step writes its output.
+        let y: &mut [T] = unsafe { context.slots.write(call.output) };
+        let [_, height, width] = planes.size;
+        context.rows(y, planes.pooled(), x.len() * 2, |image, y| {
+            let x = &x[image * planes.plane()..][..planes.plane()];
+            planes.each(|number, window| {
+                let ([depths, heights, widths], divisor) = spans(pool, &planes, window);
+                let mut sum = T::ZERO;
+                let mut any = false;
+                for d in depths.0..depths.1 {
+                    for h in heights.0..heights.1 {
+                        for w in widths.0..widths.1 {
+                            sum = sum + x[(d * height + h) * width + w];
+                            any = true;
+                        }
+                    }
+                }
+                // A window that holds no position divides by 1.
+                y[number] = sum / T::from_f64(if any { divisor as f64 } else { 1.0 });
+            });
+        });
+    }
+    match context.call.dtype {
+        DType::F32 => run::<f32>(context, pool),
+        DType::F64 => run::<f64>(context, pool),
+        dtype => return Err(format!("avg_pool is not defined on {dtype}")),
+    }
+    Ok(())
+}
+
+pub(super) fn mean_adjoint(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
+    fn run<T: Plain + Real>(context: &Context<'_>, pool: &Pool) {
+        let call = context.call;
+        let planes = Planes::new(&call.shape, &call.inputs[0].1);
+        let dy: &[T] = context.slots.read(call.inputs[0].0);
+        // SAFETY: this step writes its output.
+        let dx: &mut [T] = unsafe { context.slots.write(call.output) };
+        let [_, height, width] = planes.size;
+        let work = dx.len() * 2;
+        context.rows(dx, planes.plane(), work, |image, dx| {
+            let dy = &dy[image * planes.pooled()..][..planes.pooled()];
+            dx.fill(T::ZERO);
+            planes.each(|number, window| {
+                let ([depths, heights, widths], divisor) = spans(pool, &planes, window);
+                let share = dy[number] / T::from_f64(divisor as f64);
+                for d in depths.0..depths.1 {
+                    for h in heights.0..heights.1 {
+                        for w in widths.0..widths.1 {
+                            let place = (d * height + h) * width + w;
+                            dx[place] = dx[place] + share;
+                        }
+                    }
+                }
+            });
+        });
+    }
+    match context.call.dtype {
+        DType::F32 => run::<f32>(context, pool),
+        DType::F64 => run::<f64>(context, pool),
+        dtype => return Err(format!("avg_pool_input is not defined on {dtype}")),
+    }
+    Ok(())
+}
