@@ -5,7 +5,7 @@
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use tensor::{DType, Error, ErrorKind, RandomKey, Shape, Tensor, Var};
+use tensor::{Array, DType, Error, ErrorKind, RandomKey, Shape, Tensor, Values, Var};
 
 use crate::init::Init;
 
@@ -30,6 +30,7 @@ struct Slot {
 
 struct State {
     declared: Option<(Vec<usize>, Init)>,
+    zero_row: Option<usize>,
     frozen: bool,
     problem: Option<String>,
 }
@@ -37,7 +38,7 @@ struct State {
 impl Param {
     /// Declares what `origin` says with this shape and initial distribution, unless there is a `problem`.
     pub(crate) fn declare(origin: ParamOrigin, shape: Vec<usize>, init: Init, problem: Option<String>) -> Param {
-        let state = Mutex::new(State { declared: Some((shape, init)), frozen: false, problem });
+        let state = Mutex::new(State { declared: Some((shape, init)), zero_row: None, frozen: false, problem });
         let param = Param(Arc::new(Slot { origin, state, var: OnceLock::new() }));
         param.check_shape();
         param
@@ -80,7 +81,11 @@ impl Param {
         let state = self.state();
         let (shape, init) = state.declared.as_ref().filter(|_| state.problem.is_none())?;
         let shape = Shape::new(shape)?;
-        let make = || Var::new(self.name(), init.values(shape, self.0.origin.dtype, self.0.origin.key));
+        let make = || {
+            let mut values = init.values(shape, self.0.origin.dtype, self.0.origin.key);
+            state.zero_row.iter().for_each(|&row| clear_row(&mut values, row));
+            Var::new(self.name(), values)
+        };
         Some(self.0.var.get_or_init(make).clone())
     }
 
@@ -108,6 +113,11 @@ impl Param {
         self.check_shape();
     }
 
+    /// Starts row `row` of the first axis at zero.
+    pub(crate) fn clear_row(&self, row: usize) {
+        self.state().zero_row = Some(row);
+    }
+
     fn change(&self, declared: Option<(Vec<usize>, Init)>) {
         let mut state = self.state();
         if self.0.var.get().is_some() {
@@ -129,5 +139,15 @@ impl Param {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+fn clear_row(values: &mut Array, row: usize) {
+    let width: usize = values.shape().iter().skip(1).product();
+    let span = row * width..(row + 1) * width;
+    match values.values_mut() {
+        Values::F32(v) => v.get_mut(span).into_iter().for_each(|row| row.fill(0.0)),
+        Values::F64(v) => v.get_mut(span).into_iter().for_each(|row| row.fill(0.0)),
+        _ => {}
     }
 }

@@ -25,8 +25,9 @@ pub fn embedding(at: Scope, entries: usize, width: usize) -> Embedding {
 }
 
 impl Embedding {
-    /// Entry `index` stands for no entry: it gets no gradient. (Its initial value is random as the others'.)
+    /// Entry `index` stands for no entry: it is zero at first and gets no gradient.
     pub fn padding(mut self, index: usize) -> Embedding {
+        self.weight.clear_row(index);
         self.padding = Some(index);
         self
     }

@@ -1,0 +1,117 @@
+//! Learning rates over time. All but the plateau are pure functions of the step: nothing to save, nothing to resume.
+
+mod one_cycle;
+mod plateau;
+
+pub use one_cycle::{Anneal, OneCycle};
+pub use plateau::{Plateau, PlateauState};
+
+use tensor::math::f64::{cos, pow};
+
+/// A learning rate for every step, step 0 first. Values equal PyTorch's schedulers of the same names.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Schedule {
+    /// Always `lr`.
+    Constant {
+        /// The rate.
+        lr: f64,
+    },
+    /// `factor lr` for `steps` steps, then `lr`.
+    Held {
+        /// The rate after.
+        lr: f64,
+        /// The factor before.
+        factor: f64,
+        /// How long.
+        steps: u64,
+    },
+    /// `gamma` times as much after every `every` steps.
+    Step {
+        /// The first rate.
+        lr: f64,
+        /// Steps between changes.
+        every: u64,
+        /// The factor of a change.
+        gamma: f64,
+    },
+    /// `gamma` times as much from each milestone on.
+    MultiStep {
+        /// The first rate.
+        lr: f64,
+        /// The steps of the changes; a repeated one counts twice.
+        milestones: Vec<u64>,
+        /// The factor of a change.
+        gamma: f64,
+    },
+    /// `gamma` times as much after every step.
+    Exponential {
+        /// The first rate.
+        lr: f64,
+        /// The factor of a step.
+        gamma: f64,
+    },
+    /// Half a cosine wave down from `lr` to `min` in `steps` steps, and on along the wave (Loshchilov and Hutter 2017).
+    Cosine {
+        /// The first rate.
+        lr: f64,
+        /// The last rate.
+        min: f64,
+        /// How long.
+        steps: u64,
+    },
+    /// From `start lr` straight to `end lr` in `steps` steps, then that. A warm-up ends at 1.
+    Linear {
+        /// The rate the factors apply to.
+        lr: f64,
+        /// The first factor.
+        start: f64,
+        /// The last factor.
+        end: f64,
+        /// How long.
+        steps: u64,
+    },
+    /// Up to a high rate and down to nothing (Smith and Topin 2018).
+    OneCycle(OneCycle),
+    /// One schedule after the other, each from its own step 0.
+    Sequence {
+        /// The schedules.
+        schedules: Vec<Schedule>,
+        /// The steps at which the second and all later ones begin, ascending.
+        milestones: Vec<u64>,
+    },
+}
+
+impl Schedule {
+    /// `self` after a straight rise from `start` times its first rate over `steps` steps.
+    pub fn warmed_up(self, start: f64, steps: u64) -> Schedule {
+        let warm_up = Schedule::Linear { lr: self.lr(0), start, end: 1.0, steps };
+        Schedule::Sequence { schedules: vec![warm_up, self], milestones: vec![steps] }
+    }
+
+    /// The rate of `step`.
+    pub fn lr(&self, step: u64) -> f64 {
+        let t = step as f64;
+        match self {
+            Schedule::Constant { lr } => *lr,
+            Schedule::Held { lr, factor, steps } => lr * if step < *steps { *factor } else { 1.0 },
+            Schedule::Step { lr, every, gamma } => lr * pow(*gamma, (step / (*every).max(1)) as f64),
+            Schedule::MultiStep { lr, milestones, gamma } => {
+                lr * pow(*gamma, milestones.iter().filter(|&&milestone| milestone <= step).count() as f64)
+            }
+            Schedule::Exponential { lr, gamma } => lr * pow(*gamma, t),
+            Schedule::Cosine { lr, min, steps } => {
+                min + (lr - min) * (1.0 + cos(std::f64::consts::PI * t / (*steps).max(1) as f64)) / 2.0
+            }
+            Schedule::Linear { lr, start, end, steps } => {
+                let way = if *steps == 0 { 1.0 } else { t.min(*steps as f64) / *steps as f64 };
+                lr * (start + (end - start) * way)
+            }
+            Schedule::OneCycle(cycle) => cycle.lr(step),
+            Schedule::Sequence { schedules, milestones } => {
+                let later = milestones.iter().take(schedules.len().saturating_sub(1)).filter(|&&m| m <= step);
+                let (index, start) = later.fold((0, 0), |(index, _), &milestone| (index + 1, milestone));
+                schedules.get(index).map_or(0.0, |schedule| schedule.lr(step - start))
+            }
+        }
+    }
+}
