@@ -35,7 +35,8 @@ pub fn save(path: impl AsRef<Path>, tensors: &State, metadata: &Metadata) -> Res
     let path = path.as_ref();
     let bytes =
         to_bytes(tensors, metadata).map_err(|message| Error::Format { from: path.display().to_string(), message })?;
-    let partial = path.with_extension("partial");
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::create(&partial)?;
         file.write_all(&bytes)?;
@@ -63,15 +64,18 @@ pub fn to_bytes(tensors: &State, metadata: &Metadata) -> Result<Vec<u8>, String>
         header.insert(METADATA.into(), json!(metadata));
     }
     let mut end = 0usize;
-    for (name, array) in tensors {
-        if name == METADATA {
-            return Err(format!("no tensor can be called {METADATA}"));
-        }
+    if tensors.contains_key(METADATA) {
+        return Err(format!("no tensor can be called {METADATA}"));
+    }
+    // The widest elements first, so that all lie aligned.
+    let mut ordered: Vec<_> = tensors.iter().collect();
+    ordered.sort_by_key(|(name, array)| (std::cmp::Reverse(array.dtype().size()), *name));
+    for (name, array) in &ordered {
         let start = end;
         end += array.shape().count() * array.dtype().size();
         let dims: &[usize] = array.shape();
         let entry = json!({"dtype": code(array.dtype()), "shape": dims, "data_offsets": [start, end]});
-        header.insert(name.clone(), entry);
+        header.insert(name.to_string(), entry);
     }
     let mut text = Value::Object(header).to_string();
     // Spaces align the elements to 8 bytes.
@@ -82,7 +86,7 @@ pub fn to_bytes(tensors: &State, metadata: &Metadata) -> Result<Vec<u8>, String>
     let mut bytes = Vec::with_capacity(8 + text.len() + end);
     bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
     bytes.extend_from_slice(text.as_bytes());
-    tensors.values().for_each(|array| append(array.values(), &mut bytes));
+    ordered.iter().for_each(|(_, array)| append(array.values(), &mut bytes));
     Ok(bytes)
 }
 

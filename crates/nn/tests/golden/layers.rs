@@ -5,6 +5,9 @@ use tensor::{RandomKey, Resize, Tensor};
 
 use super::cases::{Case, values};
 
+/// Makes a layer of (place, inputs, outputs, kernel).
+type Make<L> = fn(Scope, usize, usize, Sizes) -> L;
+
 pub fn check(case: &Case) -> Result<(), String> {
     let scope = Scope::root_of(0, case.dtype());
     let layer = build(case, &scope)?;
@@ -67,7 +70,7 @@ fn build(case: &Case, scope: &Scope) -> Result<Box<dyn Layer>, String> {
             }
         }
         "Conv1d" | "Conv2d" | "Conv3d" => {
-            let make: [fn(Scope, usize, usize, Sizes) -> nn::Conv; 3] = [nn::conv1d, nn::conv2d, nn::conv3d];
+            let make: [Make<nn::Conv>; 3] = [nn::conv1d, nn::conv2d, nn::conv3d];
             let make = make[case.sizes("kernel_size").len() - 1];
             let layer = make(at(), case.size("in_channels"), case.size("out_channels"), sizes("kernel_size"));
             let layer = match case.setting("padding") == "same" {
@@ -78,8 +81,7 @@ fn build(case: &Case, scope: &Scope) -> Result<Box<dyn Layer>, String> {
             Box::new(layer.stride(sizes("stride")).dilation(sizes("dilation")))
         }
         "ConvTranspose1d" | "ConvTranspose2d" | "ConvTranspose3d" => {
-            let make: [fn(Scope, usize, usize, Sizes) -> nn::ConvTranspose; 3] =
-                [nn::conv_transpose1d, nn::conv_transpose2d, nn::conv_transpose3d];
+            let make: [Make<nn::ConvTranspose>; 3] = [nn::conv_transpose1d, nn::conv_transpose2d, nn::conv_transpose3d];
             let make = make[case.sizes("kernel_size").len() - 1];
             let layer = make(at(), case.size("in_channels"), case.size("out_channels"), sizes("kernel_size"));
             let layer = layer.groups(case.size("groups")).bias(case.flag("bias")).stride(sizes("stride"));
