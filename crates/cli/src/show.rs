@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use glassbox::nn::{Layer, Pass, Scope};
 use glassbox::train::event::grouped;
-use glassbox::train::{Error, Input};
-use glassbox::{DType, Tensor};
+use glassbox::train::{Error, Input, plan as train_plan};
+use glassbox::{Cpu, DType, Tensor};
 use serde_json::json;
 
 use crate::exit;
@@ -19,9 +19,12 @@ pub struct Arguments {
     /// Folder of the data, for a recipe that needs one
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Print the plan of a training step too
+    /// Print the plan of a training step too: all its kernels
     #[arg(long)]
     plan: bool,
+    /// Threads; changes no result [default: one for each core]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -30,17 +33,26 @@ pub struct Arguments {
 /// Carries out `show`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let path = Path::new(&arguments.target);
-    let shown = if path.exists() {
+    let (shown, recipe, settings) = if path.exists() {
         let opened = zoo::open(path)?;
         opened.notes.iter().filter(|_| !arguments.json).for_each(|note| say(format_args!("note: {note}")));
         let title = format!("{} ({}), trained for {} steps", arguments.target, opened.recipe.name, opened.step);
-        Shown { title, input: opened.input, scope: opened.scope, model: opened.model }
+        let shown =
+            Shown { title, source: opened.source, input: opened.input, scope: opened.scope, model: opened.model };
+        (shown, opened.recipe, opened.settings)
     } else {
         let recipe = zoo::find(&arguments.target)?;
-        let settings = (recipe.settings)();
-        let job = recipe.job(settings, arguments.data.as_deref())?;
+        let job = recipe.job((recipe.settings)(), arguments.data.as_deref())?;
         let title = format!("{}: {}", recipe.name, recipe.about);
-        Shown { title, input: job.splits.input, scope: job.scope, model: job.model }
+        let shown = Shown { title, source: None, input: job.splits.input, scope: job.scope, model: job.model };
+        (shown, recipe, job.settings)
+    };
+    let plan = if arguments.plan {
+        let dir = arguments.data.as_deref().or(shown.source.as_deref());
+        let mut job = recipe.job(settings, dir)?;
+        Some(train_plan(&Cpu::new(arguments.threads)?, &mut job)?.to_string())
+    } else {
+        None
     };
     let rows = rows(&shown)?;
     let parameters = rows.iter().map(|row| row.parameters).sum();
@@ -51,11 +63,14 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
                 |row| json!({ "path": row.path, "kind": row.kind, "output": row.output, "parameters": row.parameters }),
             )
             .collect();
-        say(json!({ "event": "end", "title": shown.title, "layers": layers, "parameters": parameters }));
+        say(json!({ "event": "end", "title": shown.title, "layers": layers, "parameters": parameters, "plan": plan }));
     } else {
         say(&shown.title);
         say("");
         table(&rows, parameters, &shown.input);
+        if let Some(plan) = plan {
+            say(format_args!("\nthe plan of a training step:\n{}", plan.trim_end()));
+        }
     }
     Ok(exit::OK)
 }
@@ -63,6 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 /// What is shown.
 struct Shown {
     title: String,
+    source: Option<PathBuf>,
     input: Input,
     scope: Scope,
     model: Box<dyn Layer>,

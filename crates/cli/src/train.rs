@@ -68,8 +68,9 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 
     let stop = stop_on_signals()?;
     let mut screen = Screen::new(arguments.json);
-    let command = std::env::args().collect::<Vec<_>>().join(" ");
-    let end = fit(&cpu, &mut job, arguments.out.as_deref(), &command, &stop, &mut |event| screen.show(event))?;
+    let command: Vec<String> = std::iter::once("glassbox".to_owned()).chain(std::env::args().skip(1)).collect();
+    let end =
+        fit(&cpu, &mut job, arguments.out.as_deref(), &command.join(" "), &stop, &mut |event| screen.show(event))?;
     screen.show(&Event::End(end.clone()));
     if !arguments.json {
         closing_words(&end);

@@ -194,14 +194,14 @@ impl Step {
     fn line(&self) -> String {
         let val = self.val_accuracy.map_or(String::new(), |val| format!("  val {:.2} %", 100.0 * val));
         format!(
-            "epoch {}/{}  step {}/{}  loss {:.4}{val}  lr {:.2e}  |g| {:.2}  {} rows/s  {} left",
+            "epoch {}/{}  step {}/{}  loss {}{val}  lr {:.2e}  |g| {}  {} rows/s  {} left",
             self.epoch,
             self.epochs,
             self.step,
             self.steps,
-            self.smooth_loss,
+            short(self.smooth_loss, 4),
             self.lr,
-            self.grad_norm,
+            short(f64::from(self.grad_norm), 2),
             grouped(self.rate as usize),
             duration(self.left),
         )
@@ -213,7 +213,7 @@ impl Epoch {
         let figure = |name: &str| self.figures.get(name).and_then(Value::as_f64);
         let part = |part: &str| {
             let (loss, accuracy) = (figure(&format!("{part}_loss"))?, figure(&format!("{part}_accuracy"))?);
-            Some(format!("  {part} loss {loss:.4} accuracy {:.2} %", 100.0 * accuracy))
+            Some(format!("  {part} loss {} accuracy {:.2} %", short(loss, 4), 100.0 * accuracy))
         };
         let parts: String = ["train", "val"].into_iter().filter_map(part).collect();
         format!("epoch {}/{}  step {}{parts}  {}", self.epoch, self.epochs, self.step, duration(self.seconds))
@@ -233,6 +233,11 @@ fn with(mut object: Value, more: &Map<String, Value>) -> Value {
         object.extend(more.clone());
     }
     object
+}
+
+/// A number with so many places, or with a power of ten if it is large.
+fn short(number: f64, places: usize) -> String {
+    if number.abs() < 1e5 { format!("{number:.places$}") } else { format!("{number:.2e}") }
 }
 
 /// 61706 as "61,706".

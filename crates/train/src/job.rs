@@ -1,6 +1,6 @@
 //! What is to be trained: model, loss, optimiser, data, settings.
 
-use nn::{Layer, Optimiser, Scope};
+use nn::{Layer, Optimiser, Schedule, Scope};
 use tensor::Tensor;
 
 use crate::config::Settings;
@@ -9,9 +9,6 @@ use crate::splits::Splits;
 
 /// The loss of `[N, classes]` logits for `[N]` labels: a scalar.
 pub type Loss = Box<dyn Fn(&Tensor, &Tensor) -> Tensor>;
-
-/// The learning rate of each step, from 0.
-pub type Schedule = Box<dyn Fn(u64) -> f64>;
 
 /// Everything that a training depends on.
 pub struct Job {

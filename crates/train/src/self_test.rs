@@ -8,7 +8,7 @@ use crate::durable::hex;
 use crate::error::Result;
 
 /// SHA-256 of the result on every machine, at every vector width, with any number of threads.
-const KNOWN: &str = "unknown";
+const KNOWN: &str = "9d92feaba7432a3f08240d0e061434a275b1015da18870ac982c67ae2d94c65d";
 
 /// What the test gave.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -51,7 +51,7 @@ impl State {
             "schedule": {
                 "name": job.settings.get_word("train.schedule")?,
                 "step": self.step,
-                "lr": (job.schedule)(self.step),
+                "lr": job.schedule.lr(self.step),
             },
             // As text, so that every bit comes back.
             "epoch": {

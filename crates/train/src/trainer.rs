@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use cpu::Cpu;
-use data::{Image, Loader, LoaderConfig, write_png};
+use data::{Image, Loader, LoaderConfig, Position, write_png};
 use nn::Pass;
 use nn::clip::{Norm, total_norm};
 use serde_json::{Map, Value};
+use tensor::plan::Plan;
 use tensor::{RandomKey, Tensor, Update, Var};
 
 use crate::error::{Error, Result};
@@ -71,6 +72,16 @@ pub fn fit(
             Err(error)
         }
     }
+}
+
+/// The plan of the first training step of `job`: forward, backward and optimiser as one list of kernels.
+///
+/// # Errors
+/// If the data cannot be read, or the model does not fit it.
+pub fn plan(cpu: &Cpu, job: &mut Job) -> Result<Arc<Plan>> {
+    let batch = training_loader(job)?.batch_at(Position::default())?;
+    let Traced { loss, logits, grad_norm, updates, .. } = trace(job, &batch, 0)?;
+    Ok(cpu.plan(&[&loss, &logits, &grad_norm], &updates)?)
 }
 
 /// All steps that are left, epoch by epoch.
@@ -170,7 +181,7 @@ fn trace(job: &mut Job, batch: &data::Batch, number: u64) -> Result<Traced> {
     let parameters: Vec<Tensor> = job.optimizer.parameters().iter().map(Var::tensor).collect();
     let gradients = loss.grad(&parameters);
     let grad_norm = total_norm(&gradients, Norm::P(2.0));
-    let lr = (job.schedule)(number);
+    let lr = job.schedule.lr(number);
     let mut updates = job.optimizer.step(&gradients, lr);
     updates.extend(pass.updates());
     Ok(Traced { loss, logits, grad_norm, updates, lr })
@@ -198,7 +209,7 @@ fn training_loader(job: &Job) -> Result<Loader> {
 
 /// The run's folder, with all that is known before the first step.
 fn create(cpu: &Cpu, job: &mut Job, loader: &Loader, out: Option<&Path>, command: &str) -> Result<RunDir> {
-    let batch = loader.batch_at(data::Position::default())?;
+    let batch = loader.batch_at(Position::default())?;
     let traced = trace(job, &batch, 0)?;
     traced.loss.check()?;
     let mut outputs = vec![("loss".to_owned(), &traced.loss), ("logits".to_owned(), &traced.logits)];

@@ -1,9 +1,9 @@
 //! Settings that all recipes share; each recipe gives its own defaults.
 
-use nn::{Adam, Group, Optimiser, Scope, Sgd};
+use nn::schedule::OneCycle;
+use nn::{Adam, Group, Optimiser, Schedule, Scope, Sgd};
 use tensor::Var;
-use tensor::math::f64::cos;
-use train::{Result, Schedule, Settings};
+use train::{Result, Settings};
 
 /// What a recipe chooses for the settings that all recipes have.
 pub(crate) struct Defaults {
@@ -22,7 +22,7 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
         .int("train.epochs", defaults.epochs, 1..=100_000, "passes over the training rows")
         .int("train.batch", defaults.batch, 1..=65_536, "rows in a step")
         .word("train.optimizer", defaults.optimizer, &["sgd", "adam", "adamw"], "how parameters follow gradients")
-        .float("train.lr", defaults.lr, 0.0..=1000.0, "greatest learning rate")
+        .float("train.lr", defaults.lr, 0.0..=1e30, "greatest learning rate")
         .float("train.momentum", 0.9, 0.0..=0.9999, "share of the last step that sgd keeps")
         .float("train.weight_decay", defaults.weight_decay, 0.0..=10.0, "pull of the weights towards 0")
         .word(
@@ -55,18 +55,9 @@ pub(crate) fn optimizer(settings: &Settings, scope: &Scope) -> Result<Box<dyn Op
 /// The learning rate of each of `steps` steps.
 pub(crate) fn schedule(settings: &Settings, steps: u64) -> Result<Schedule> {
     let lr = settings.get_float("train.lr")?;
-    let half = |share: f64| (1.0 + cos(std::f64::consts::PI * share.clamp(0.0, 1.0))) / 2.0;
     Ok(match settings.get_word("train.schedule")? {
-        "constant" => Box::new(move |_| lr),
-        "cosine" => Box::new(move |step| lr * half(step as f64 / steps.max(1) as f64)),
-        // Up from a 25th within a quarter of the steps, then down to nearly 0 (Smith and Topin 2018).
-        _ => Box::new(move |step| {
-            let (step, rise) = (step as f64, (steps as f64 / 4.0).max(1.0));
-            if step < rise {
-                lr * (1.0 - 0.96 * half(step / rise))
-            } else {
-                lr * half((step - rise) / (steps as f64 - rise).max(1.0))
-            }
-        }),
+        "constant" => Schedule::Constant { lr },
+        "cosine" => Schedule::Cosine { lr, min: 0.0, steps },
+        _ => Schedule::OneCycle(OneCycle::new(lr, steps)),
     })
 }

@@ -94,7 +94,7 @@ fn a_place_that_cannot_be_written_is_said() {
 #[test]
 fn a_loss_that_is_no_number_stops_the_run() {
     let folder = Folder::new();
-    let line = "train digits --epochs 1 --set train.optimizer=sgd --lr 1000 --set train.schedule=constant --out mine";
+    let line = "train digits --epochs 1 --set train.optimizer=sgd --lr 1e30 --set train.schedule=constant --out mine";
     fails(&folder, line, 5, &["the loss became", "--lr"]);
     let record = fs::read_to_string(folder.join("mine/run.toml")).unwrap();
     assert!(record.contains("status = \"diverged\""), "{record}");
