@@ -271,7 +271,7 @@ impl Generator {
 
 fn graph(seed: u64, steps: usize) -> Vec<Tensor> {
     let mut generator = Generator { key: RandomKey::new(seed), drawn: 0, made: Vec::new() };
-    let large = seed % 64 == 0;
+    let large = seed.is_multiple_of(64);
     let dims = generator.dims(large);
     let dtype = [DType::F32, DType::F32, DType::F32, DType::F64][generator.below(4)];
     let leaf = generator.leaf(&dims, dtype);

@@ -87,6 +87,7 @@ pub unsafe fn random(
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 fn fill_groups(distribution: Distribution, key: RandomKey, first: u64, values: &mut [[f32; 4]; GROUPS]) {
     let mut words = [[0u32; GROUPS]; 4];
     for group in 0..GROUPS {
