@@ -17,6 +17,16 @@ pub trait Layer: Send + Sync {
     fn describe(&self) -> Description;
 }
 
+impl Layer for Box<dyn Layer> {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        (**self).forward(x, pass)
+    }
+
+    fn describe(&self) -> Description {
+        (**self).describe()
+    }
+}
+
 /// What a layer says of itself.
 #[derive(Clone, Default)]
 pub struct Description {

@@ -2,6 +2,31 @@
 //!
 //! A model is made of layers that declare their parameters in a [`Scope`]; a [`Pass`] goes through it; an
 //! [`optim::Optimiser`] turns gradients into updates that run with the pass as one plan.
+//!
+//! ```
+//! # use glassbox_nn as nn;
+//! use cpu::Cpu;
+//! use nn::{Group, Layer, Optimiser, Pass, Scope, Sequential, Sgd, Tanh, linear};
+//! use tensor::{DType, RandomKey, Tensor, Var};
+//!
+//! let at = Scope::root(7);
+//! let model = Sequential::new().then(linear(&at / "fc1", 2, 8)).then(Tanh).then(linear(&at / "fc2", 8, 2));
+//! let optimiser = Sgd::new(vec![Group::new(at.parameters())], 0.9);
+//!
+//! let x = Tensor::from_vec(vec![0f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], [4, 2]);
+//! let target = Tensor::from_vec(vec![0i64, 1, 1, 0], [4]); // exclusive or
+//! let mut last = f64::INFINITY;
+//! for step in 0..300 {
+//!     let pass = Pass::train(RandomKey::new(7).step(step));
+//!     let loss = model.forward(&x, &pass).cross_entropy(&target);
+//!     let parameters: Vec<Tensor> = optimiser.parameters().iter().map(Var::tensor).collect();
+//!     let mut updates = optimiser.step(&loss.grad(&parameters), 0.1);
+//!     updates.extend(pass.updates());
+//!     last = Cpu::shared()?.run(&[&loss], &updates)?[0].get_f64(0);
+//! }
+//! assert!(last < 0.05, "{last}");
+//! # Ok::<(), tensor::Error>(())
+//! ```
 
 pub mod clip;
 pub mod error;

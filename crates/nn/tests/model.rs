@@ -261,3 +261,31 @@ fn a_target_out_of_range_is_an_error_not_a_silent_zero() {
     let text = logits.cross_entropy(&Tensor::zeros([3], DType::F32)).run().expect_err("floats").to_string();
     assert!(text.contains("logits [N, C, ..] need i64 targets [N, ..]"), "{text}");
 }
+
+#[test]
+fn the_nodes_of_an_update_belong_to_the_layer_and_to_the_line_that_made_the_optimiser() {
+    let scope = Scope::root(0);
+    let _layer = linear(&scope / "fc1", 2, 2);
+    let optimiser = Sgd::new(vec![Group::new(scope.parameters())], 0.9);
+    let gradients: Vec<Tensor> = scope.parameters().iter().map(|p| Tensor::ones(p.shape(), p.dtype())).collect();
+    let updates = optimiser.step(&gradients, 0.1);
+    let update = updates.iter().find(|update| update.var.name() == "fc1/weight").expect("an update");
+    let origin = update.value.origin().to_string();
+    assert!(origin.starts_with("fc1, crates/nn/tests/model.rs:"), "{origin}");
+}
+
+#[test]
+fn a_box_of_a_layer_is_a_layer() {
+    let scope = Scope::root(0);
+    let boxed: Box<dyn Layer> = Box::new(linear(&scope / "fc", 2, 3));
+    let y = Sequential::new().then(boxed).forward(&Tensor::ones([1, 2], DType::F32), &Pass::eval());
+    assert_eq!(y.dims(), [1, 3]);
+}
+
+#[test]
+fn dropout_of_everything_leaves_zeros() {
+    let scope = Scope::root(0);
+    let x = Tensor::from_vec(vec![1f32, f32::NAN], [2]);
+    let y = dropout(&scope / "all", 1.0).forward(&x, &Pass::train(RandomKey::new(0)));
+    assert_eq!(y.to_vec::<f32>().expect("runs"), [0.0, 0.0]);
+}

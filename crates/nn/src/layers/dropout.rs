@@ -1,6 +1,6 @@
 //! Dropout (Srivastava et al. 2014).
 
-use tensor::Tensor;
+use tensor::{DType, Tensor};
 
 use crate::layer::{Description, Layer, Place};
 use crate::pass::Pass;
@@ -26,7 +26,7 @@ impl Dropout {
         match pass.key(self.place.path()) {
             None => x.clone(),
             Some(_) if self.p == 0.0 || x.error().is_some() => x.clone(),
-            Some(_) if self.p == 1.0 => x.keep_where(&x.detach().ne(x)),
+            Some(_) if self.p == 1.0 => x.keep_where(&Tensor::full(x.shape(), false, DType::Bool)),
             Some(key) => {
                 let kept = Tensor::bernoulli(x.shape(), 1.0 - self.p, key);
                 (x * (1.0 / (1.0 - self.p))).keep_where(&kept)

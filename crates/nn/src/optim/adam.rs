@@ -9,7 +9,7 @@ use super::group::{Book, Group, Number};
 /// `m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p = p - lr m' / (sqrt(v') + eps)`, m' and v' corrected for their start
 /// at 0.
 pub struct Adam {
-    /// Shares of the old moments kept: 0.9 and 0.999.
+    /// Shares of the old moments kept: 0.9 and 0.999. The first may change from step to step.
     pub betas: [f64; 2],
     /// Added to the root: 1e-8.
     pub eps: f64,
@@ -25,6 +25,7 @@ pub struct Adam {
 
 impl Adam {
     /// Adam over `groups`.
+    #[track_caller]
     pub fn new(groups: Vec<Group>) -> Adam {
         let book = Book::new(groups, &["exp_avg", "exp_avg_sq"]);
         let (betas, eps) = ([0.9, 0.999], 1e-8);
@@ -32,6 +33,7 @@ impl Adam {
     }
 
     /// AdamW over `groups`: weight decay, 0.01 at first, apart from the gradient.
+    #[track_caller]
     pub fn w(groups: Vec<Group>) -> Adam {
         Adam { decoupled: true, weight_decay: 0.01, ..Adam::new(groups) }
     }
@@ -74,7 +76,7 @@ impl Optimiser for Adam {
         let decay = |group: &Group| group.weight_decay.unwrap_or(self.weight_decay);
         let steps = self.book.numbers(|group| lr * group.lr_scale / corrections[0]);
         let shrink = self.book.numbers(|group| 1.0 - lr * group.lr_scale * decay(group));
-        let root = Number::new(corrections[1]);
+        let (root, fresh) = (Number::new(corrections[1]), Number::new(1.0 - beta1));
         self.book.updates(gradients, |group, index, p, moments, g| {
             let dtype = p.dtype();
             let g = if self.maximize { -g } else { g.clone() };
@@ -83,7 +85,7 @@ impl Optimiser for Adam {
                 (_, true) => (p * shrink[index].of(dtype), g),
                 (decay, false) => (p.clone(), g + p * decay),
             };
-            let mean = &moments[0] + (&g - &moments[0]) * (1.0 - beta1);
+            let mean = &moments[0] + (&g - &moments[0]) * fresh.of(dtype);
             let square = &moments[1] * beta2 + &g * &g * (1.0 - beta2);
             let mut next = vec![mean.clone(), square.clone()];
             let square = if self.amsgrad {

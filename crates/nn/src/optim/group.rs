@@ -1,8 +1,9 @@
 //! Parameter groups, and what all optimisers do with them.
 
 use std::cell::OnceCell;
+use std::panic::Location;
 
-use tensor::{Array, DType, Error, ErrorKind, Shape, Tensor, Update, Var};
+use tensor::{Array, DType, Error, ErrorKind, LayerPath, Shape, Tensor, Update, Var, in_layer};
 
 /// Parameters that are trained alike.
 #[derive(Clone)]
@@ -59,20 +60,28 @@ pub(super) struct Book {
     groups: Vec<Group>,
     counter: Var,
     moments: Vec<Vec<Var>>,
+    /// The layers of the parameters: to which the nodes of their updates belong.
+    layers: Vec<LayerPath>,
+    location: &'static Location<'static>,
 }
 
 impl Book {
     /// `moments` are names of tensors kept for each parameter: zeros at first.
+    #[track_caller]
     pub(super) fn new(groups: Vec<Group>, moments: &[&str]) -> Book {
         let params: Vec<Var> = groups.iter().flat_map(|group| group.params.iter().cloned()).collect();
         let zeros = |name: &str, p: &Var| Var::new(format!("{name}/{}", p.name()), Array::zeros(p.dtype(), *p.shape()));
         let moments = params.iter().map(|p| moments.iter().map(|name| zeros(name, p)).collect()).collect();
-        Book { groups, counter: Var::new("step", Array::zeros(DType::I64, Shape::SCALAR)), moments }
+        let layer = |p: &Var| LayerPath::new(p.name().rsplit_once('/').map_or(p.name(), |(layer, _)| layer));
+        let layers = params.iter().map(layer).collect();
+        let counter = Var::new("step", Array::zeros(DType::I64, Shape::SCALAR));
+        Book { groups, counter, moments, layers, location: Location::caller() }
     }
 
     /// The same groups with other moments.
     pub(super) fn with(self, moments: &[&str]) -> Book {
-        Book::new(self.groups, moments)
+        let location = self.location;
+        Book { location, ..Book::new(self.groups, moments) }
     }
 
     pub(super) fn parameters(&self) -> Vec<Var> {
@@ -102,7 +111,9 @@ impl Book {
             let failure = Tensor::failure(Error::new(ErrorKind::Argument, "optimiser step", message));
             return vec![self.counter.update(&failure)];
         }
-        for (((group, index, param), moments), gradient) in params.zip(&self.moments).zip(gradients) {
+        let params = params.zip(&self.layers).zip(&self.moments).zip(gradients);
+        for ((((group, index, param), &layer), moments), gradient) in params {
+            let _here = in_layer(layer, self.location);
             if gradient.error().is_none() && (gradient.shape(), gradient.dtype()) != (param.shape(), param.dtype()) {
                 let message = format!("gradient {} of {}, which is {}", gradient.shape(), param.name(), param.shape());
                 updates.push(param.update(&gradient.refused("optimiser step", message, None)));

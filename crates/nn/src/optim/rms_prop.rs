@@ -22,6 +22,7 @@ pub struct RmsProp {
 
 impl RmsProp {
     /// Over `groups`, with momentum (0: none), centred or not.
+    #[track_caller]
     pub fn new(groups: Vec<Group>, momentum: f64, centred: bool) -> RmsProp {
         let names = [Some("square_avg"), centred.then_some("grad_avg"), (momentum != 0.0).then_some("momentum")];
         let names: Vec<&str> = names.into_iter().flatten().collect();

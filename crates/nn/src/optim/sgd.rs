@@ -22,6 +22,7 @@ pub struct Sgd {
 
 impl Sgd {
     /// Plain or with momentum (0: plain), over `groups`.
+    #[track_caller]
     pub fn new(groups: Vec<Group>, momentum: f64) -> Sgd {
         let book = Book::new(groups, if momentum == 0.0 { &[] } else { &["momentum"] });
         Sgd { momentum, dampening: 0.0, nesterov: false, weight_decay: 0.0, maximize: false, book }
