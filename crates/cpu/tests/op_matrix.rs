@@ -1,8 +1,9 @@
 //! The op matrix, generated from the table of ops: each sample of each page is computed by the device and by the
-//! reference (f32 and f64, forward and gradient: the same bits for any number of threads), and its first and second
-//! derivatives are compared with central differences in f64.
+//! reference (f32 and f64, forward and gradient: the same bits at any vector width, on any number of threads, fused or
+//! not), and its first and second derivatives are compared with central differences in f64.
 
 use glassbox_cpu::Cpu;
+use glassbox_cpu::simd::Simd;
 use tensor::op::{Binary, Conv, Distribution, Pool, Reduction, Sample, Unary};
 use tensor::reference::evaluate;
 use tensor::{Array, AxisSet, DType, ErrorKind, Op, RandomKey, Scalar, Tensor, Values};
@@ -138,8 +139,7 @@ fn every_op_has_samples_and_each_sample_holds_its_op() {
 
 #[test]
 fn every_op_equals_its_reference_bit_for_bit_and_its_gradient_equals_differences() {
-    let devices = [("all cores", Cpu::new(0)), ("1 thread", Cpu::new(1)), ("3 threads", Cpu::new(3))]
-        .map(|(name, device)| (name, device.unwrap_or_else(|error| panic!("{error}"))));
+    let devices = devices();
     let mut failures = Vec::new();
     println!("\n{:<16}{:>8}{:>10}{:>10}{:>12}{:>12}", "op", "samples", "values", "gradients", "1st error", "2nd error");
     for op in ops() {
@@ -169,6 +169,15 @@ fn half_precision_is_storage_and_every_op_that_computes_says_cast_to_f32_first()
     }
 }
 
+/// The default device, and every vector width on one thread and on three.
+fn devices() -> Vec<(String, Cpu)> {
+    let widths = Simd::available().into_iter().flat_map(|simd| {
+        [1, 3].map(|threads| (format!("{threads} threads, {}", simd.level()), Cpu::with(threads, simd.level())))
+    });
+    let all = [("all cores".to_string(), Cpu::new(0))].into_iter().chain(widths);
+    all.map(|(name, device)| (name, device.unwrap_or_else(|error| panic!("{error}")))).collect()
+}
+
 /// What one op has passed.
 #[derive(Default)]
 struct Row {
@@ -190,7 +199,7 @@ impl std::fmt::Display for Row {
 }
 
 impl Row {
-    fn check(&mut self, sample: &Sample, devices: &[(&str, Cpu)]) -> Result<(), String> {
+    fn check(&mut self, sample: &Sample, devices: &[(String, Cpu)]) -> Result<(), String> {
         for float in [DType::F32, DType::F64] {
             let graph = || vec![build(sample, float)];
             same_on_all(&graph, devices).map_err(|message| format!("{float}: {message}"))?;
@@ -251,25 +260,34 @@ fn unless_independent(gradient: Tensor) -> Option<Tensor> {
     (!independent).then_some(gradient)
 }
 
-/// Each device gives the bits of the reference. The graph is built anew each time: values stay in the nodes.
-fn same_on_all(graph: &dyn Fn() -> Vec<Tensor>, devices: &[(&str, Cpu)]) -> Result<(), String> {
+/// Each device gives the bits of the reference, fused or not. The graph is built anew each time: values stay in the nodes.
+fn same_on_all(graph: &dyn Fn() -> Vec<Tensor>, devices: &[(String, Cpu)]) -> Result<(), String> {
     let outputs = graph();
     let want = evaluate(&outputs.iter().collect::<Vec<_>>()).map_err(|error| format!("reference: {error}"))?;
     for (name, device) in devices {
-        let outputs = graph();
-        let got = device.run(&outputs.iter().collect::<Vec<_>>(), &[]).map_err(|error| format!("{name}: {error}"))?;
-        for (got, want) in got.iter().zip(&want) {
-            if got.shape() != want.shape() || got.dtype() != want.dtype() {
-                let (a, b) = (got.dtype(), want.dtype());
-                return Err(format!("{name}: {a} {} instead of {b} {}", got.shape(), want.shape()));
-            }
-            if let Some(i) = (0..want.shape().count()).find(|&i| bits(got.values(), i) != bits(want.values(), i)) {
-                let (got, want) = (got.get_f64(i), want.get_f64(i));
-                return Err(format!("{name}: element {i} is {got:e} instead of {want:e}"));
-            }
+        for fused in [true, false] {
+            let outputs = graph();
+            let roots: Vec<&Tensor> = outputs.iter().collect();
+            let got = if fused { device.run(&roots, &[]) } else { device.run_unfused(&roots, &[]) };
+            let place = format!("{name}, {}", if fused { "fused" } else { "unfused" });
+            let got = got.map_err(|error| format!("{place}: {error}"))?;
+            got.iter()
+                .zip(&want)
+                .try_for_each(|(got, want)| same(got, want).map_err(|text| format!("{place}: {text}")))?;
         }
     }
     Ok(())
+}
+
+fn same(got: &Array, want: &Array) -> Result<(), String> {
+    if got.shape() != want.shape() || got.dtype() != want.dtype() {
+        let (a, b) = (got.dtype(), want.dtype());
+        return Err(format!("{a} {} instead of {b} {}", got.shape(), want.shape()));
+    }
+    match (0..want.shape().count()).find(|&i| bits(got.values(), i) != bits(want.values(), i)) {
+        Some(i) => Err(format!("element {i} is {:e} instead of {:e}", got.get_f64(i), want.get_f64(i))),
+        None => Ok(()),
+    }
 }
 
 /// The bits of an element; all NaN are one.
@@ -361,13 +379,14 @@ fn worst_error(what: &str, sample: &Sample, analytic: &[Vec<f64>], f: Weighted) 
 /// Steps from `x`: each a list of elements and how far they move.
 fn steps(x: &[f64]) -> Vec<Vec<(usize, f64)>> {
     let width = |i: usize| STEP * x[i].abs().max(1.0);
+    let together = 1.0 / (x.len() as f64).sqrt();
     let key = RandomKey::new(x.len() as u64).stream("steps");
     if x.len() <= 4 * ELEMENTS {
         return (0..x.len()).map(|i| vec![(i, width(i))]).collect();
     }
     let some = (0..ELEMENTS as u64).map(|e| key.below(e, x.len() as u64) as usize).map(|i| vec![(i, width(i))]);
     let sign = |i: usize| if key.words(i as u64)[2] & 1 == 0 { 1.0 } else { -1.0 };
-    let all = (0..x.len()).map(|i| (i, sign(i) * width(i))).collect();
+    let all = (0..x.len()).map(|i| (i, sign(i) * width(i) * together)).collect();
     some.chain([all]).collect()
 }
 

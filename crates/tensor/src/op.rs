@@ -325,6 +325,9 @@ pub struct Page {
 /// carries no gradient (an index, a condition) or where it is zero by definition (a step function).
 pub type GradientRule = fn(y: &Tensor, g: &Tensor) -> Vec<Option<Tensor>>;
 
+/// Builds a graph on given inputs.
+pub type Build = Box<dyn Fn(&[Tensor]) -> Tensor>;
+
 /// One case of the generated op matrix: inputs, and the op applied to them.
 pub struct Sample {
     /// What the case shows: "broadcast", "size 0", "strided", ...
@@ -332,7 +335,7 @@ pub struct Sample {
     /// The inputs. Float inputs are f64 here; the matrix also runs them as f32.
     pub inputs: Vec<Array>,
     /// Applies the op.
-    pub build: Box<dyn Fn(&[Tensor]) -> Tensor>,
+    pub build: Build,
     /// Whether gradients are checked here (not at kinks, not at infinities).
     pub differentiable: bool,
 }

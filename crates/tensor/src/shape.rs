@@ -7,6 +7,9 @@ use std::ops::{Deref, DerefMut, RangeFull};
 /// The largest number of dimensions a tensor may have.
 pub const MAX_RANK: usize = 8;
 
+/// The largest number of elements a tensor may have: as many f64 as memory can address.
+pub const MAX_COUNT: usize = isize::MAX as usize / 8;
+
 /// Up to [`MAX_RANK`] numbers stored in place: the dimensions of a tensor, row-major.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
@@ -18,11 +21,10 @@ impl Shape {
     /// The shape of a scalar: no dimensions, one element.
     pub const SCALAR: Shape = Shape { dims: [0; MAX_RANK], rank: 0 };
 
-    /// A shape of these dimensions, or `None` when there are more than [`MAX_RANK`] or their product overflows.
+    /// A shape of these dimensions, or `None` when there are more than [`MAX_RANK`] or their product more than [`MAX_COUNT`].
     pub fn new(dims: &[usize]) -> Option<Shape> {
-        if dims.len() > MAX_RANK
-            || dims.iter().filter(|&&d| d != 0).try_fold(1usize, |n, &d| n.checked_mul(d)).is_none()
-        {
+        let count = dims.iter().filter(|&&d| d != 0).try_fold(1usize, |n, &d| n.checked_mul(d))?;
+        if dims.len() > MAX_RANK || count > MAX_COUNT {
             return None;
         }
         let mut shape = Shape { dims: [0; MAX_RANK], rank: dims.len() as u8 };

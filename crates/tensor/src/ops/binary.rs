@@ -10,11 +10,14 @@ use crate::real::Real;
 use crate::samples;
 use crate::tensor::{Inputs, Node, Tensor, provenance};
 
+/// dL/da and dL/db from a, b, y and g = dL/dy.
+type Gradient = fn(a: &Tensor, b: &Tensor, y: &Tensor, g: &Tensor) -> [Option<Tensor>; 2];
+
 struct Function {
     #[cfg_attr(not(test), expect(dead_code, reason = "read by the test of the order"))]
     op: Binary,
     page: Page,
-    gradient: Option<fn(a: &Tensor, b: &Tensor, y: &Tensor, g: &Tensor) -> [Option<Tensor>; 2]>,
+    gradient: Option<Gradient>,
 }
 
 /// The page of a binary op.
@@ -27,7 +30,7 @@ const fn entry(
     name: &'static str,
     formula: &'static str,
     gradient_formula: &'static str,
-    gradient: Option<fn(&Tensor, &Tensor, &Tensor, &Tensor) -> [Option<Tensor>; 2]>,
+    gradient: Option<Gradient>,
     samples: fn() -> Vec<Sample>,
 ) -> Function {
     let page = Page { name, formula, gradient_formula, gradient: Some(differentiate), reference, samples };
@@ -53,7 +56,7 @@ static TABLE: [Function; 17] = [
         Some(|a, b, y, g| [
             Some((g * b * a.pow(&(b - 1.0))).keep_where(&b.ne(0.0))),
             // y ln a goes to 0 with a for b > 0, as PyTorch has it.
-            Some((g * y * a.log()).keep_where(&a.ne(0.0).or(&b.lt(0.0)))),
+            Some((g * y * a.log()).keep_where(&a.ne(0.0).or(b.lt(0.0)))),
         ]), || samples::binary(Binary::Pow)),
     entry(Binary::Max, "max", "y = the larger; NaN if either is", "g to the larger, half each on ties",
         Some(|a, b, _, g| share(a, b, g, a.lt(b), a.gt(b))), || samples::binary(Binary::Max)),

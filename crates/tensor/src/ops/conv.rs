@@ -247,7 +247,7 @@ impl Tensor {
         let at = Location::caller();
         self.conv_checked("conv_transpose", weight, options, at, |conv| {
             let groups = conv.groups as usize;
-            if self.dims()[1] != weight.dims()[0] || weight.dims()[0] % groups != 0 {
+            if self.dims()[1] != weight.dims()[0] || !weight.dims()[0].is_multiple_of(groups) {
                 return Err(format!(
                     "{} channels in {groups} groups do not fit a weight of {}",
                     self.dims()[1],

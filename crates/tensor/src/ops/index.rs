@@ -281,7 +281,7 @@ impl Tensor {
         }
         let mut dims = self.dims().to_vec();
         dims.push(classes);
-        self.unsqueeze(-1).eq(&Tensor::iota(dims, -1, self.dtype())).cast(dtype)
+        self.unsqueeze(-1).eq(Tensor::iota(dims, -1, self.dtype())).cast(dtype)
     }
 
     fn indexed(

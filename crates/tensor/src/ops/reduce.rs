@@ -166,10 +166,10 @@ fn product_before(x: &Tensor) -> Tensor {
 fn share_among_extremes(y: &Tensor, g: &Tensor) -> Vec<Option<Tensor>> {
     let x = &y.inputs()[0];
     let Op::Reduce { axes, .. } = *y.op() else { return vec![None] };
-    let mut extreme = x.eq(&y.expand(x.shape()));
+    let mut extreme = x.eq(y.expand(x.shape()));
     if x.dtype().is_float() {
         // A NaN equals nothing, but where there is one it is the result.
-        extreme = extreme.or(&x.is_nan());
+        extreme = extreme.or(x.is_nan());
     }
     let ties = extreme.cast(x.dtype()).reduce(Reduction::Sum, axes);
     vec![Some((g / ties).expand(x.shape()).keep_where(&extreme))]
@@ -383,7 +383,7 @@ impl Tensor {
         let axes = axes.into();
         // The shift cancels, so no gradient goes through it; an infinite one would make NaN of infinity - infinity.
         let top = self.max_keep(axes.clone()).detach();
-        let top = top.keep_where(&top.abs().lt(f64::INFINITY).or(&top.is_nan()));
+        let top = top.keep_where(&top.abs().lt(f64::INFINITY).or(top.is_nan()));
         (self - &top).exp().sum_keep(axes).log() + top
     }
 

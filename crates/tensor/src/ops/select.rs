@@ -48,7 +48,7 @@ pub static CLAMP: Page = Page {
     gradient: Some(|y, g| {
         let Op::Clamp { lo, hi } = *y.op() else { return vec![None] };
         let x = &y.inputs()[0];
-        vec![Some(g.keep_where(&x.ge(Operand::Scalar(lo)).and(&x.le(Operand::Scalar(hi)))))]
+        vec![Some(g.keep_where(&x.ge(Operand::Scalar(lo)).and(x.le(Operand::Scalar(hi)))))]
     }),
     reference: |node, inputs| {
         let Op::Clamp { lo, hi } = *node.op() else { return Err("not clamp".into()) };

@@ -119,7 +119,7 @@ pub fn random_f64(distribution: Distribution, key: RandomKey, index: u64) -> f64
             let pair = lane / 2 * 2;
             let radius = (-2.0 * Real::log(1.0 - f64::from(unit(words[pair])))).sqrt();
             let angle = std::f64::consts::TAU * f64::from(unit(words[pair + 1]));
-            radius * if lane % 2 == 0 { Real::cos(angle) } else { Real::sin(angle) }
+            radius * if lane.is_multiple_of(2) { Real::cos(angle) } else { Real::sin(angle) }
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn page(op: Unary) -> &'static Page {
     &function(op).page
 }
 
+#[allow(clippy::too_many_arguments, reason = "a row of the table")]
 const fn entry(
     op: Unary,
     name: &'static str,

@@ -64,7 +64,7 @@ pub(crate) fn max_pool() -> Vec<Sample> {
 pub(crate) fn max_pool_index() -> Vec<Sample> {
     max_cases(|x, options| {
         let y = x.max_pool(options);
-        pooled(&y, |pool| Op::MaxPoolIndex(pool), Inputs::One([x.clone()]), *y.shape(), DType::I64)
+        pooled(&y, Op::MaxPoolIndex, Inputs::One([x.clone()]), *y.shape(), DType::I64)
     })
     .into_iter()
     .map(|sample| Sample { differentiable: false, ..sample })
@@ -101,7 +101,7 @@ pub(crate) fn avg_pool_input() -> Vec<Sample> {
             let name = format!("{}, ceil {ceil}, counting padding {count_include_pad}", case.0);
             samples.push(sample(&name, vec![line(pool(DType::F64).dims(), 60 + seed)], move |t| {
                 let y = pool(t[0].dtype());
-                pooled(&y, |pool| Op::AvgPoolInput(pool), Inputs::One([t[0].clone()]), shape(dims), t[0].dtype())
+                pooled(&y, Op::AvgPoolInput, Inputs::One([t[0].clone()]), shape(dims), t[0].dtype())
             }));
         }
     }
