@@ -289,3 +289,49 @@ fn dropout_of_everything_leaves_zeros() {
     let y = dropout(&scope / "all", 1.0).forward(&x, &Pass::train(RandomKey::new(0)));
     assert_eq!(y.to_vec::<f32>().expect("runs"), [0.0, 0.0]);
 }
+
+#[test]
+fn senseless_settings_are_errors_of_the_run_never_panics() {
+    let scope = Scope::root(0);
+    let x = Tensor::ones([2, 4, 8, 8], DType::F32);
+    let none: [usize; 0] = [];
+    let layers: Vec<Box<dyn Layer>> = vec![
+        Box::new(conv2d(&scope / "a", 4, 4, 3).padding(none)),
+        Box::new(conv2d(&scope / "b", 4, 4, [3, 3, 3])),
+        Box::new(conv2d(&scope / "c", 4, 4, 0)),
+        Box::new(conv2d(&scope / "d", 4, 4, 3).groups(0)),
+        Box::new(conv2d(&scope / "e", 4, 4, 3).groups(3)),
+        Box::new(conv2d(&scope / "f", 4, 4, 3).stride(0)),
+        Box::new(conv2d(&scope / "g", 4, 4, 3).dilation(none).padding_same()),
+        Box::new(conv2d(&scope / "h", 4, 4, 9)),
+        Box::new(nn::conv_transpose2d(&scope / "i", 4, 4, 3).output_padding(5)),
+        Box::new(max_pool2d(0)),
+        Box::new(max_pool2d(none)),
+        Box::new(max_pool2d(2).padding(2)),
+        Box::new(nn::avg_pool2d(2).divisor(0)),
+        Box::new(nn::adaptive_avg_pool2d(0)),
+        Box::new(nn::reflection_pad2d([9, 0], [0, 0])),
+        Box::new(nn::layer_norm(&scope / "j", 7)),
+        Box::new(nn::group_norm(&scope / "k", 3, 4)),
+        Box::new(batch_norm2d(&scope / "l", 3)),
+        Box::new(nn::Softmax(9)),
+        Box::new(dropout(&scope / "m", 1.5)),
+        Box::new(linear(&scope / "o", usize::MAX, usize::MAX)),
+    ];
+    for layer in layers {
+        for input in [&x, &Tensor::zeros([0], DType::F32), &Tensor::scalar(1i64)] {
+            for pass in [Pass::eval(), Pass::train(RandomKey::new(0))] {
+                let y = layer.forward(input, &pass);
+                assert!(y.check().is_err(), "{} {:?}: {y:?}", layer.describe().kind, layer.describe().path);
+            }
+        }
+    }
+}
+
+#[test]
+fn same_padding_needs_no_padding_of_its_own() {
+    let scope = Scope::root(0);
+    let none: [usize; 0] = [];
+    let layer = conv2d(&scope / "a", 1, 1, 4).padding(none).padding_same();
+    assert_eq!(layer.forward(&Tensor::ones([1, 1, 5, 6], DType::F32), &Pass::eval()).dims(), [1, 1, 5, 6]);
+}

@@ -117,6 +117,7 @@ impl Conv {
         }
         let (mut options, mut padded) = (self.options.clone(), x.clone());
         if self.same && options.dilation.len() == self.kernel.len() {
+            options.padding = vec![0; self.kernel.len()];
             for (axis, (&k, &d)) in self.kernel.iter().zip(&self.options.dilation).enumerate() {
                 let total = d * k.saturating_sub(1);
                 options.padding[axis] = total / 2;

@@ -62,6 +62,12 @@ impl Adam {
         self.book = self.book.with(&["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]);
         self
     }
+
+    /// Climbing instead, if `true`.
+    pub fn maximize(mut self, maximize: bool) -> Adam {
+        self.maximize = maximize;
+        self
+    }
 }
 
 impl Optimiser for Adam {

@@ -47,6 +47,12 @@ impl RmsProp {
         self.weight_decay = decay;
         self
     }
+
+    /// Climbing instead, if `true`.
+    pub fn maximize(mut self, maximize: bool) -> RmsProp {
+        self.maximize = maximize;
+        self
+    }
 }
 
 impl Optimiser for RmsProp {

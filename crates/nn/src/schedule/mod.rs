@@ -115,3 +115,35 @@ impl Schedule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warm_up_rises_to_the_schedule_and_hands_over() {
+        let schedule = Schedule::Cosine { lr: 0.2, min: 0.0, steps: 10 }.warmed_up(0.1, 4);
+        let rates: Vec<f64> = [0, 2, 4, 14].map(|step| schedule.lr(step)).to_vec();
+        let wanted = [0.02, 0.11, 0.2, 0.0];
+        assert!(rates.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-12), "{rates:?}");
+    }
+
+    #[test]
+    fn one_cycle_of_any_length_gives_finite_rates_and_stays_down_at_the_end() {
+        for steps in 0..20 {
+            for three_phase in [false, true] {
+                let cycle = OneCycle { three_phase, ..OneCycle::new(1.0, steps) };
+                assert!((0..30).all(|step| cycle.lr(step).is_finite() && cycle.momentum(step).is_finite()), "{steps}");
+                assert_eq!(cycle.lr(steps + 10), cycle.lr(steps.saturating_sub(1)));
+            }
+        }
+    }
+
+    #[test]
+    fn settings_at_their_ends_do_not_panic() {
+        assert_eq!(Schedule::Step { lr: 0.1, every: 0, gamma: 1.0 }.lr(3), 0.1);
+        assert_eq!(Schedule::Linear { lr: 0.1, start: 0.0, end: 1.0, steps: 0 }.lr(0), 0.1);
+        assert_eq!(Schedule::Sequence { schedules: vec![], milestones: vec![5] }.lr(9), 0.0);
+        assert!(Schedule::Cosine { lr: 0.1, min: 0.0, steps: 0 }.lr(1).is_finite());
+    }
+}

@@ -51,7 +51,7 @@ impl OneCycle {
         }
     }
 
-    /// The rate of `step`.
+    /// The rate of `step`; past the end, the last one.
     pub fn lr(&self, step: u64) -> f64 {
         let first = self.max_lr / self.div;
         let last = first / self.final_div;
@@ -71,14 +71,14 @@ impl OneCycle {
     }
 
     fn between(&self, step: u64, turns: &[f64]) -> f64 {
-        let (step, steps) = (step as f64, self.steps as f64);
+        let (step, steps) = (step.min(self.steps.saturating_sub(1)) as f64, self.steps as f64);
         let up = self.rise * steps - 1.0;
         let ends =
             if self.three_phase { vec![up, 2.0 * self.rise * steps - 2.0, steps - 1.0] } else { vec![up, steps - 1.0] };
         let mut start = 0.0;
         for (phase, &end) in ends.iter().enumerate() {
             if step <= end || phase + 1 == ends.len() {
-                let way = (step - start) / (end - start);
+                let way = if end > start { (step - start) / (end - start) } else { 1.0 };
                 let (from, to) = (turns[phase], turns[phase + 1]);
                 return match self.anneal {
                     Anneal::Cosine => to + (from - to) / 2.0 * (1.0 + cos(std::f64::consts::PI * way)),

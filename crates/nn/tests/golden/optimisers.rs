@@ -41,13 +41,13 @@ fn build(case: &Case, groups: Vec<Group>) -> Result<Box<dyn Optimiser>, String> 
         }
         "RMSprop" => {
             let rms = RmsProp::new(groups, case.float("momentum"), case.flag("centered"));
-            Box::new(rms.alpha(case.float("alpha")).eps(case.float("eps")).weight_decay(decay))
+            Box::new(rms.alpha(case.float("alpha")).eps(case.float("eps")).weight_decay(decay).maximize(maximize))
         }
         "Adam" | "AdamW" => {
             let adam = if case.kind() == "Adam" { Adam::new(groups) } else { Adam::w(groups) };
             let betas: Vec<f64> =
                 case.setting("betas").as_array().ok_or("no betas")?.iter().filter_map(number).collect();
-            let adam = adam.betas(betas[0], betas[1]).eps(case.float("eps")).weight_decay(decay);
+            let adam = adam.betas(betas[0], betas[1]).eps(case.float("eps")).weight_decay(decay).maximize(maximize);
             Box::new(if case.flag("amsgrad") { adam.amsgrad() } else { adam })
         }
         kind => return Err(format!("unknown optimiser {kind}")),
