@@ -468,7 +468,8 @@ impl<'a> Planner<'a> {
             let mut seen = self.seen[input];
             let free_strides =
                 matches!(tensor.op(), Op::MatMul) && seen.layout.strides().iter().all(|&stride| stride >= 0);
-            if !free_strides && !(seen.layout.is_contiguous() && seen.layout.offset == 0) {
+            let in_order = seen.layout.is_contiguous() && seen.layout.offset == 0;
+            if !free_strides && !in_order {
                 let base = self.copy(seen);
                 seen = Seen { base, layout: Layout::contiguous(seen.layout.shape) };
             }
