@@ -33,7 +33,7 @@ fn errors_name_the_op_what_does_not_fit_and_the_line() {
         case!(&f(&[2, 3]) + &f(&[4]), "add", "[2, 3] and [4] do not broadcast"),
         case!(&f(&[2]) + &int(&[2]), "add", "f32 and i64", "cast one operand"),
         case!(&int(&[2]) * 0.5, "mul", "0.5 and a i64 tensor"),
-        case!(f(&[2]).and(&f(&[2])), "and", "defined on bool and integers, not on f32"),
+        case!(f(&[2]).and(f(&[2])), "and", "defined on bool and integers, not on f32"),
         case!(int(&[2]).exp(), "exp", "not defined on i64", "cast the operand to f32 first"),
         case!(f(&[2]).not(), "not", "not defined on f32", "compare first"),
         case!(f(&[2]).where_else(&f(&[2]), 0.0), "where", "the condition is f32, not bool"),

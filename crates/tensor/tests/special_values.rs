@@ -67,7 +67,7 @@ fn comparisons_with_nan_fail_except_not_equal() {
         assert_eq!(values::<bool>(&holds), [false; 3]);
     }
     assert_eq!(values::<bool>(&x.ne(&y)), [true; 3]);
-    assert_eq!(values::<bool>(&vector(&[0.0]).eq(&vector(&[-0.0]))), [true]);
+    assert_eq!(values::<bool>(&vector(&[0.0]).eq(vector(&[-0.0]))), [true]);
 }
 
 #[test]
