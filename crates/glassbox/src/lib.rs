@@ -8,7 +8,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let at = Scope::root(0);
 //! let model = Sequential::new().then(linear(&at / "fc1", 2, 16)).then(Tanh).then(linear(&at / "fc2", 16, 2));
-//! let mut optimizer = Adam::new(at.trainable());
+//! let optimizer = Adam::new(vec![Group::new(at.trainable())]);
 //! let x = Tensor::from_vec(vec![0.0f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], [4, 2]);
 //! let labels = Tensor::from_vec(vec![0i64, 1, 1, 0], [4]);
 //! let cpu = Cpu::new(0)?;
@@ -16,7 +16,7 @@
 //!
 //! for step in 0..200 {
 //!     let pass = Pass::train(RandomKey::new(0).stream("train").step(step));
-//!     let loss = cross_entropy(&model.forward(&x, &pass), &labels);
+//!     let loss = model.forward(&x, &pass).cross_entropy(&labels);
 //!     let gradients = loss.grad(&at.trainable().iter().map(Var::tensor).collect::<Vec<_>>());
 //!     let updates = [optimizer.step(&gradients, 0.05), pass.updates()].concat();
 //!     last = cpu.run(&[&loss], &updates)?[0].get_f64(0) as f32;

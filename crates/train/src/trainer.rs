@@ -131,7 +131,7 @@ fn epochs(
                 }),
             )?;
             let stopped = stop.load(Ordering::Relaxed);
-            if stopped || (every > 0 && state.step % every == 0 && state.step < last) {
+            if stopped || (every > 0 && state.step.is_multiple_of(every) && state.step < last) {
                 save(job, run, state, &loader, tell)?;
             }
             if stopped {

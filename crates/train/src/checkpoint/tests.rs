@@ -20,7 +20,8 @@ fn the_newest_complete_checkpoint_is_found() {
 
 #[test]
 fn whatever_is_torn_is_set_aside_and_the_one_before_is_taken() {
-    let damages: [(&str, fn(&Path)); 6] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 6] = [
         ("COMMIT", |new| fs::remove_file(new.join("COMMIT")).unwrap()),
         ("MANIFEST", |new| fs::remove_file(new.join("MANIFEST")).unwrap()),
         ("MANIFEST is not the one", |new| fs::write(new.join("MANIFEST"), "").unwrap()),
