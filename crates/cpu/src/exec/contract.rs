@@ -101,6 +101,12 @@ impl Contraction {
             if let Some(program) = program {
                 let (rows, start, count) = (tile.rows.clone(), tile.cols.start, tile.cols.len());
                 let item = first_item + tile.batch;
+                if count == n && !rows.is_empty() {
+                    // Whole rows follow each other: one long run.
+                    let all = (tile.row(rows.start).as_mut_ptr(), (item * m + rows.start) * n, rows.len() * n);
+                    program.run_rows(machine.simd, slots, std::iter::once(all));
+                    return;
+                }
                 let rows = rows.map(|row| (tile.row(row).as_mut_ptr(), (item * m + row) * n + start, count));
                 program.run_rows(machine.simd, slots, rows);
             }

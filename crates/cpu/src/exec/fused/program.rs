@@ -2,7 +2,7 @@
 
 use tensor::DType;
 use tensor::Shape;
-use tensor::op::{Distribution, Op, Scalar};
+use tensor::op::{Binary, Distribution, Op, Scalar, Unary};
 use tensor::plan::{Code, Fused, SlotId};
 use tensor::{AxisSet, Layout};
 
@@ -49,6 +49,8 @@ pub struct Program {
     pub bytes: usize,
     /// Cost of a point in additions of f32.
     pub weight: usize,
+    /// Cost of what is computed once a row.
+    pub row_weight: usize,
 }
 
 /// One instruction.
@@ -157,6 +159,7 @@ struct Builder<'a> {
     constants: Vec<u64>,
     lines: Vec<Line>,
     levels: Vec<usize>,
+    costs: Vec<usize>,
     dtypes: Vec<DType>,
     /// The line of each instruction.
     line_of: Vec<u16>,
@@ -177,6 +180,7 @@ impl<'a> Builder<'a> {
             constants: Vec::new(),
             lines: Vec::new(),
             levels: Vec::new(),
+            costs: Vec::new(),
             dtypes: Vec::new(),
             line_of: Vec::new(),
             spreads: Vec::new(),
@@ -265,6 +269,11 @@ impl<'a> Builder<'a> {
                 self.push(What::Call { kernel, arity }, args, instr.dtype, kind, level)
             }
         };
+        match instr.code {
+            Code::Op(op) => self.costs[line as usize] = cost(&op),
+            Code::Random(..) => self.costs[line as usize] = 24,
+            _ => {}
+        }
         self.line_of.push(line);
         Ok(())
     }
@@ -277,6 +286,8 @@ impl<'a> Builder<'a> {
     fn push(&mut self, what: What, args: [u16; 3], dtype: DType, kind: Kind, level: usize) -> u16 {
         self.lines.push(Line { what, args, size: dtype.size(), kind });
         self.levels.push(level);
+        // Memory and loops over it cost about one addition.
+        self.costs.push(1);
         self.dtypes.push(dtype);
         self.lines.len() as u16 - 1
     }
@@ -359,7 +370,11 @@ impl<'a> Builder<'a> {
                 *buffered = stored.contains(&self.operands[*operand as usize].slot);
             }
         }
-        let weight = self.lines.iter().map(cost).sum::<usize>().max(1);
+        let cost_of = |full: bool| -> usize {
+            let count = self.lines.iter().zip(&self.costs).filter(|(line, _)| (line.kind == Kind::Full) == full);
+            count.map(|(_, cost)| cost).sum()
+        };
+        let (weight, row_weight) = (cost_of(true).max(1), cost_of(false));
         let is_row = |line: &u16| matches!(self.lines[*line as usize].kind, Kind::Row(_));
         let all = || 0..self.lines.len() as u16;
         let plain_row = |line: &u16| is_row(line) && !matches!(self.lines[*line as usize].what, What::Fold(_));
@@ -378,6 +393,7 @@ impl<'a> Builder<'a> {
             points: 0,
             bytes: 0,
             weight,
+            row_weight,
             operands: Vec::new(),
             constants: Vec::new(),
             lines: Vec::new(),
@@ -576,12 +592,14 @@ impl Program {
     }
 }
 
-/// Cost of an instruction in additions of f32, roughly measured.
-fn cost(line: &Line) -> usize {
-    match line.what {
-        What::Random { .. } => 24,
-        What::Constant(_) => 0,
-        What::Call { .. } => 2,
+/// Cost of an op on f32 in additions, roughly measured.
+fn cost(op: &Op) -> usize {
+    match op {
+        Op::Unary(Unary::Sqrt | Unary::Recip) | Op::Binary(Binary::Div | Binary::Rem) => 6,
+        Op::Unary(Unary::Rsqrt) => 12,
+        Op::Unary(Unary::Exp | Unary::Log | Unary::Tanh | Unary::Sigmoid | Unary::Erf) => 12,
+        Op::Unary(Unary::Expm1 | Unary::Log1p | Unary::Sin | Unary::Cos) => 24,
+        Op::Binary(Binary::Pow) => 48,
         _ => 1,
     }
 }

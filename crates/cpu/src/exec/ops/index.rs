@@ -34,8 +34,10 @@ pub(super) fn gather(context: &Context<'_>, axis: usize) -> Result<(), String> {
         let work = y.len() * 4;
         context.rows(y, picks * inner, work, |outer, y| {
             let (x, index) = (&x[outer * size * inner..], &index[outer * picks * inner..]);
-            for (place, y) in y.iter_mut().enumerate() {
-                *y = x[index[place] as usize * inner + place % inner];
+            for (index, y) in index.chunks_exact(inner).zip(y.chunks_exact_mut(inner)) {
+                for (k, (&i, y)) in index.iter().zip(y).enumerate() {
+                    *y = x[i as usize * inner + k];
+                }
             }
         });
         Ok(())
@@ -63,9 +65,11 @@ pub(super) fn scatter_add(context: &Context<'_>, axis: usize) -> Result<(), Stri
             y.copy_from_slice(&base[outer * size * inner..][..y.len()]);
             let first = outer * picks * inner;
             let (index, source) = (&index[first..][..picks * inner], &source[first..][..picks * inner]);
-            for (place, (&i, &x)) in index.iter().zip(source).enumerate() {
-                let to = i as usize * inner + place % inner;
-                y[to] = y[to] + x;
+            for (index, source) in index.chunks_exact(inner).zip(source.chunks_exact(inner)) {
+                for (k, (&i, &x)) in index.iter().zip(source).enumerate() {
+                    let to = i as usize * inner + k;
+                    y[to] = y[to] + x;
+                }
             }
         });
         Ok(())

@@ -46,7 +46,8 @@ impl Planes {
 #[inline(always)]
 #[allow(clippy::eq_op)]
 fn beats<T: PartialOrd + Copy>(x: T, best: T) -> bool {
-    x > best || (x != x && best == best)
+    // Without branches, so that loops over it become vector code.
+    (x > best) | ((x != x) & (best == best))
 }
 
 /// Position of the (first) largest value of a window.
@@ -83,21 +84,49 @@ fn is_two_by_two(pool: &Pool, planes: &Planes) -> bool {
         && planes.windows[1] * 2 <= planes.size[1]
 }
 
-/// Calls `f(window, [the four values])` for 2 x 2 windows.
+/// Windows computed side by side: one AVX-512 register.
+const SIDE: usize = 16;
+
+/// Sets each window of a plane to `f(first position, [the four values])`, for 2 x 2 windows.
 #[inline(always)]
-fn two_by_two<T: Copy, R>(planes: &Planes, x: &[T], y: &mut [R], f: impl Fn(usize, [T; 4]) -> R) {
+#[allow(clippy::needless_range_loop)]
+fn two_by_two<T: Copy + Default, R: Copy + Default>(
+    planes: &Planes,
+    x: &[T],
+    y: &mut [R],
+    f: impl Fn(u32, [T; 4]) -> R,
+) {
     let (width, across) = (planes.size[1], planes.windows[1]);
-    for (h, y) in y.chunks_exact_mut(across.max(1)).enumerate() {
-        let (upper, lower) = x[2 * h * width..].split_at(width);
-        let (upper, lower) = (&upper[..2 * across], &lower[..2 * across]);
-        for w in 0..across {
-            y[w] = f(2 * h * width + 2 * w, [upper[2 * w], upper[2 * w + 1], lower[2 * w], lower[2 * w + 1]]);
+    for h in 0..planes.windows[0] {
+        for first in (0..across).step_by(SIDE) {
+            let count = SIDE.min(across - first);
+            let start = 2 * h * width + 2 * first;
+            // Whole vectors wherever the plane goes on: what is read too much is not used, and what is written too much
+            // is written again by the windows that follow.
+            let pair = [start, start + width].map(|from| match x[from..].first_chunk::<{ 2 * SIDE }>() {
+                Some(row) => *row,
+                None => {
+                    let mut row = [T::default(); 2 * SIDE];
+                    row[..2 * count].copy_from_slice(&x[from..][..2 * count]);
+                    row
+                }
+            });
+            let mut results = [R::default(); SIDE];
+            for w in 0..SIDE {
+                let values = [pair[0][2 * w], pair[0][2 * w + 1], pair[1][2 * w], pair[1][2 * w + 1]];
+                results[w] = f((start + 2 * w) as u32, values);
+            }
+            let y = &mut y[h * across + first..];
+            match y.first_chunk_mut::<SIDE>() {
+                Some(y) => *y = results,
+                None => y[..count].copy_from_slice(&results[..count]),
+            }
         }
     }
 }
 
 pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
-    fn run<T: Plain + PartialOrd>(context: &Context<'_>, pool: &Pool) {
+    fn run<T: Plain + PartialOrd + Default>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.inputs[0].1, &call.shape);
         let x: &[T] = context.slots.read(call.inputs[0].0);
@@ -137,14 +166,15 @@ pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> 
 }
 
 pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
-    fn run<T: Plain + PartialOrd>(context: &Context<'_>, pool: &Pool) {
+    fn run<T: Plain + PartialOrd + Default>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.inputs[0].1, &call.shape);
         let x: &[T] = context.slots.read(call.inputs[0].0);
         // SAFETY: this step writes its output.
         let y: &mut [i64] = unsafe { context.slots.write(call.output) };
-        let square = is_two_by_two(pool, &planes);
-        let width = planes.size[1];
+        // In 32 bits, which take half the vectors.
+        let square = is_two_by_two(pool, &planes) && planes.plane() <= i32::MAX as usize;
+        let width = planes.size[1] as u32;
         context.rows(y, planes.pooled(), x.len() * 2, |image, y| {
             let x = &x[image * planes.plane()..][..planes.plane()];
             if square {
@@ -157,9 +187,14 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
                             y,
                             #[inline(always)]
                             |at, [a, b, c, d]| {
-                                let (best, place) = if beats(b, a) { (b, 1) } else { (a, 0) };
-                                let (best, place) = if beats(c, best) { (c, width) } else { (best, place) };
-                                (at + if beats(d, best) { width + 1 } else { place }) as i64
+                                let right = beats(b, a);
+                                let best = if right { b } else { a };
+                                let place = u32::from(right);
+                                let left = beats(c, best);
+                                let best = if left { c } else { best };
+                                let place = if left { width } else { place };
+                                let place = if beats(d, best) { width + 1 } else { place };
+                                i64::from(at + place)
                             },
                         );
                     },
