@@ -7,6 +7,8 @@ use data::{Dataset, FolderOptions, FolderSplits, ImageFolder, OnBroken, Transfor
 use data::{MeanStd, Transforms};
 use train::{DataFile, Error, Input, Result, Settings, Splits};
 
+use crate::settings::whole_path;
+
 /// Larger pictures are reduced to this length of the longer side unless `data.size` says otherwise.
 const MOST_SIDE: usize = 64;
 /// Share of all rows that is set aside for testing where the folder has no part for it.
@@ -71,7 +73,7 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
         test,
         augment: augment(settings, height, width)?,
         input,
-        source: Some(dir.to_owned()),
+        source: Some(whole_path(dir)),
         files,
     })
 }

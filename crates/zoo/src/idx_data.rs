@@ -6,6 +6,8 @@ use std::sync::Arc;
 use data::{Dataset, InMemory, MeanStd, MnistDir, Transform, digits, mean_std, split_by_content};
 use train::{DataFile, Input, Result, Settings, Splits};
 
+use crate::settings::whole_path;
+
 /// Height and width of the pictures, and of the input of the models.
 const SIDE: usize = 28;
 
@@ -57,7 +59,7 @@ fn parts(
         test: Arc::new(test),
         input,
         augment: if shift > 0 { vec![Transform::Shift { pixels: shift }] } else { Vec::new() },
-        source: source.map(Path::to_owned),
+        source: source.map(whole_path),
         files,
     })
 }

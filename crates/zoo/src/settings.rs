@@ -1,5 +1,7 @@
 //! Settings that all recipes share; each recipe gives its own defaults.
 
+use std::path::{Path, PathBuf};
+
 use nn::schedule::OneCycle;
 use nn::{Adam, Group, Optimiser, Schedule, Scope, Sgd};
 use tensor::Var;
@@ -60,4 +62,9 @@ pub(crate) fn schedule(settings: &Settings, steps: u64) -> Result<Schedule> {
         "cosine" => Schedule::Cosine { lr, min: 0.0, steps },
         _ => Schedule::OneCycle(OneCycle::new(lr, steps)),
     })
+}
+
+/// The path from the root, so that a run finds its data from any folder.
+pub(crate) fn whole_path(dir: &Path) -> PathBuf {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }
