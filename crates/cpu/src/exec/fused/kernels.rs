@@ -229,6 +229,16 @@ pub fn unary(op: Unary, dtype: DType) -> Option<Kernel> {
     })
 }
 
+macro_rules! comparisons {
+    ($width:ident $t:ty, $op:expr, $($name:ident)*) => {
+        match $op {
+            $(Binary::$name => Some(kernel!($width map2<$t, $t, u8>(
+                #[inline(always)] |a: $t, b: $t| u8::from(holds(Binary::$name, a, b))))),)*
+            _ => None,
+        }
+    };
+}
+
 macro_rules! binary_table {
     ($width:ident $t:ty, $op:expr, $f:ident, |$a:ident| $wide:expr, |$r:ident| $narrow:expr, $($name:ident)*) => {
         match $op {
@@ -245,11 +255,12 @@ macro_rules! binary_table {
 /// The kernel of a function of two numbers of `dtype`.
 pub fn binary(op: Binary, dtype: DType) -> Option<Kernel> {
     Some(match dtype {
+        DType::F32 if op.compares() => return comparisons!(wide f32, op, Eq Ne Lt Le Gt Ge),
         DType::F32 => binary_table!(wide f32, op, real, |a| a, |r| r, Add Sub Mul Div Rem Pow Max Min),
         DType::F64 => binary_table!(plain f64, op, real, |a| a, |r| r, Add Sub Mul Div Rem Pow Max Min),
         DType::I32 => binary_table!(plain i32, op, integer, |a| i64::from(a), |r| r as i32,
             Add Sub Mul Div Rem Pow Max Min And Or Xor),
-        DType::I64 => binary_table!(wide i64, op, integer, |a| a, |r| r,
+        DType::I64 => binary_table!(plain i64, op, integer, |a| a, |r| r,
             Add Sub Mul Div Rem Pow Max Min And Or Xor),
         DType::U8 => binary_table!(plain u8, op, integer, |a| i64::from(a), |r| r as u8,
             Add Sub Mul Div Rem Pow Max Min And Or Xor),
@@ -264,16 +275,7 @@ pub fn binary(op: Binary, dtype: DType) -> Option<Kernel> {
 }
 
 fn compare<T: Copy + PartialOrd>(op: Binary) -> Option<Kernel> {
-    macro_rules! table {
-        ($($name:ident)*) => {
-            match op {
-                $(Binary::$name => kernel!(wide map2<T, T, u8>(
-                    #[inline(always)] |a: T, b: T| u8::from(holds(Binary::$name, a, b)))),)*
-                _ => return None,
-            }
-        };
-    }
-    Some(table!(Eq Ne Lt Le Gt Ge))
+    comparisons!(plain T, op, Eq Ne Lt Le Gt Ge)
 }
 
 /// The kernel of a choice between values of `dtype`: arguments (condition, a, b).
@@ -336,8 +338,9 @@ pub fn cast(from: DType, to: DType) -> Kernel {
         DType::F32 => casts!(wide f32, to, |x| x, 0.0),
         DType::F64 => casts!(plain f64, to, |x| x, 0.0),
         DType::I32 => casts!(plain i32, to, |x| i64::from(x), 0),
-        DType::I64 => casts!(wide i64, to, |x| x, 0),
-        DType::U8 => casts!(wide u8, to, |x| x, 0),
-        DType::Bool => casts!(wide u8, to, |x| x, 0),
+        // Bytes to f32 are what masks and pictures become.
+        DType::U8 | DType::Bool if to == DType::F32 => kernel!(wide map1<u8, f32>(#[inline(always)] |x| f32::from(x))),
+        DType::I64 => casts!(plain i64, to, |x| x, 0),
+        DType::U8 | DType::Bool => casts!(plain u8, to, |x| x, 0),
     }
 }
