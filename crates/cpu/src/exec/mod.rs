@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tensor::op::Op;
-use tensor::plan::{Kernel, Plan, Step};
+use tensor::plan::{Code, Instr, Kernel, Place, Plan, SlotId, Step};
 use tensor::{Error, ErrorKind, Result};
 
 use crate::machine::Machine;
@@ -36,6 +36,8 @@ enum Ready {
     Fused(Box<Program>),
     Contraction(Box<Contraction>),
     Op(OpCall),
+    /// Nothing: the step that follows does its work.
+    Done,
 }
 
 impl Prepared {
@@ -49,6 +51,7 @@ impl Prepared {
         for step in &plan.steps {
             steps.push(ready(&plan, step, threads).map_err(|message| failure(step, ErrorKind::Device, message))?);
         }
+        drop_constant_bases(&plan, &mut steps);
         let extra = steps.iter().map(Ready::shared_bytes).max().unwrap_or(0);
         Ok(Prepared { plan: Arc::new(plan), steps, extra, free: Mutex::default() })
     }
@@ -73,6 +76,7 @@ impl Prepared {
                 }
                 Ready::Contraction(contraction) => contraction.run(machine, slots),
                 Ready::Op(call) => call.run(machine, slots),
+                Ready::Done => Ok(()),
             }
             .map_err(|message| failure(step, ErrorKind::Value, message))?;
             if let (Some(times), Some(start)) = (&mut times, start) {
@@ -88,7 +92,44 @@ impl Ready {
         match self {
             Ready::Fused(program) => program.shared_bytes(),
             Ready::Contraction(contraction) => contraction.shared_bytes(),
-            Ready::Op(_) => 0,
+            Ready::Op(_) | Ready::Done => 0,
+        }
+    }
+}
+
+/// A scatter onto zeros, the gradient of pooling and of picking classes: it fills its result itself, and the kernel that
+/// would have made the zeros has nothing to do.
+fn drop_constant_bases(plan: &Plan, steps: &mut [Ready]) {
+    for at in 0..steps.len() {
+        let Ready::Op(call) = &steps[at] else { continue };
+        let (Op::ScatterAdd { .. }, Some(&(base, _))) = (&call.op, call.inputs.first()) else { continue };
+        let readers = plan.steps.iter().filter(|step| reads(step, base)).count();
+        if readers != 1 || !matches!(plan.slots[base].place, Place::Arena(_)) {
+            continue;
+        }
+        let filled = plan.steps[..at].iter().rposition(|step| match &step.kernel {
+            Kernel::Fused(fused) => matches!(fused.stores[..], [store] if store.slot == base),
+            Kernel::Op { .. } => false,
+        });
+        let Some(filled) = filled else { continue };
+        let Kernel::Fused(fused) = &plan.steps[filled].kernel else { continue };
+        let [Instr { code: Code::Op(Op::Full(number)), .. }] = fused.code[..] else { continue };
+        steps[filled] = Ready::Done;
+        if let Ready::Op(call) = &mut steps[at] {
+            call.base = Some(number.f64());
+        }
+    }
+}
+
+fn reads(step: &Step, slot: SlotId) -> bool {
+    let program = |fused: &tensor::plan::Fused| {
+        fused.loads.iter().any(|view| view.slot == slot)
+            || fused.code.iter().any(|instr| matches!(instr.code, Code::Random(_, key) if key == slot))
+    };
+    match &step.kernel {
+        Kernel::Fused(fused) => program(fused),
+        Kernel::Op { inputs, epilogue, .. } => {
+            inputs.iter().any(|view| view.slot == slot) || epilogue.as_ref().is_some_and(program)
         }
     }
 }
@@ -118,6 +159,7 @@ fn ready(plan: &Plan, step: &Step, threads: usize) -> Result<Ready, String> {
                 output: *output,
                 shape: output_slot.shape,
                 dtype: output_slot.dtype,
+                base: None,
                 input_dtype: inputs.get(data).map_or(output_slot.dtype, |view| dtype_of(view.slot)),
             }))
         }

@@ -41,8 +41,12 @@ unsafe fn add<T: Copy>(chains: *mut T, folded: &Folded, op: impl Fn(T, T) -> T) 
     unsafe {
         let tile: &[T] = std::slice::from_raw_parts(tile.cast(), rows * width);
         let chains = std::slice::from_raw_parts_mut(chains, LANES * width);
-        if width == 1 && phase == 0 {
+        if width == 1 {
             let mut local: [T; LANES] = std::array::from_fn(|lane| chains[lane]);
+            let (head, tile) = tile.split_at(((LANES - phase) % LANES).min(rows));
+            for (chain, x) in local[phase..].iter_mut().zip(head) {
+                *chain = op(*chain, *x);
+            }
             let (groups, rest) = tile.as_chunks::<LANES>();
             for group in groups {
                 for lane in 0..LANES {

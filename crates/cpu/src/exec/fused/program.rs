@@ -25,6 +25,8 @@ pub struct Program {
     pub tile_kept: usize,
     /// Folded points of a tile.
     pub tile_reduced: usize,
+    /// Folded points after which operands jump in memory, if that is seldom: tiles end there, so that nothing is copied.
+    pub run: usize,
     /// Loads, counters, random numbers and their places.
     pub operands: Vec<Operand>,
     /// Bits of the numbers of the program.
@@ -129,6 +131,8 @@ pub struct FullStore {
 const TILE_BYTES: usize = 24 << 10;
 /// Bytes of buffers up to which whole rows are kept: they then stay in the second-level cache.
 const RESIDENT_BYTES: usize = 256 << 10;
+/// Tiles are cut to shorter runs of memory than they could be, down to this many points; below, copying is cheaper.
+const SHORTEST_RUN: usize = 192;
 /// Kept points side by side: their 16 chains of f32 are 16 KiB.
 const MOST_COLUMNS: usize = 256;
 
@@ -384,6 +388,7 @@ impl<'a> Builder<'a> {
             order,
             tile_kept: 1,
             tile_reduced: 1,
+            run: usize::MAX,
             uniform: all().filter(|&line| self.lines[line as usize].kind == Kind::Uniform).collect(),
             before: all().filter(|line| plain_row(line) && self.levels[*line as usize] == 0).collect(),
             passes: Vec::new(),
@@ -438,10 +443,29 @@ impl<'a> Builder<'a> {
             program.bytes = self.place(&mut whole, &read);
             program.passes = vec![whole];
         }
+        if order == Order::Rows && program.tile_kept == 1 && !program.resident {
+            let runs = self
+                .operands
+                .iter()
+                .chain(program.passes.iter().flat_map(|pass| pass.stores.iter().map(|s| &s.operand)));
+            let shortest = runs.filter_map(Operand::run).min();
+            program.run = shortest.filter(|&run| run >= SHORTEST_RUN).unwrap_or(usize::MAX);
+        }
         program.operands = self.operands;
         program.constants = self.constants;
         program.lines = self.lines;
         Ok(program)
+    }
+
+    /// Whether what a pass loads from `slot` was used for the last time before its line `index`, and nothing else reads it.
+    fn read_before(&self, slot: SlotId, index: usize, last_use: &[usize]) -> bool {
+        self.lines.iter().enumerate().all(|(number, line)| match line.what {
+            What::Load { operand, .. } if self.operands[operand as usize].slot == slot => {
+                line.kind == Kind::Full && last_use[number] < index
+            }
+            What::Random { key, .. } => key != slot,
+            _ => true,
+        })
     }
 
     fn loaded(&self) -> Vec<SlotId> {
@@ -510,7 +534,10 @@ impl<'a> Builder<'a> {
                 pass.lines[index].home = home;
                 home_of[number] = Some(home);
                 let computed = !matches!(line.what, What::Load { .. } | What::Spread { .. });
-                let own = |store: &FullStore| store.line as usize == number && !read.contains(&store.operand.slot);
+                let own = |store: &FullStore| {
+                    let slot = store.operand.slot;
+                    store.line as usize == number && (!read.contains(&slot) || self.read_before(slot, index, &last_use))
+                };
                 pass.lines[index].store =
                     pass.stores.iter().position(own).filter(|_| computed).map(|store| store as u16);
             }

@@ -464,7 +464,7 @@ impl Frame<'_> {
         if pass.folds.is_empty() {
             let mut r = r0;
             while r < r1 {
-                let rn = program.tile_reduced.min(r1 - r);
+                let rn = program.tile_reduced.min(r1 - r).min(program.run - r % program.run);
                 self.tile(pass, &Tile { k0, kn, r0: r, rn });
                 r += rn;
             }
@@ -481,7 +481,7 @@ impl Frame<'_> {
             }
             let mut r = block;
             while r < end {
-                let rn = program.tile_reduced.min(end - r);
+                let rn = program.tile_reduced.min(end - r).min(program.run - r % program.run);
                 self.tile(pass, &Tile { k0, kn, r0: r, rn });
                 for (number, &fold_line) in pass.folds.iter().enumerate() {
                     let line = &program.lines[fold_line as usize];

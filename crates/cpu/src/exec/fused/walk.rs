@@ -154,6 +154,15 @@ impl Operand {
         dense.then(|| self.first(tile))
     }
 
+    /// Folded points after which it jumps in memory, if it does.
+    pub fn run(&self) -> Option<usize> {
+        match self.reduced.dims[..] {
+            [_] | [] => None,
+            [.., (count, 1 | 0)] => Some(count),
+            _ => None,
+        }
+    }
+
     fn inner(&self, order: Order) -> usize {
         let walk = if order == Order::Rows { &self.reduced } else { &self.kept };
         walk.dims.iter().map(|dim| dim.0).product()

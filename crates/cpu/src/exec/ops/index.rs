@@ -8,18 +8,44 @@ use super::Context;
 use crate::exec::memory::Plain;
 use crate::pool::Disjoint;
 
-fn check(index: &[i64], size: usize) -> Result<(), String> {
-    match index.iter().position(|&i| i < 0 || i as u64 >= size as u64) {
-        Some(at) => Err(out_of_range(at, index[at], size)),
-        None => Ok(()),
+fn check(context: &Context<'_>, index: &[i64], size: usize) -> Result<(), String> {
+    let bad = context.machine.simd.run(
+        #[inline(always)]
+        || {
+            let mut bad = false;
+            for &i in index {
+                // Negative ones are large as unsigned numbers.
+                bad |= i as u64 >= size as u64;
+            }
+            bad
+        },
+    );
+    if !bad {
+        return Ok(());
     }
+    let at = index.iter().position(|&i| i as u64 >= size as u64).unwrap_or_default();
+    Err(out_of_range(at, index[at], size))
 }
 
 /// Numbers that are added by index.
-trait Sum: Plain + std::ops::Add<Output = Self> + Default {}
-impl Sum for f32 {}
-impl Sum for f64 {}
-impl Sum for i64 {}
+trait Sum: Plain + std::ops::Add<Output = Self> + Default {
+    fn from_f64(number: f64) -> Self;
+}
+impl Sum for f32 {
+    fn from_f64(number: f64) -> f32 {
+        number as f32
+    }
+}
+impl Sum for f64 {
+    fn from_f64(number: f64) -> f64 {
+        number
+    }
+}
+impl Sum for i64 {
+    fn from_f64(number: f64) -> i64 {
+        number as i64
+    }
+}
 
 pub(super) fn gather(context: &Context<'_>, axis: usize) -> Result<(), String> {
     fn run<T: Plain>(context: &Context<'_>, axis: usize) -> Result<(), String> {
@@ -28,7 +54,7 @@ pub(super) fn gather(context: &Context<'_>, axis: usize) -> Result<(), String> {
         let picks = call.inputs[1].1[axis];
         let x: &[T] = context.slots.read(call.inputs[0].0);
         let index: &[i64] = context.slots.read(call.inputs[1].0);
-        check(index, size)?;
+        check(context, index, size)?;
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let work = y.len() * 4;
@@ -57,12 +83,15 @@ pub(super) fn scatter_add(context: &Context<'_>, axis: usize) -> Result<(), Stri
         let base: &[T] = context.slots.read(call.inputs[0].0);
         let index: &[i64] = context.slots.read(call.inputs[1].0);
         let source: &[T] = context.slots.read(call.inputs[2].0);
-        check(index, size)?;
+        check(context, index, size)?;
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let work = y.len() + index.len() * 4;
         context.rows(y, size * inner, work, |outer, y| {
-            y.copy_from_slice(&base[outer * size * inner..][..y.len()]);
+            match call.base {
+                Some(number) => y.fill(T::from_f64(number)),
+                None => y.copy_from_slice(&base[outer * size * inner..][..y.len()]),
+            }
             let first = outer * picks * inner;
             let (index, source) = (&index[first..][..picks * inner], &source[first..][..picks * inner]);
             for (index, source) in index.chunks_exact(inner).zip(source.chunks_exact(inner)) {
@@ -88,7 +117,7 @@ pub(super) fn index_select(context: &Context<'_>, axis: usize) -> Result<(), Str
         let (_, size, inner) = around(&call.inputs[0].1, axis);
         let x: &[T] = context.slots.read(call.inputs[0].0);
         let index: &[i64] = context.slots.read(call.inputs[1].0);
-        check(index, size)?;
+        check(context, index, size)?;
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let work = y.len();
@@ -111,7 +140,7 @@ pub(super) fn index_add(context: &Context<'_>, axis: usize) -> Result<(), String
         let (outer, size, inner) = around(&call.shape, axis);
         let index: &[i64] = context.slots.read(call.inputs[0].0);
         let source: &[T] = context.slots.read(call.inputs[1].0);
-        check(index, size)?;
+        check(context, index, size)?;
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let threads = context.machine.pool.threads();

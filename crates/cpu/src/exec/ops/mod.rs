@@ -26,8 +26,10 @@ pub struct OpCall {
     pub shape: Shape,
     /// Dtype of the result.
     pub dtype: DType,
-    /// Dtype of the first float-or-other data input.
+    /// Dtype of the data input.
     pub input_dtype: DType,
+    /// The number that fills the base of a scatter, if it is one number; the base is then not read.
+    pub base: Option<f64>,
 }
 
 /// What a kernel works with.
