@@ -19,7 +19,7 @@ mod read;
 mod weights;
 mod wide;
 
-use crate::gemm::{Epilogue, Job, Panels, Strided, run};
+use crate::gemm::{Epilogue, Job, Panels, Strided, finish, run};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use canvas::Canvas;
@@ -42,8 +42,9 @@ pub fn conv_forward(
     geometry.check([("x", x.len()), ("w", w.len()), ("y", y.len())])?;
     let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
     let (k, positions) = (channels * geometry.taps(), geometry.output_positions());
-    if depthwise::suits(geometry) && epilogue.is_none() {
+    if depthwise::suits(geometry) {
         depthwise::forward(machine, geometry, x, w, y);
+        finish_if(machine, y, outputs, positions, epilogue);
         return Ok(());
     }
     let weights = Strided {
@@ -102,8 +103,9 @@ pub fn conv_input_gradient(
     geometry.check([("dx", dx.len()), ("w", w.len()), ("dy", dy.len())])?;
     let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
     let (taps, positions) = (geometry.taps(), geometry.input_positions());
-    if depthwise::suits(geometry) && epilogue.is_none() {
+    if depthwise::suits(geometry) {
         depthwise::input_gradient(machine, geometry, w, dy, dx);
+        finish_if(machine, dx, channels, positions, epilogue);
         return Ok(());
     }
     let weights = Strided {
@@ -162,12 +164,14 @@ pub fn conv_weight_gradient(
     geometry.check([("x", x.len()), ("dw", dw.len()), ("dy", dy.len())])?;
     let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
     let (columns, positions) = (channels * geometry.taps(), geometry.output_positions());
-    if depthwise::suits(geometry) && epilogue.is_none() {
+    if depthwise::suits(geometry) {
         depthwise::weight_gradient(machine, geometry, x, dy, dw);
+        finish_if(machine, dw, outputs, columns, epilogue);
         return Ok(());
     }
-    if weights::suits(geometry) && epilogue.is_none() {
+    if weights::suits(geometry) {
         weights::gradient(machine, geometry, x, dy, dw);
+        finish_if(machine, dw, outputs, columns, epilogue);
         return Ok(());
     }
     let job = Job {
@@ -193,6 +197,12 @@ pub fn conv_weight_gradient(
     };
     run(machine, &job);
     Ok(())
+}
+
+fn finish_if(machine: &Machine, c: &mut [f32], rows: usize, columns: usize, epilogue: Option<Epilogue<'_, f32>>) {
+    if let Some(epilogue) = epilogue {
+        finish(machine, c, rows, columns, epilogue);
+    }
 }
 
 /// The matrix of patches of `source`, with `channels` channels in a group. Where each patch is a single position, that

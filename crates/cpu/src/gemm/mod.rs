@@ -132,6 +132,25 @@ impl<'a, T> Tile<'a, T> {
     }
 }
 
+/// Calls `epilogue` on a C that is complete: for kernels that do not work tile by tile. C is `batch` items of `rows` x
+/// `columns`, contiguous.
+pub(crate) fn finish(machine: &Machine, c: &mut [f32], rows: usize, columns: usize, epilogue: Epilogue<'_, f32>) {
+    /// Elements of a tile: enough to be worth handing out, few enough to stay in cache.
+    const TILE: usize = 8192;
+    if rows * columns == 0 {
+        return;
+    }
+    let together = (TILE / columns).clamp(1, rows);
+    let (batch, across) = (c.len() / (rows * columns), rows.div_ceil(together));
+    let c = Disjoint::new(c);
+    machine.pool.run(batch * across, |unit| {
+        let (batch, first) = (unit / across, unit % across * together);
+        let end = rows.min(first + together);
+        // SAFETY: each unit has rows of its own, in bounds.
+        epilogue(unsafe { Tile::new(c, rows * columns, columns, batch, (first, end), (0, columns)) });
+    });
+}
+
 /// Why a product cannot be computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GemmError {
