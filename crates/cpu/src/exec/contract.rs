@@ -67,9 +67,9 @@ impl Contraction {
             _ => return Err("not a contraction".into()),
         };
         let suits = match &kind {
-            Kind::MatMul(product) => product.size.n > 1,
+            Kind::MatMul(product) => product.size.n > 1 && product.size.k > 0,
             // One channel a group has a kernel of its own, which takes no epilogue.
-            Kind::Conv(geometry) | Kind::ConvInput(geometry) => geometry.group_channels() > 1,
+            Kind::Conv(geometry) | Kind::ConvInput(geometry) => geometry.group_channels() > 1 && geometry.taps() > 0,
             Kind::ConvWeight(_) => false,
         };
         let inside = suits && dtype == DType::F32 && shape.count() >= EPILOGUE_AFTER;
@@ -81,7 +81,10 @@ impl Contraction {
         self.epilogue.as_ref().map_or(0, Program::shared_bytes)
     }
 
-    /// The epilogue's program.
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Sizes that the kernels cannot index; a dtype without a kernel.
     pub fn run(&self, machine: &Machine, slots: Slots<'_>) -> Result<(), String> {
         if self.shape.count() == 0 {
             return Ok(());

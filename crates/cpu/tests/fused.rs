@@ -1,0 +1,200 @@
+//! Fused kernels and the binding of variables, case by case, against the reference interpreter.
+
+use std::sync::Arc;
+
+use glassbox_cpu::Cpu;
+use tensor::{Array, DType, ErrorKind, RandomKey, Shape, Tensor, Values, Var, reference};
+
+fn values(dims: &[usize], dtype: DType, seed: u64) -> Tensor {
+    let shape = Shape::new(dims).unwrap();
+    let key = RandomKey::new(seed);
+    let values = (0..shape.count() as u64).map(|i| f64::from(key.uniform(i) * 6.0 - 3.0)).collect();
+    Tensor::from_array(Array::of::<f64>(shape, values).cast(dtype))
+}
+
+fn bits(array: &Array) -> Vec<u64> {
+    match array.values() {
+        Values::I64(v) => v.iter().map(|&x| x as u64).collect(),
+        _ => array.to_f64().iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_bits() }).collect(),
+    }
+}
+
+/// Runs what `build` makes, fused and not, on 1 and 3 threads, and compares with the reference.
+fn check(name: &str, build: impl Fn() -> Vec<Tensor>) {
+    let wanted = build();
+    let wanted = reference::evaluate(&wanted.iter().collect::<Vec<_>>()).unwrap();
+    for threads in [1, 3] {
+        let cpu = Cpu::new(threads).unwrap();
+        for fused in [true, false] {
+            let graph = build();
+            let graph: Vec<&Tensor> = graph.iter().collect();
+            let found = if fused { cpu.run(&graph, &[]) } else { cpu.run_unfused(&graph, &[]) }.unwrap();
+            for (output, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+                assert!(bits(found) == bits(wanted), "{name}: output {output}, {threads} threads, fused {fused}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_keep_their_order_at_the_borders_of_lanes_and_blocks() {
+    for n in [0, 1, 15, 16, 17, 255, 4095, 4096, 4097, 8192, 70_001] {
+        for dtype in [DType::F32, DType::F64, DType::I32, DType::I64, DType::U8] {
+            check(&format!("rows of {n} {dtype}"), || {
+                let x = values(&[3, n], dtype, 1);
+                vec![x.sum(1), x.sum(..), x.prod(1)]
+            });
+        }
+        check(&format!("columns of {n}"), || vec![values(&[n, 5], DType::F32, 2).sum(0)]);
+    }
+}
+
+#[test]
+fn any_axes_fold() {
+    for axes in 1u8..16 {
+        let axes: Vec<isize> = (0..4).filter(|axis| axes >> axis & 1 == 1).collect();
+        for dims in [[5, 7, 3, 33], [2, 300, 1, 9], [40, 2, 17, 20]] {
+            check(&format!("{axes:?} of {dims:?}"), || {
+                let x = values(&dims, DType::F32, 3);
+                vec![x.sum(axes.as_slice()), x.max(axes.as_slice()), (&x * &x).min(axes.as_slice())]
+            });
+        }
+    }
+}
+
+#[test]
+fn softmax_and_normalisation_hold_for_short_long_and_strided_rows() {
+    for (dims, axis) in [
+        ([64, 10], 1),
+        ([7, 3000], 1),
+        ([3, 20_000], 1),
+        ([1, 50_000], 1),
+        ([300, 37], 0),
+        ([5000, 3], 0),
+        ([9, 700], 0),
+    ] {
+        check(&format!("{dims:?} along {axis}"), || {
+            let x = values(&dims, DType::F32, 4);
+            let centred = &x - x.mean_keep([axis]);
+            let normal = &centred * ((&centred * &centred).mean_keep([axis]) + 1e-5).rsqrt();
+            vec![x.softmax(axis), x.log_softmax(axis), normal, x.transpose(0, 1).softmax(axis)]
+        });
+    }
+}
+
+#[test]
+fn statistics_over_batch_and_space_hold() {
+    for dims in [[8, 4, 6, 6], [2, 3, 64, 65], [16, 70, 7, 7]] {
+        check(&format!("{dims:?}"), || {
+            let x = values(&dims, DType::F32, 5);
+            let axes = [0isize, 2, 3];
+            let normal = (&x - x.mean_keep(axes)) * (x.var_keep(axes, 0.0) + 1e-5).rsqrt();
+            let scale = values(&[1, dims[1], 1, 1], DType::F32, 6);
+            let y = (&normal * &scale).relu();
+            let gradients = (&y * &y).sum(..).grad([&x, &scale]);
+            vec![y, gradients[0].clone(), gradients[1].clone()]
+        });
+    }
+}
+
+#[test]
+fn a_product_feeds_what_follows_it_in_any_size() {
+    for (m, k, n) in [(64, 20, 30), (1, 300, 500), (200, 70, 130), (500, 3, 2), (3, 0, 4), (130, 130, 1)] {
+        check(&format!("{m} {k} {n}"), || {
+            let (x, w) = (values(&[m, k], DType::F32, 7), values(&[n, k], DType::F32, 8));
+            let z = x.matmul(&w.transpose(0, 1)) + values(&[n], DType::F32, 9);
+            vec![z.relu(), z.gt(0.0), z.tanh().sum(0)]
+        });
+    }
+}
+
+#[test]
+fn products_of_permuted_and_reversed_batches_hold() {
+    check("heads", || {
+        let split = |seed| values(&[3, 9, 4, 8], DType::F32, seed).permute(&[0, 2, 1, 3]);
+        let (q, k, v) = (split(1), split(2), split(3));
+        let scores = (q.matmul(&k.transpose(-1, -2)) * 0.3).softmax(-1);
+        vec![scores.matmul(&v), q.flip(0).matmul(&k.transpose(-1, -2)).relu(), q.flip(-1).matmul(&k.transpose(-1, -2))]
+    });
+}
+
+#[test]
+fn random_numbers_are_those_of_their_element_wherever_they_are_made() {
+    check("random", || {
+        let key = RandomKey::new(3).stream("dropout");
+        let u = Tensor::uniform([70, 301], key, DType::F32);
+        let x = values(&[70, 301], DType::F32, 1);
+        let kept = (&x / 0.8).keep_where(&u.lt(0.8));
+        vec![
+            kept.sum(1),
+            kept,
+            Tensor::normal([5, 7, 13], key, DType::F32).sum(0),
+            Tensor::normal([99], key, DType::F64),
+        ]
+    });
+}
+
+fn variable(name: &str, values: Vec<f32>) -> Var {
+    Var::new(name, Array::of(Shape::new(&[values.len()]).unwrap(), values))
+}
+
+fn floats(value: &Arc<Array>) -> &[f32] {
+    value.as_slice().unwrap()
+}
+
+#[test]
+fn a_snapshot_keeps_its_value_when_the_variable_is_updated_in_place() {
+    let cpu = Cpu::new(1).unwrap();
+    let w = variable("w", vec![1.0, 2.0, 3.0]);
+    let snapshot = w.value();
+    cpu.run(&[], &[w.update(&(w.tensor() * 2.0))]).unwrap();
+    assert_eq!(floats(&snapshot), [1.0, 2.0, 3.0]);
+    assert_eq!(floats(&w.value()), [2.0, 4.0, 6.0]);
+}
+
+#[test]
+fn updates_see_the_values_before_the_run() {
+    let cpu = Cpu::new(1).unwrap();
+    let (a, b) = (variable("a", vec![1.0, 2.0]), variable("b", vec![10.0, 20.0]));
+    for _ in 0..3 {
+        let (x, y) = (a.tensor(), b.tensor());
+        cpu.run(&[], &[a.update(&y), b.update(&(&x + &y))]).unwrap();
+    }
+    assert_eq!(floats(&a.value()), [21.0, 42.0]);
+    assert_eq!(floats(&b.value()), [32.0, 64.0]);
+}
+
+#[test]
+fn an_index_out_of_range_is_an_error_that_leads_home_and_changes_nothing() {
+    let cpu = Cpu::new(1).unwrap();
+    let w = variable("w", vec![1.0, 2.0, 3.0]);
+    let update = w.update(&(w.tensor() + 1.0));
+    let picked = values(&[3, 2], DType::F32, 1).index_select(0, &Tensor::from_vec(vec![0i64, 3], [2]));
+    let error = cpu.run(&[&picked], &[update]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Value);
+    assert_eq!(error.op(), "index_select");
+    assert!(error.to_string().contains("index 3 (element 1 of the index) is out of range for 3 entries"), "{error}");
+    assert!(error.to_string().contains("fused.rs"), "{error}");
+    assert_eq!(floats(&w.value()), [1.0, 2.0, 3.0]);
+    // The graph is not stale: nothing has changed.
+    cpu.run(&[&(w.tensor() * 2.0)], &[]).unwrap();
+}
+
+#[test]
+fn one_value_may_be_asked_for_under_two_shapes() {
+    let cpu = Cpu::new(1).unwrap();
+    let x = values(&[2, 3], DType::F32, 1).exp();
+    let flat = x.reshape([6]);
+    let found = cpu.run(&[&x, &flat, &x], &[]).unwrap();
+    assert_eq!((found[0].dims_of(), found[1].dims_of(), found[2].dims_of()), (vec![2, 3], vec![6], vec![2, 3]));
+    assert_eq!(bits(&found[0]), bits(&found[1]));
+}
+
+trait Dims {
+    fn dims_of(&self) -> Vec<usize>;
+}
+impl Dims for Arc<Array> {
+    fn dims_of(&self) -> Vec<usize> {
+        self.shape().to_vec()
+    }
+}
