@@ -20,7 +20,8 @@ fn train(cpu: &Cpu, mut net: Net, fused: bool) -> Vec<u32> {
 
 #[test]
 fn a_training_step_has_the_same_bits_on_every_number_of_threads_at_every_width_fused_or_not() {
-    let nets: [(&str, fn() -> Net); 2] = [("perceptron", Net::perceptron), ("lenet", || Net::lenet(16))];
+    type Make = fn() -> Net;
+    let nets: [(&str, Make); 2] = [("perceptron", Net::perceptron), ("lenet", || Net::lenet(16))];
     for (name, net) in nets {
         let wanted = train(&Cpu::with(1, Simd::SCALAR.level()).unwrap(), net(), false);
         assert!(f32::from_bits(wanted[0]).is_finite(), "{name}: a loss of {}", f32::from_bits(wanted[0]));

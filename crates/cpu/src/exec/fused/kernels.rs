@@ -326,7 +326,7 @@ macro_rules! casts {
 }
 
 /// The kernel that converts from one dtype to another, as [`tensor::Array::cast`] does.
-#[allow(clippy::unnecessary_cast)]
+#[allow(clippy::unnecessary_cast, clippy::redundant_closure)]
 pub fn cast(from: DType, to: DType) -> Kernel {
     use tensor::half::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
     if from == to {
@@ -339,7 +339,7 @@ pub fn cast(from: DType, to: DType) -> Kernel {
         DType::F64 => casts!(plain f64, to, |x| x, 0.0),
         DType::I32 => casts!(plain i32, to, |x| i64::from(x), 0),
         // Bytes to f32 are what masks and pictures become.
-        DType::U8 | DType::Bool if to == DType::F32 => kernel!(wide map1<u8, f32>(#[inline(always)] |x| f32::from(x))),
+        DType::U8 | DType::Bool if to == DType::F32 => kernel!(wide map1<u8, f32>(#[inline(always)] |x: u8| x as f32)),
         DType::I64 => casts!(plain i64, to, |x| x, 0),
         DType::U8 | DType::Bool => casts!(plain u8, to, |x| x, 0),
     }

@@ -4,6 +4,7 @@
 //! chosen beforehand. Order of sums: [`tensor::order`], whatever the tiles.
 
 pub mod fold;
+mod frame;
 pub mod kernels;
 pub mod program;
 pub mod run;
