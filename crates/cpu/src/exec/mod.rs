@@ -16,7 +16,8 @@ use tensor::{Error, ErrorKind, Result};
 use crate::machine::Machine;
 pub use bind::run;
 use contract::Contraction;
-use fused::program::{Program, prepare};
+use fused::prepare::prepare;
+use fused::program::Program;
 use memory::{Arena, Slots};
 use ops::OpCall;
 

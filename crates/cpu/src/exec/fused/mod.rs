@@ -1,11 +1,12 @@
 //! Fused programs: elementwise chains and reductions, run tile by tile while everything stays in the cache.
 //!
-//! A program is made ready once for a plan ([`program`]); then each instruction is one loop over a tile ([`kernels`]),
+//! A program is made ready once for a plan ([`prepare`]); then each instruction is one loop over a tile ([`kernels`]),
 //! chosen beforehand. Order of sums: [`tensor::order`], whatever the tiles.
 
 pub mod fold;
 mod frame;
 pub mod kernels;
+pub mod prepare;
 pub mod program;
 pub mod run;
 pub mod source;

@@ -1,0 +1,377 @@
+//! The working memory of one unit of work, and a program's instructions carried out in it, tile after tile.
+
+use tensor::RandomKey;
+use tensor::order::{BLOCK, LANES};
+
+use super::fold::{Fold, Folded};
+use super::kernels::{Arg, Call, Kernel};
+use super::program::{Kind, Line, Pass, Program, RESULT, What};
+use super::source;
+use super::walk::{Operand, Order, Tile, gather, scatter};
+use crate::exec::memory::Slots;
+use crate::simd::Simd;
+
+/// The working memory of one unit.
+pub struct Frame<'a> {
+    pub(super) program: &'a Program,
+    pub(super) slots: Slots<'a>,
+    pub(super) result: *mut u8,
+    pub(super) simd: Simd,
+    /// Where the value of each line lies now.
+    pub(super) regs: &'a mut [Arg],
+    /// Uniform values, 8 bytes a line.
+    pub(super) cells: *mut u8,
+    /// Row registers, `capacity` values of 8 bytes each.
+    pub(super) rows: *mut u8,
+    pub(super) capacity: usize,
+    /// Kept point at which row registers and block results begin: their own tile, or 0 if they are shared.
+    pub(super) shared: bool,
+    pub(super) chains: *mut u8,
+    pub(super) partial: *mut u8,
+    pub(super) tiles: *mut u8,
+    /// First kept point of the row registers.
+    pub(super) base: usize,
+}
+
+// SAFETY notes in this block: kernels get arguments and buffers of the types and sizes for which the program chose them;
+// operands stay within their slots, which the plan promises; units write different elements.
+impl Frame<'_> {
+    fn memory(&self, operand: &Operand) -> *mut u8 {
+        if operand.slot == RESULT { self.result } else { self.slots.base(operand.slot) }
+    }
+
+    fn args(&self, line: &Line) -> [Arg; 3] {
+        let mut args = [Arg::NONE; 3];
+        for (arg, &of) in args.iter_mut().zip(line.inputs()) {
+            *arg = self.regs[of as usize];
+        }
+        args
+    }
+
+    /// Computes the lines of one value.
+    pub(super) fn uniform(&mut self) {
+        let program = self.program;
+        for &index in &program.uniform {
+            let line = &program.lines[index as usize];
+            let data = match line.what {
+                What::Constant(constant) => (&raw const program.constants[constant as usize]).cast::<u8>(),
+                What::Load { operand, .. } => {
+                    let operand = &program.operands[operand as usize];
+                    let first = operand.first(&Tile { k0: 0, kn: 1, r0: 0, rn: 1 });
+                    self.memory(operand).wrapping_offset(first * operand.size as isize).cast_const()
+                }
+                What::Call { kernel, .. } => {
+                    let out = self.cells.wrapping_add(index as usize * 8);
+                    // SAFETY: see above; the cell has 8 bytes.
+                    unsafe { kernel(self.simd, &Call { out, args: self.args(line), len: 1 }) };
+                    out
+                }
+                _ => continue,
+            };
+            self.regs[index as usize] = Arg { data, many: false };
+        }
+    }
+
+    fn row_register(&self, row: usize, k0: usize, size: usize) -> *mut u8 {
+        let skipped = if self.shared { k0 } else { k0 - self.base };
+        self.rows.wrapping_add(row * self.capacity * 8 + skipped * size)
+    }
+
+    /// Points the registers of row lines at the kept points from `k0` on.
+    pub(super) fn bind_rows(&mut self, k0: usize) {
+        for (index, line) in self.program.lines.iter().enumerate() {
+            if let Kind::Row(row) = line.kind {
+                self.regs[index] = Arg { data: self.row_register(row, k0, line.size), many: true };
+            }
+        }
+    }
+
+    pub(super) fn row_lines(&mut self, lines: &[u16], k0: usize, kn: usize) {
+        for &index in lines {
+            self.row_line(index, k0, kn);
+        }
+    }
+
+    fn row_line(&mut self, index: u16, k0: usize, kn: usize) {
+        let program = self.program;
+        let line = &program.lines[index as usize];
+        let Kind::Row(row) = line.kind else { return };
+        let out = self.row_register(row, k0, line.size);
+        let tile = Tile { k0, kn, r0: 0, rn: 1 };
+        // SAFETY: see above.
+        unsafe {
+            match line.what {
+                What::Call { kernel, .. } => kernel(self.simd, &Call { out, args: self.args(line), len: kn }),
+                _ => self.source(line, &tile, Order::Columns, out),
+            }
+        }
+        self.regs[index as usize] = Arg { data: out, many: true };
+    }
+
+    /// Writes the values of a load, a counter or random numbers to `out`.
+    ///
+    /// # Safety
+    /// `out` has room for the tile.
+    unsafe fn source(&self, line: &Line, tile: &Tile, order: Order, out: *mut u8) {
+        let operands = &self.program.operands;
+        // SAFETY: by the promise of the caller.
+        unsafe {
+            match line.what {
+                What::Load { operand, .. } => {
+                    let operand = &operands[operand as usize];
+                    gather(operand, self.memory(operand), tile, order, out);
+                }
+                What::Count { operand, dtype } => {
+                    operands[operand as usize].runs(tile, order, |position, stride, count, place| {
+                        source::count(position, stride, count, dtype, out.add(place * line.size));
+                    });
+                }
+                What::Random { operand, distribution, key, dtype } => {
+                    let key = self.key(key);
+                    operands[operand as usize].runs(tile, order, |position, stride, count, place| {
+                        // Positions run without gaps, or are single ones.
+                        let runs = if stride == 1 { 1 } else { count };
+                        for i in 0..runs {
+                            let first = (position + i as isize * stride) as u64;
+                            let out = out.add((place + i) * line.size);
+                            source::random(self.simd, distribution, key, (first, count / runs.max(1)), dtype, out);
+                        }
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn key(&self, slot: usize) -> RandomKey {
+        match self.slots.read::<i64>(slot) {
+            &[seed, stream, step] => RandomKey { seed: seed as u64, stream: stream as u32, step: step as u32 },
+            _ => RandomKey::new(0),
+        }
+    }
+
+    /// Computes the lines of a pass on one tile, then its stores.
+    fn tile(&mut self, pass: &Pass, tile: &Tile) {
+        let (program, points) = (self.program, tile.kn * tile.rn);
+        let order = program.order;
+        for placed in &pass.lines {
+            let index = placed.line as usize;
+            let line = &program.lines[index];
+            if line.kind != Kind::Full {
+                match line.what {
+                    What::Fold(fold) => self.fold_whole(index, line, fold, tile),
+                    _ => self.row_line(placed.line, tile.k0, tile.kn),
+                }
+                continue;
+            }
+            let buffer = self.tiles.wrapping_add(placed.home * program.points);
+            let out = match placed.store {
+                Some(store) => {
+                    let operand = &pass.stores[store as usize].operand;
+                    match operand.direct(tile, order) {
+                        Some(at) => self.memory(operand).wrapping_offset(at * operand.size as isize),
+                        None => buffer,
+                    }
+                }
+                None => buffer,
+            };
+            // SAFETY: see above.
+            self.regs[index] = unsafe {
+                match line.what {
+                    What::Call { kernel, .. } => {
+                        kernel(self.simd, &Call { out, args: self.args(line), len: points });
+                        Arg { data: out, many: true }
+                    }
+                    What::Load { operand, buffered } => {
+                        let operand = &program.operands[operand as usize];
+                        match operand.direct(tile, order) {
+                            Some(at) if !buffered => {
+                                let data = self.memory(operand).wrapping_offset(at * operand.size as isize);
+                                Arg { data, many: true }
+                            }
+                            _ => {
+                                gather(operand, self.memory(operand), tile, order, out);
+                                Arg { data: out, many: true }
+                            }
+                        }
+                    }
+                    What::Spread { copy, always } => self.spread(line, copy, always, tile, out),
+                    _ => {
+                        self.source(line, tile, order, out);
+                        Arg { data: out, many: true }
+                    }
+                }
+            };
+        }
+        for store in &pass.stores {
+            let (value, operand) = (self.regs[store.line as usize], &store.operand);
+            let memory = self.memory(operand);
+            let in_place = operand
+                .direct(tile, order)
+                .is_some_and(|at| memory.wrapping_offset(at * operand.size as isize).cast_const() == value.data);
+            if !(in_place && value.many) {
+                // SAFETY: see above.
+                unsafe { scatter(operand, memory, tile, order, value.data, value.many) };
+            }
+        }
+    }
+
+    /// Repeats a row or a single value for every point of a tile.
+    ///
+    /// # Safety
+    /// `out` has room for the tile.
+    unsafe fn spread(&self, line: &Line, copy: Kernel, always: bool, tile: &Tile, out: *mut u8) -> Arg {
+        let from = self.regs[line.args[0] as usize];
+        let size = line.size;
+        let fill = |data: *const u8, many: bool, place: usize, len: usize| {
+            let call =
+                Call { out: out.wrapping_add(place * size), args: [Arg { data, many }, Arg::NONE, Arg::NONE], len };
+            // SAFETY: by the promise of the caller.
+            unsafe { copy(self.simd, &call) };
+        };
+        if !from.many {
+            fill(from.data, false, 0, tile.kn * tile.rn);
+            return Arg { data: out, many: true };
+        }
+        match self.program.order {
+            Order::Rows if tile.kn == 1 && !always => return Arg { data: from.data, many: false },
+            Order::Columns if tile.rn == 1 => return from,
+            Order::Rows => {
+                for k in 0..tile.kn {
+                    fill(from.data.wrapping_add(k * size), false, k * tile.rn, tile.rn);
+                }
+            }
+            Order::Columns => {
+                for r in 0..tile.rn {
+                    fill(from.data, true, r * tile.kn, tile.kn);
+                }
+            }
+        }
+        Arg { data: out, many: true }
+    }
+
+    /// A reduction over a tile that holds whole rows.
+    fn fold_whole(&mut self, index: usize, line: &Line, fold: &Fold, tile: &Tile) {
+        let Kind::Row(row) = line.kind else { return };
+        let out = self.row_register(row, tile.k0, line.size);
+        let data = self.regs[line.args[0] as usize].data;
+        // SAFETY: see above.
+        unsafe {
+            if self.program.order == Order::Rows {
+                (fold.lines)(self.simd, data, tile.kn, tile.rn, out);
+            } else {
+                (fold.start)(self.chains, tile.kn);
+                (fold.add)(self.simd, self.chains, &Folded { tile: data, rows: tile.rn, width: tile.kn, phase: 0 });
+                (fold.finish)(self.simd, self.chains, tile.kn, out);
+            }
+        }
+        self.regs[index] = Arg { data: out, many: true };
+    }
+
+    /// Runs a pass over `r0 .. r1` for the kept points `(k0, kn)`: block results go to their places.
+    pub(super) fn range(&mut self, pass: &Pass, (k0, kn): (usize, usize), r0: usize, r1: usize) {
+        let program = self.program;
+        if pass.folds.is_empty() {
+            let mut r = r0;
+            while r < r1 {
+                let rn = program.tile_reduced.min(r1 - r).min(program.run - r % program.run);
+                self.tile(pass, &Tile { k0, kn, r0: r, rn });
+                r += rn;
+            }
+            return;
+        }
+        let stride = LANES * program.tile_kept * 8;
+        let mut block = r0;
+        loop {
+            let end = r1.min(block + BLOCK);
+            for (number, &fold_line) in pass.folds.iter().enumerate() {
+                let What::Fold(fold) = program.lines[fold_line as usize].what else { continue };
+                // SAFETY: see above.
+                unsafe { (fold.start)(self.chains.wrapping_add(number * stride), kn) };
+            }
+            let mut r = block;
+            while r < end {
+                let rn = program.tile_reduced.min(end - r).min(program.run - r % program.run);
+                self.tile(pass, &Tile { k0, kn, r0: r, rn });
+                for (number, &fold_line) in pass.folds.iter().enumerate() {
+                    let line = &program.lines[fold_line as usize];
+                    let What::Fold(fold) = line.what else { continue };
+                    let data = self.regs[line.args[0] as usize].data;
+                    let folded = Folded { tile: data, rows: rn, width: kn, phase: r % LANES };
+                    // SAFETY: see above.
+                    unsafe { (fold.add)(self.simd, self.chains.wrapping_add(number * stride), &folded) };
+                }
+                r += rn;
+            }
+            for (number, &fold_line) in pass.folds.iter().enumerate() {
+                let line = &program.lines[fold_line as usize];
+                let What::Fold(fold) = line.what else { continue };
+                let Kind::Row(row) = line.kind else { continue };
+                let out = if program.blocks() == 1 {
+                    self.row_register(row, k0, line.size)
+                } else {
+                    self.block_result(number, block / BLOCK, k0, line.size)
+                };
+                // SAFETY: see above.
+                unsafe { (fold.finish)(self.simd, self.chains.wrapping_add(number * stride), kn, out) };
+            }
+            block = end;
+            if block >= r1 {
+                return;
+            }
+        }
+    }
+
+    fn block_result(&self, fold: usize, block: usize, k0: usize, size: usize) -> *mut u8 {
+        let skipped = if self.shared { k0 } else { k0 - self.base };
+        let before = (fold * self.program.blocks() + block) * self.capacity * 8;
+        self.partial.wrapping_add(before + skipped * size)
+    }
+
+    /// Folds the block results of a pass into row registers.
+    pub(super) fn combine(&mut self, pass: &Pass, k0: usize, kn: usize) {
+        let blocks = self.program.blocks();
+        for (number, &fold_line) in pass.folds.iter().enumerate() {
+            let line = &self.program.lines[fold_line as usize];
+            let (What::Fold(fold), Kind::Row(row)) = (&line.what, line.kind) else { continue };
+            let out = self.row_register(row, k0, line.size);
+            if blocks > 1 {
+                let partial = self.block_result(number, 0, k0, line.size);
+                let stride = self.capacity * 8 / line.size;
+                // SAFETY: see above.
+                unsafe { (fold.combine)(partial, blocks, stride, kn, out) };
+            }
+            self.regs[fold_line as usize] = Arg { data: out, many: true };
+        }
+    }
+
+    /// All passes for the kept points `k0 .. k0 + kn`.
+    pub(super) fn rows_tile(&mut self, k0: usize, kn: usize) {
+        let program = self.program;
+        self.base = k0;
+        self.row_lines(&program.before, k0, kn);
+        for pass in &program.passes {
+            if program.resident {
+                self.tile(pass, &Tile { k0, kn, r0: 0, rn: program.reduced });
+            } else {
+                self.range(pass, (k0, kn), 0, program.reduced);
+                self.combine(pass, k0, kn);
+                self.row_lines(&pass.after, k0, kn);
+            }
+        }
+        self.store_rows(k0, kn);
+    }
+
+    pub(super) fn store_rows(&mut self, k0: usize, kn: usize) {
+        for &(line, slot, size) in &self.program.row_stores {
+            let value = self.regs[line as usize];
+            let memory = if slot == RESULT { self.result } else { self.slots.base(slot) };
+            let to = memory.wrapping_add(k0 * size);
+            for k in 0..if value.many { 1 } else { kn } {
+                let (to, count) = if value.many { (to, kn * size) } else { (to.wrapping_add(k * size), size) };
+                // SAFETY: see above; the slot has one value for each kept point.
+                unsafe { std::ptr::copy_nonoverlapping(value.data, to, count) };
+            }
+        }
+    }
+}

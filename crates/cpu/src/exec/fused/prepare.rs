@@ -1,0 +1,492 @@
+//! Making a program ready: once for a plan.
+
+use tensor::op::{Binary, Op, Scalar, Unary};
+use tensor::plan::{Code, Fused, SlotId};
+use tensor::{AxisSet, DType, Layout, Shape};
+
+use super::fold;
+use super::kernels;
+use super::program::{FullStore, Kind, Line, Pass, Placed, Program, RESULT, What};
+use super::walk::{Operand, Order};
+
+/// Bytes of buffers that stay in the first-level cache (48 KiB here, 32 KiB elsewhere) beside what is read.
+const TILE_BYTES: usize = 24 << 10;
+/// Bytes of buffers up to which whole rows are kept: they then stay in the second-level cache.
+const RESIDENT_BYTES: usize = 256 << 10;
+/// Tiles are cut to shorter runs of memory than they could be, down to this many points; below, copying is cheaper.
+const SHORTEST_RUN: usize = 192;
+/// Kept points side by side: their 16 chains of f32 are 16 KiB.
+const MOST_COLUMNS: usize = 256;
+
+/// Makes a program ready. `output` is the slot of the result whose epilogue it is.
+///
+/// # Errors
+/// What cannot be computed, in words.
+pub fn prepare(
+    fused: &Fused,
+    output: Option<SlotId>,
+    dtype_of: &dyn Fn(SlotId) -> DType,
+    threads: usize,
+) -> Result<Program, String> {
+    let mut builder = Builder::new(fused, output, dtype_of);
+    for index in 0..fused.code.len() {
+        builder.instruction(index)?;
+    }
+    builder.finish(threads)
+}
+
+struct Builder<'a> {
+    fused: &'a Fused,
+    output: Option<SlotId>,
+    dtype_of: &'a dyn Fn(SlotId) -> DType,
+    /// The folded axes; all of them where nothing is folded.
+    folded: AxisSet,
+    operands: Vec<Operand>,
+    constants: Vec<u64>,
+    lines: Vec<Line>,
+    levels: Vec<usize>,
+    costs: Vec<usize>,
+    dtypes: Vec<DType>,
+    /// The line of each instruction.
+    line_of: Vec<u16>,
+    /// Spread lines made so far: (of, always, line).
+    spreads: Vec<(u16, bool, u16)>,
+    rows: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn new(fused: &'a Fused, output: Option<SlotId>, dtype_of: &'a dyn Fn(SlotId) -> DType) -> Builder<'a> {
+        let folded = if fused.reduced.is_empty() { AxisSet::all(fused.space.rank()) } else { fused.reduced };
+        Builder {
+            fused,
+            output,
+            dtype_of,
+            folded,
+            operands: Vec::new(),
+            constants: Vec::new(),
+            lines: Vec::new(),
+            levels: Vec::new(),
+            costs: Vec::new(),
+            dtypes: Vec::new(),
+            line_of: Vec::new(),
+            spreads: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    fn slot(&self, slot: SlotId) -> SlotId {
+        if Some(slot) == self.output { RESULT } else { slot }
+    }
+
+    fn instruction(&mut self, index: usize) -> Result<(), String> {
+        let instr = self.fused.code[index];
+        let row = instr.row && !self.fused.reduced.is_empty();
+        let space = self.fused.space;
+        let size = instr.dtype.size();
+        let positions = |axis_strides: &dyn Fn(usize) -> isize| {
+            let mut layout = Layout::contiguous(space);
+            (0..space.rank()).for_each(|axis| layout.strides[axis] = axis_strides(axis));
+            layout
+        };
+        let wrong = || format!("no kernel for {:?} on {}", instr.code, instr.dtype);
+        let line = match instr.code {
+            Code::Load(load) => {
+                let view = self.fused.loads.get(load as usize).ok_or_else(wrong)?;
+                self.operand(self.slot(view.slot), size, &view.layout, row, instr.dtype)
+            }
+            Code::Result => self.operand(RESULT, size, &Layout::contiguous(space), row, instr.dtype),
+            Code::Random(distribution, key) => {
+                let strides = if row { space.keep(self.folded).strides() } else { space.strides() };
+                let layout = positions(&|axis| if space[axis] == 1 { 0 } else { strides[axis] });
+                self.operands.push(Operand::new(RESULT, size, &layout, self.folded));
+                let operand = self.operands.len() as u16 - 1;
+                let what = What::Random { operand, distribution, key, dtype: instr.dtype };
+                let kind = if row { self.row() } else { Kind::Full };
+                self.push(what, [0; 3], instr.dtype, kind, 0)
+            }
+            Code::Op(Op::Full(value)) => self.constant(value, instr.dtype),
+            Code::Op(Op::Iota { axis }) => {
+                let layout = positions(&|a| isize::from(a == axis as usize && space[a] != 1));
+                self.operands.push(Operand::new(RESULT, size, &layout, self.folded));
+                let operand = self.operands.len() as u16 - 1;
+                let what = What::Count { operand, dtype: instr.dtype };
+                let kind = if row { self.row() } else { Kind::Full };
+                self.push(what, [0; 3], instr.dtype, kind, 0)
+            }
+            Code::Op(Op::Reduce { op, .. }) => {
+                let fold = fold::of(op, instr.dtype).ok_or_else(wrong)?;
+                let arg = self.line_of[instr.args[0] as usize];
+                let arg = self.full(arg, true);
+                let level = self.levels[arg as usize] + 1;
+                let kind = self.row();
+                self.push(What::Fold(fold), [arg, 0, 0], instr.dtype, kind, level)
+            }
+            Code::Op(op) => {
+                let mut args = instr.args;
+                for arg in &mut args[..instr.arity()] {
+                    *arg = self.line_of[*arg as usize];
+                }
+                let of = self.dtypes[args[0] as usize];
+                let (kernel, arity) = match op {
+                    Op::Unary(op) => (kernels::unary(op, of).ok_or_else(wrong)?, 1),
+                    Op::Binary(op) => (kernels::binary(op, of).ok_or_else(wrong)?, 2),
+                    Op::Where => (kernels::select(instr.dtype), 3),
+                    Op::Clamp { lo, hi } => {
+                        let limits = if of.is_float() { of } else { DType::I64 };
+                        args[1] = self.constant(lo, limits);
+                        args[2] = self.constant(hi, limits);
+                        (kernels::limits(of).ok_or_else(wrong)?, 3)
+                    }
+                    Op::Cast => (kernels::cast(of, instr.dtype), 1),
+                    _ => return Err(wrong()),
+                };
+                let uniform = args[..arity].iter().all(|&arg| self.lines[arg as usize].kind == Kind::Uniform);
+                let kind = match (uniform, row) {
+                    (true, _) => Kind::Uniform,
+                    (false, true) => self.row(),
+                    (false, false) => Kind::Full,
+                };
+                if kind == Kind::Full {
+                    for arg in &mut args[..arity] {
+                        *arg = self.full(*arg, false);
+                    }
+                }
+                let level = args[..arity].iter().map(|&arg| self.levels[arg as usize]).max().unwrap_or(0);
+                self.push(What::Call { kernel, arity }, args, instr.dtype, kind, level)
+            }
+        };
+        match instr.code {
+            Code::Op(op) => self.costs[line as usize] = cost(&op),
+            Code::Random(..) => self.costs[line as usize] = 24,
+            _ => {}
+        }
+        self.line_of.push(line);
+        Ok(())
+    }
+
+    fn row(&mut self) -> Kind {
+        self.rows += 1;
+        Kind::Row(self.rows - 1)
+    }
+
+    fn push(&mut self, what: What, args: [u16; 3], dtype: DType, kind: Kind, level: usize) -> u16 {
+        self.lines.push(Line { what, args, size: dtype.size(), kind });
+        self.levels.push(level);
+        // Memory and loops over it cost about one addition.
+        self.costs.push(1);
+        self.dtypes.push(dtype);
+        self.lines.len() as u16 - 1
+    }
+
+    fn operand(&mut self, slot: SlotId, size: usize, layout: &Layout, row: bool, dtype: DType) -> u16 {
+        let operand = Operand::new(slot, size, layout, self.folded);
+        let kind = match (operand.uniform, row) {
+            (true, _) => Kind::Uniform,
+            (false, true) => self.row(),
+            (false, false) => Kind::Full,
+        };
+        self.operands.push(operand);
+        let what = What::Load { operand: self.operands.len() as u16 - 1, buffered: false };
+        self.push(what, [0; 3], dtype, kind, 0)
+    }
+
+    fn constant(&mut self, value: Scalar, dtype: DType) -> u16 {
+        let array = tensor::ops::source::filled(value, dtype, Shape::SCALAR);
+        let base = super::super::memory::first_byte(array.values());
+        let mut bits = [0u8; 8];
+        // SAFETY: the array holds one value of `dtype.size()` bytes.
+        unsafe { std::ptr::copy_nonoverlapping(base, bits.as_mut_ptr(), dtype.size()) };
+        self.constants.push(u64::from_ne_bytes(bits));
+        self.push(What::Constant(self.constants.len() as u16 - 1), [0; 3], dtype, Kind::Uniform, 0)
+    }
+
+    /// The line that has the values of `line` for every point of a tile.
+    fn full(&mut self, line: u16, always: bool) -> u16 {
+        let needed = match self.lines[line as usize].kind {
+            Kind::Full => false,
+            Kind::Row(_) => true,
+            Kind::Uniform => always,
+        };
+        if !needed {
+            return line;
+        }
+        if let Some(&(.., spread)) = self.spreads.iter().find(|&&(of, a, _)| (of, a) == (line, always)) {
+            return spread;
+        }
+        let (dtype, level) = (self.dtypes[line as usize], self.levels[line as usize]);
+        let what = What::Spread { copy: kernels::copy(dtype), always };
+        let spread = self.push(what, [line, 0, 0], dtype, Kind::Full, level);
+        self.spreads.push((line, always, spread));
+        spread
+    }
+
+    fn finish(mut self, threads: usize) -> Result<Program, String> {
+        let space = self.fused.space;
+        let sizes = |folded: bool| -> usize {
+            (0..space.rank()).filter(|&axis| self.folded.contains(axis) == folded).map(|axis| space[axis]).product()
+        };
+        let (kept, reduced) = (sizes(false), sizes(true));
+        let innermost = (0..space.rank()).rev().find(|&axis| space[axis] != 1);
+        let order = match innermost {
+            Some(axis) if !self.folded.contains(axis) => Order::Columns,
+            _ => Order::Rows,
+        };
+        let read: Vec<SlotId> = self.loaded();
+        let mut row_stores = Vec::new();
+        let mut full_stores = Vec::new();
+        for store in &self.fused.stores {
+            let line = self.line_of[store.register as usize];
+            let slot = self.slot(store.slot);
+            let dtype = self.dtypes[line as usize];
+            if (self.dtype_of)(store.slot) != dtype {
+                return Err(format!("a {dtype} value stored as {}", (self.dtype_of)(store.slot)));
+            }
+            let row = self.fused.code[store.register as usize].row && !self.fused.reduced.is_empty();
+            if row {
+                row_stores.push((line, slot, dtype.size()));
+            } else {
+                let operand = Operand::contiguous(slot, dtype.size(), space, space, self.folded);
+                full_stores.push(FullStore { line, operand });
+            }
+        }
+        let stored: Vec<SlotId> = self.fused.stores.iter().map(|store| self.slot(store.slot)).collect();
+        for store in &full_stores {
+            // What is loaded and stored elsewhere must not be changed in between by another store.
+            if let What::Load { operand, buffered } = &mut self.lines[store.line as usize].what {
+                *buffered = stored.contains(&self.operands[*operand as usize].slot);
+            }
+        }
+        let cost_of = |full: bool| -> usize {
+            let count = self.lines.iter().zip(&self.costs).filter(|(line, _)| (line.kind == Kind::Full) == full);
+            count.map(|(_, cost)| cost).sum()
+        };
+        let (weight, row_weight) = (cost_of(true).max(1), cost_of(false));
+        let is_row = |line: &u16| matches!(self.lines[*line as usize].kind, Kind::Row(_));
+        let all = || 0..self.lines.len() as u16;
+        let plain_row = |line: &u16| is_row(line) && !matches!(self.lines[*line as usize].what, What::Fold(_));
+        let mut program = Program {
+            kept,
+            reduced,
+            order,
+            tile_kept: 1,
+            tile_reduced: 1,
+            run: usize::MAX,
+            uniform: all().filter(|&line| self.lines[line as usize].kind == Kind::Uniform).collect(),
+            before: all().filter(|line| plain_row(line) && self.levels[*line as usize] == 0).collect(),
+            passes: Vec::new(),
+            resident: false,
+            row_stores,
+            rows: self.rows,
+            points: 0,
+            bytes: 0,
+            weight,
+            row_weight,
+            operands: Vec::new(),
+            constants: Vec::new(),
+            lines: Vec::new(),
+        };
+        let folds: Vec<u16> = all().filter(|&line| matches!(self.lines[line as usize].what, What::Fold(_))).collect();
+        let fold_level = |line: u16| self.levels[line as usize] - 1;
+        let last = folds
+            .iter()
+            .map(|&line| fold_level(line))
+            .chain(full_stores.iter().map(|store| self.levels[store.line as usize]))
+            .max()
+            .unwrap_or(0);
+        let mut passes: Vec<Pass> = (0..=last).map(|_| Pass::default()).collect();
+        folds.iter().for_each(|&line| passes[fold_level(line)].folds.push(line));
+        for line in all().filter(plain_row).filter(|&line| self.levels[line as usize] > 0) {
+            passes[self.levels[line as usize] - 1].after.push(line);
+        }
+        for store in full_stores {
+            let early = !read.contains(&store.operand.slot);
+            let pass = if early { self.levels[store.line as usize] } else { last };
+            passes[pass].stores.push(store);
+        }
+        let mut bytes = 0;
+        for pass in &mut passes {
+            let roots: Vec<u16> =
+                pass.folds.iter().copied().chain(pass.stores.iter().map(|store| store.line)).collect();
+            pass.lines = self.needed(&roots, false);
+            bytes = bytes.max(self.place(pass, &read));
+        }
+        program.passes = passes;
+        program.bytes = bytes;
+        program.choose_tiles(threads);
+        if program.resident {
+            let mut whole = Pass::default();
+            for pass in program.passes.drain(..) {
+                whole.stores.extend(pass.stores);
+                whole.folds.extend(pass.folds);
+            }
+            let after: Vec<u16> = all().filter(|line| is_row(line) && self.levels[*line as usize] > 0).collect();
+            let roots: Vec<u16> = after.into_iter().chain(whole.stores.iter().map(|store| store.line)).collect();
+            whole.lines = self.needed(&roots, true);
+            program.bytes = self.place(&mut whole, &read);
+            program.passes = vec![whole];
+        }
+        if order == Order::Rows && program.tile_kept == 1 && !program.resident {
+            let runs = self
+                .operands
+                .iter()
+                .chain(program.passes.iter().flat_map(|pass| pass.stores.iter().map(|s| &s.operand)));
+            let shortest = runs.filter_map(Operand::run).min();
+            program.run = shortest.filter(|&run| run >= SHORTEST_RUN).unwrap_or(usize::MAX);
+        }
+        program.operands = self.operands;
+        program.constants = self.constants;
+        program.lines = self.lines;
+        Ok(program)
+    }
+
+    /// Whether what a pass loads from `slot` was used for the last time before its line `index`, and nothing else reads it.
+    fn read_before(&self, slot: SlotId, index: usize, last_use: &[usize]) -> bool {
+        self.lines.iter().enumerate().all(|(number, line)| match line.what {
+            What::Load { operand, .. } if self.operands[operand as usize].slot == slot => {
+                line.kind == Kind::Full && last_use[number] < index
+            }
+            What::Random { key, .. } => key != slot,
+            _ => true,
+        })
+    }
+
+    fn loaded(&self) -> Vec<SlotId> {
+        self.lines
+            .iter()
+            .filter_map(|line| match line.what {
+                What::Load { operand, .. } => Some(self.operands[operand as usize].slot),
+                What::Random { key, .. } => Some(key),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The full lines that `roots` need, in order; with the row lines behind a fold too if `rows`.
+    fn needed(&self, roots: &[u16], rows: bool) -> Vec<Placed> {
+        let mut wanted = vec![false; self.lines.len()];
+        roots.iter().for_each(|&root| wanted[root as usize] = true);
+        for index in (0..self.lines.len()).rev() {
+            let line = &self.lines[index];
+            let root = roots.contains(&(index as u16));
+            // Row values are there already, unless this list makes them.
+            let walks_on = rows || root || line.kind == Kind::Full;
+            if wanted[index] && walks_on {
+                line.inputs().iter().for_each(|&arg| wanted[arg as usize] = true);
+            }
+        }
+        let belongs = |line: usize| match self.lines[line].kind {
+            Kind::Full => true,
+            Kind::Row(_) => rows && self.levels[line] > 0,
+            Kind::Uniform => false,
+        };
+        // Spread lines stand behind what they repeat, and before its users: they were made when first needed.
+        (0..self.lines.len())
+            .filter(|&line| wanted[line] && belongs(line))
+            .map(|line| Placed { line: line as u16, home: 0, store: None })
+            .collect()
+    }
+
+    /// Gives the lines of a pass buffers, shared where lives do not overlap; returns the bytes for each point.
+    fn place(&self, pass: &mut Pass, read: &[SlotId]) -> usize {
+        let mut last_use = vec![0; self.lines.len()];
+        for (index, placed) in pass.lines.iter().enumerate() {
+            self.lines[placed.line as usize].inputs().iter().for_each(|&arg| last_use[arg as usize] = index);
+        }
+        pass.stores.iter().for_each(|store| last_use[store.line as usize] = usize::MAX);
+        pass.folds.iter().for_each(|&fold| {
+            let arg = self.lines[fold as usize].args[0] as usize;
+            if !pass.lines.iter().any(|placed| placed.line == fold) {
+                last_use[arg] = usize::MAX;
+            }
+        });
+        let mut home_of = vec![None; self.lines.len()];
+        let mut free: Vec<(usize, usize)> = Vec::new();
+        let mut end = 0;
+        for index in 0..pass.lines.len() {
+            let number = pass.lines[index].line as usize;
+            let line = &self.lines[number];
+            if line.kind == Kind::Full {
+                let home = match free.iter().position(|&(size, _)| size == line.size) {
+                    Some(at) => free.swap_remove(at).1,
+                    None => {
+                        end += line.size;
+                        end - line.size
+                    }
+                };
+                pass.lines[index].home = home;
+                home_of[number] = Some(home);
+                let computed = !matches!(line.what, What::Load { .. } | What::Spread { .. });
+                let own = |store: &FullStore| {
+                    let slot = store.operand.slot;
+                    store.line as usize == number && (!read.contains(&slot) || self.read_before(slot, index, &last_use))
+                };
+                pass.lines[index].store =
+                    pass.stores.iter().position(own).filter(|_| computed).map(|store| store as u16);
+            }
+            for &arg in line.inputs() {
+                let arg = arg as usize;
+                if last_use[arg] == index
+                    && let Some(home) = home_of[arg].take()
+                {
+                    free.push((self.lines[arg].size, home));
+                }
+            }
+        }
+        end
+    }
+}
+
+impl Program {
+    fn choose_tiles(&mut self, threads: usize) {
+        let bytes = self.bytes.max(4);
+        let room = TILE_BYTES / bytes;
+        // A power of two, so that tiles never cross a block.
+        let room = if room < 512 {
+            256
+        } else if room < 1024 {
+            512
+        } else {
+            1024
+        };
+        let small = |points: usize| points * bytes <= RESIDENT_BYTES;
+        let folds = self.most_folds() > 0;
+        let (kept, reduced) = (self.kept.max(1), self.reduced);
+        let (k, r) = match self.order {
+            Order::Rows if folds && (1..=tensor::order::BLOCK).contains(&reduced) && small(reduced) => {
+                self.resident = true;
+                ((room / reduced).clamp(1, kept), reduced)
+            }
+            Order::Rows => (1, room.min(reduced.max(1).next_power_of_two())),
+            Order::Columns => {
+                let mut columns = kept.min(MOST_COLUMNS);
+                // Narrower tiles where there would be too few of them for the threads.
+                while columns > 64 && kept.div_ceil(columns) < 2 * threads && self.blocks() < 2 * threads && threads > 1
+                {
+                    columns = (columns / 2).next_multiple_of(16);
+                }
+                let whole = (room / reduced.max(1)).max(16).min(columns);
+                if self.passes.len() > 1 && reduced > 0 && reduced <= 1024 && small(whole * reduced) {
+                    self.resident = true;
+                    (whole, reduced)
+                } else {
+                    let rows = (room / columns).max(1);
+                    (columns, 1 << rows.ilog2())
+                }
+            }
+        };
+        (self.tile_kept, self.tile_reduced) = (k, r);
+        self.points = (k * r).next_multiple_of(64);
+    }
+}
+
+/// Cost of an op on f32 in additions, roughly measured.
+fn cost(op: &Op) -> usize {
+    match op {
+        Op::Unary(Unary::Sqrt | Unary::Recip) | Op::Binary(Binary::Div | Binary::Rem) => 6,
+        Op::Unary(Unary::Rsqrt) => 12,
+        Op::Unary(Unary::Exp | Unary::Log | Unary::Tanh | Unary::Sigmoid | Unary::Erf) => 12,
+        Op::Unary(Unary::Expm1 | Unary::Log1p | Unary::Sin | Unary::Cos) => 24,
+        Op::Binary(Binary::Pow) => 48,
+        _ => 1,
+    }
+}
