@@ -247,10 +247,14 @@ impl Node {
 /// Graphs can be millions of nodes deep: inputs are released with an explicit stack.
 impl Drop for Node {
     fn drop(&mut self) {
-        let mut stack: Vec<Tensor> = Vec::new();
+        if self.inputs.as_slice().is_empty() {
+            return;
+        }
+        let mut stack: Vec<Tensor> = Vec::with_capacity(64);
         release(&mut self.inputs, &mut stack);
-        while let Some(tensor) = stack.pop() {
-            if let Some(mut node) = Arc::into_inner(tensor.0) {
+        while let Some(mut tensor) = stack.pop() {
+            // The last owner takes the inputs away, so that dropping the node here goes no deeper.
+            if let Some(node) = Arc::get_mut(&mut tensor.0) {
                 release(&mut node.inputs, &mut stack);
             }
         }

@@ -114,9 +114,13 @@ impl Var {
         if self.state().version == version {
             return Ok(());
         }
+        Err(self.stale())
+    }
+
+    /// The error of a graph that was traced before the variable changed.
+    pub fn stale(&self) -> Error {
         let message = format!("{} changed after this graph was traced", self.name());
-        Err(Error::new(ErrorKind::Stale, "variable", message)
-            .help("trace the graph again: call forward after each update"))
+        Error::new(ErrorKind::Stale, "variable", message).help("trace the graph again: call forward after each update")
     }
 
     /// A number that no other living variable has.

@@ -99,3 +99,12 @@ fn a_chain_of_100_000_ops_is_planned_without_recursion() {
     assert!((1_000..3_000).contains(&plan.steps.len()), "{}", plan.steps.len());
     assert!(plan.arena <= 4 * 64, "{} bytes", plan.arena);
 }
+
+#[test]
+fn a_graph_that_reads_a_variable_before_and_after_a_change_is_stale() {
+    let w = variable("w", &[2]);
+    let before = w.tensor() * 2.0;
+    w.set(Array::zeros(DType::F32, Shape::new(&[2]).unwrap())).unwrap();
+    let text = trace(&[&(before + w.tensor())], &[]).map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("w changed after this graph was traced"), "{text}");
+}

@@ -56,8 +56,7 @@ pub fn run(
             (None, Some((var, version))) => {
                 let state = locked.state(var);
                 if state.version != version {
-                    drop(locked);
-                    return Err(stale(var, version, leaf));
+                    return Err(var.stale().at(leaf.origin()));
                 }
                 first_byte(state.value.values())
             }
@@ -97,14 +96,6 @@ pub fn run(
     prepared.give_back(arena);
     done?;
     Ok(deliver(prepared, trace, outputs, fresh, &mut locked))
-}
-
-fn stale(var: &Var, version: u64, leaf: &Tensor) -> tensor::Error {
-    match var.check_version(version) {
-        Err(error) => error.at(leaf.origin()),
-        // Changed back in between by nobody: versions only grow. Said all the same.
-        Ok(()) => tensor::Error::new(tensor::ErrorKind::Stale, "variable", var.name()).at(leaf.origin()),
-    }
 }
 
 /// Hands the fresh arrays to outputs and variables.

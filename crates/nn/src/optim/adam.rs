@@ -82,7 +82,8 @@ impl Optimiser for Adam {
         let decay = |group: &Group| group.weight_decay.unwrap_or(self.weight_decay);
         let steps = self.book.numbers(|group| lr * group.lr_scale / corrections[0]);
         let shrink = self.book.numbers(|group| 1.0 - lr * group.lr_scale * decay(group));
-        let (root, fresh) = (Number::new(corrections[1]), Number::new(1.0 - beta1));
+        // By its inverse: a product costs a tenth of a quotient.
+        let (inverse_root, fresh) = (Number::new(1.0 / corrections[1]), Number::new(1.0 - beta1));
         self.book.updates(gradients, |group, index, p, moments, g| {
             let dtype = p.dtype();
             let g = if self.maximize { -g } else { g.clone() };
@@ -101,7 +102,7 @@ impl Optimiser for Adam {
             } else {
                 square
             };
-            let size = square.sqrt() / root.of(dtype) + self.eps;
+            let size = square.sqrt() * inverse_root.of(dtype) + self.eps;
             (p - mean / size * steps[index].of(dtype), next)
         })
     }

@@ -35,7 +35,7 @@ const USUAL_NODES: usize = 448;
 /// Walks the graph behind `outputs` and `updates`.
 ///
 /// # Errors
-/// The error of a node that could not be built; an update of another shape or dtype than its variable, or two of one variable.
+/// The error of a node that could not be built; a variable read before and after a change; an update of another shape or dtype than its variable, or two of one variable.
 pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<'a>> {
     let mut trace = Trace {
         hash: 0,
@@ -53,14 +53,14 @@ pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<
     let mut stack = Vec::with_capacity(64);
     for &output in outputs {
         output.check()?;
-        let index = trace.visit(output, &mut stack, &mut mixer, &mut variables);
+        let index = trace.visit(output, &mut stack, &mut mixer, &mut variables)?;
         trace.outputs.push(index);
         mixer.write_u64(u64::from(index) << 2 | 1);
     }
     for update in updates {
         update.value.check()?;
         trace.check_update(update)?;
-        let index = trace.visit(&update.value, &mut stack, &mut mixer, &mut variables);
+        let index = trace.visit(&update.value, &mut stack, &mut mixer, &mut variables)?;
         trace.targets.push(index);
         mixer.write_u64(u64::from(index) << 2 | 2);
         trace.updates.push(update.var.clone());
@@ -93,13 +93,13 @@ impl<'a> Trace<'a> {
         stack: &mut Vec<(&'a Tensor, bool)>,
         mixer: &mut Mixer,
         variables: &mut IdMap<u32>,
-    ) -> u32 {
+    ) -> Result<u32> {
         stack.push((root, false));
         while let Some((node, expanded)) = stack.pop() {
             let leaf = node.value().is_some() || node.inputs().is_empty();
             if expanded || leaf {
                 if !self.index.contains_key(&node.id()) {
-                    self.add(node, mixer, variables);
+                    self.add(node, mixer, variables)?;
                 }
             } else if !self.index.contains_key(&node.id()) {
                 stack.push((node, true));
@@ -107,17 +107,20 @@ impl<'a> Trace<'a> {
                 stack.extend(node.inputs().iter().rev().map(|input| (input, false)));
             }
         }
-        self.index[&root.id()]
+        Ok(self.index[&root.id()])
     }
 
-    fn add(&mut self, node: &'a Tensor, mixer: &mut Mixer, variables: &mut IdMap<u32>) {
+    fn add(&mut self, node: &'a Tensor, mixer: &mut Mixer, variables: &mut IdMap<u32>) -> Result<()> {
         let index = self.nodes.len() as u32;
         let given = node.value().is_some();
-        if let (false, Some((var, _))) = (given, node.variable()) {
-            // Two leaves may read one variable; they are one value.
+        if let (false, Some((var, version))) = (given, node.variable()) {
+            // Two leaves may read one variable; they are one value, unless it changed between them.
             if let Some(&first) = variables.get(&var.id()) {
+                if self.nodes[first as usize].variable().is_some_and(|(_, other)| other != version) {
+                    return Err(var.stale().at(node.origin()));
+                }
                 self.index.insert(node.id(), first);
-                return;
+                return Ok(());
             }
             variables.insert(var.id(), index);
         }
@@ -134,6 +137,7 @@ impl<'a> Trace<'a> {
             self.leaf_of.push(NOT_A_LEAF);
             node.inputs().iter().for_each(|input| mixer.write_u64(u64::from(self.index[&input.id()])));
         }
+        Ok(())
     }
 }
 
