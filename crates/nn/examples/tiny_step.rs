@@ -49,6 +49,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         times[times.len() / 2].as_secs_f64() * 1e6
     };
     let (whole, tracing) = (median(&mut whole), median(&mut tracing));
-    println!("{threads} threads: {whole:.1} us a step, of which graph, gradient, optimiser, trace and hash of {nodes} nodes {tracing:.1} us ({:.3} us a node)", tracing / nodes as f64);
+    println!(
+        "{threads} threads: {whole:.1} us a step, of which graph, gradient, optimiser, trace and hash of {nodes} nodes {tracing:.1} us ({:.3} us a node)",
+        tracing / nodes as f64
+    );
     Ok(())
 }
