@@ -153,7 +153,7 @@ fn decode_jpeg(bytes: &[u8], max_pixels: usize) -> Result<Picture, String> {
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX));
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|e| e.to_string())?;
+    decoder.decode_headers().map_err(|e| e.to_string().trim().to_owned())?;
     let info = decoder.info().ok_or("its header holds no size")?;
     let (width, height) = (usize::from(info.width), usize::from(info.height));
     let fits = width * height <= bytes.len().saturating_mul(JPEG_PIXELS_PER_BYTE);
@@ -168,7 +168,7 @@ fn decode_jpeg(bytes: &[u8], max_pixels: usize) -> Result<Picture, String> {
     if last(JPEG_END) < last(JPEG_SCAN) {
         return Err("it is cut off: its end marker is missing".to_owned());
     }
-    let values = decoder.decode().map_err(|e| e.to_string())?;
+    let values = decoder.decode().map_err(|e| e.to_string().trim().to_owned())?;
     if values.len() != channels * height * width {
         return Err(format!("its colours cannot be read: {:?}", decoder.input_colorspace()));
     }
