@@ -30,13 +30,13 @@ pub fn small_cnn(at: &Scope, channels: usize, width: usize, classes: usize) -> S
 
 fn defaults() -> Settings {
     settings(Defaults {
-        epochs: 20,
+        epochs: 24,
         batch: 64,
         optimizer: "adamw",
-        lr: 0.004,
-        weight_decay: 0.01,
+        lr: 0.006,
+        weight_decay: 0.05,
         schedule: "one_cycle",
-        smoothing: 0.05,
+        smoothing: 0.1,
     })
     .int("model.width", 24, 1..=512, "channels of the first stage")
     .int("data.size", 0, 0..=512, "pictures are brought to this height and width; 0: their own, at most 64")
