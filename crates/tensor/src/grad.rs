@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::ids::{IdMap, IdSet};
+use crate::ids::{NONE, Numbers};
 use crate::origin::with_origin;
 use crate::tensor::{FORWARD, Tensor, provenance};
 
@@ -61,11 +61,14 @@ impl Tensor {
         {
             return vec![bad.clone(); wrt.len()];
         }
-        let order = dependents(self, wrt);
-        let mut gradients = IdMap::with_capacity_and_hasher(order.len() + 1, Default::default());
-        gradients.insert(self.id(), cotangent.clone());
+        let Dependents { order, places, count } = dependents(self, wrt);
+        let mut gradients: Vec<Option<Tensor>> = vec![None; count];
+        let place = |node: &Tensor| places.get(node.id()) as usize;
+        if let Some(gradient) = gradients.get_mut(place(self)) {
+            *gradient = Some(cotangent.clone());
+        }
         for node in order.iter().rev() {
-            let Some(gradient) = gradients.get(&node.id()).cloned() else { continue };
+            let Some(gradient) = gradients[place(node)].clone() else { continue };
             let page = node.op().page();
             let Some(rule) = page.gradient else {
                 let error = Error::new(ErrorKind::NoGradient, page.name, "the op has no gradient rule");
@@ -74,23 +77,22 @@ impl Tensor {
             let outer = FORWARD.replace(node.id());
             let parts = with_origin(node.origin(), || rule(node, &gradient));
             for (input, part) in node.inputs().iter().zip(parts) {
-                let Some(part) = part else { continue };
+                let (Some(part), Some(sum)) = (part, gradients.get_mut(place(input))) else { continue };
                 debug_assert!(
                     part.error().is_some() || part.shape() == input.shape(),
                     "{}: {part:?} for {input:?}",
                     page.name
                 );
-                let sum = match gradients.remove(&input.id()) {
+                *sum = Some(match sum.take() {
                     Some(sum) => with_origin(node.origin(), || sum + part),
                     None => part,
-                };
-                gradients.insert(input.id(), sum);
+                });
             }
             FORWARD.set(outer);
         }
         wrt.iter()
             .map(|input| {
-                gradients.get(&input.id()).cloned().unwrap_or_else(|| {
+                gradients[place(input)].clone().unwrap_or_else(|| {
                     let name = input.variable().map_or("the value".to_string(), |(var, _)| var.name().to_string());
                     let message =
                         format!("the result does not depend on {name}, or only through steps, indices or detach");
@@ -105,23 +107,40 @@ impl Tensor {
 /// Room for a small model: no growing on the way.
 const USUAL_NODES: usize = 224;
 
-/// The nodes through which `root` depends on `wrt`, inputs first.
-fn dependents(root: &Tensor, wrt: &[&Tensor]) -> Vec<Tensor> {
-    let mut depends = IdSet::with_capacity_and_hasher(USUAL_NODES, Default::default());
-    depends.extend(wrt.iter().map(|t| t.id()));
-    let mut visited = IdSet::with_capacity_and_hasher(USUAL_NODES, Default::default());
+/// What of a graph a gradient flows through.
+struct Dependents {
+    /// The nodes through which the root depends on `wrt`, inputs first.
+    order: Vec<Tensor>,
+    /// A place for the gradient of each of them and of `wrt`.
+    places: Numbers,
+    /// How many places there are.
+    count: usize,
+}
+
+fn dependents(root: &Tensor, wrt: &[&Tensor]) -> Dependents {
+    let (mut places, mut visited) = (Numbers::near(root.id()), Numbers::near(root.id()));
+    let mut count = 0;
+    let mut place = |places: &mut Numbers, node: &Tensor| {
+        if places.get(node.id()) == NONE {
+            places.set(node.id(), count);
+            count += 1;
+        }
+    };
+    wrt.iter().for_each(|node| place(&mut places, node));
     let mut order = Vec::with_capacity(USUAL_NODES);
-    let mut stack = vec![(root, false)];
+    let mut stack = Vec::with_capacity(64);
+    stack.push((root, false));
     while let Some((node, expanded)) = stack.pop() {
         if expanded {
-            if node.inputs().iter().any(|input| depends.contains(&input.id())) {
-                depends.insert(node.id());
+            if node.inputs().iter().any(|input| places.get(input.id()) != NONE) {
+                place(&mut places, node);
                 order.push(node.clone());
             }
-        } else if visited.insert(node.id()) {
+        } else if visited.get(node.id()) == NONE {
+            visited.set(node.id(), 0);
             stack.push((node, true));
             stack.extend(node.inputs().iter().map(|input| (input, false)));
         }
     }
-    order
+    Dependents { order, places, count: count as usize }
 }

@@ -102,7 +102,7 @@ impl<'a> Planner<'a> {
         let mut users = vec![0; count];
         for (node, tensor) in trace.nodes.iter().enumerate() {
             if trace.leaf_of[node] == NOT_A_LEAF {
-                tensor.inputs().iter().for_each(|input| users[trace.index[&input.id()] as usize] += 1);
+                tensor.inputs().iter().for_each(|input| users[trace.index.get(input.id()) as usize] += 1);
             }
         }
         trace.outputs.iter().chain(&trace.targets).for_each(|&node| users[node as usize] += 1);
@@ -135,7 +135,7 @@ impl<'a> Planner<'a> {
     }
 
     fn inputs(&self, node: usize) -> Vec<usize> {
-        self.tensor(node).inputs().iter().map(|input| self.trace.index[&input.id()] as usize).collect()
+        self.tensor(node).inputs().iter().map(|input| self.trace.index.get(input.id()) as usize).collect()
     }
 
     /// Decides where `node` is computed.

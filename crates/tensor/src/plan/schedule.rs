@@ -20,7 +20,7 @@ pub(super) fn assemble(trace: &Trace, groups: Vec<Group>, outputs: &[usize], tar
     let mut assembly =
         Assembly { trace, groups: &groups, producer_of, slots: Vec::new(), slot_of: IdMap::default(), fresh: 0 };
     for (index, leaf) in trace.leaves.iter().enumerate() {
-        let node = trace.index[&leaf.id()] as usize;
+        let node = trace.index.get(leaf.id()) as usize;
         assembly.add(Some(node), leaf.dtype(), *leaf.shape(), Place::Leaf(index));
     }
     let updates = assembly.updates(targets);
@@ -109,7 +109,7 @@ impl Assembly<'_> {
     /// Whether the group `producer` may write `value` over the leaf: nobody reads the leaf later, and the group itself reads
     /// just the element that it writes.
     fn may_overwrite(&self, leaf: usize, value: usize, producer: usize) -> bool {
-        let node = self.trace.index[&self.trace.leaves[leaf].id()] as usize;
+        let node = self.trace.index.get(self.trace.leaves[leaf].id()) as usize;
         let reads = |group: &Group| {
             let inputs = group.op.iter().flat_map(|op| &op.inputs);
             group.keys.contains(&node) || group.loads.iter().chain(inputs).any(|seen| seen.base == node)

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::IdMap;
+use crate::ids::{IdMap, NONE, Numbers};
 use crate::op::Op;
 use crate::tensor::{Tensor, provenance};
 use crate::var::{Update, Var};
@@ -18,7 +18,7 @@ pub struct Trace<'a> {
     pub updates: Vec<Var>,
     pub(crate) nodes: Vec<&'a Tensor>,
     /// Index in `nodes` of a node id.
-    pub(crate) index: IdMap<u32>,
+    pub(crate) index: Numbers,
     /// For each node its leaf, or [`NOT_A_LEAF`].
     pub(crate) leaf_of: Vec<u32>,
     pub(crate) outputs: Vec<u32>,
@@ -37,12 +37,14 @@ const USUAL_NODES: usize = 448;
 /// # Errors
 /// The error of a node that could not be built; a variable read before and after a change; an update of another shape or dtype than its variable, or two of one variable.
 pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<'a>> {
+    let ids = outputs.iter().map(|output| output.id()).chain(updates.iter().map(|update| update.value.id()));
+    let newest = ids.max().unwrap_or(0);
     let mut trace = Trace {
         hash: 0,
         leaves: Vec::new(),
         updates: Vec::with_capacity(updates.len()),
         nodes: Vec::with_capacity(USUAL_NODES),
-        index: IdMap::with_capacity_and_hasher(USUAL_NODES, Default::default()),
+        index: Numbers::near(newest),
         leaf_of: Vec::with_capacity(USUAL_NODES),
         outputs: Vec::with_capacity(outputs.len()),
         targets: Vec::with_capacity(updates.len()),
@@ -98,16 +100,16 @@ impl<'a> Trace<'a> {
         while let Some((node, expanded)) = stack.pop() {
             let leaf = node.value().is_some() || node.inputs().is_empty();
             if expanded || leaf {
-                if !self.index.contains_key(&node.id()) {
+                if self.index.get(node.id()) == NONE {
                     self.add(node, mixer, variables)?;
                 }
-            } else if !self.index.contains_key(&node.id()) {
+            } else if self.index.get(node.id()) == NONE {
                 stack.push((node, true));
                 // Last pushed is first visited: first inputs come first.
                 stack.extend(node.inputs().iter().rev().map(|input| (input, false)));
             }
         }
-        Ok(self.index[&root.id()])
+        Ok(self.index.get(root.id()))
     }
 
     fn add(&mut self, node: &'a Tensor, mixer: &mut Mixer, variables: &mut IdMap<u32>) -> Result<()> {
@@ -119,12 +121,12 @@ impl<'a> Trace<'a> {
                 if self.nodes[first as usize].variable().is_some_and(|(_, other)| other != version) {
                     return Err(var.stale().at(node.origin()));
                 }
-                self.index.insert(node.id(), first);
+                self.index.set(node.id(), first);
                 return Ok(());
             }
             variables.insert(var.id(), index);
         }
-        self.index.insert(node.id(), index);
+        self.index.set(node.id(), index);
         self.nodes.push(node);
         let op = if given { Op::Data } else { *node.op() };
         op.hash(mixer);
@@ -135,7 +137,7 @@ impl<'a> Trace<'a> {
             self.leaves.push(node);
         } else {
             self.leaf_of.push(NOT_A_LEAF);
-            node.inputs().iter().for_each(|input| mixer.write_u64(u64::from(self.index[&input.id()])));
+            node.inputs().iter().for_each(|input| mixer.write_u64(u64::from(self.index.get(input.id()))));
         }
         Ok(())
     }
