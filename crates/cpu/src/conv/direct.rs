@@ -132,7 +132,7 @@ impl Direct<'_> {
                     let b = Rows { start: drawn.as_ptr().add(first), step: 0, shifts: shifts.as_ptr() };
                     kernel.tile(
                         (rows, columns, k),
-                        Factors::packed(panel.as_ptr()),
+                        Factors::strided(panel.as_ptr(), 1, kernel.mr),
                         b,
                         (aside.as_mut_ptr(), NR_MAX),
                         false,

@@ -108,7 +108,7 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
                         // step; this unit alone touches its rows and columns of the sums.
                         unsafe {
                             let c = all_sums.slice((group * all_rows + row) * columns + column, width);
-                            let a = Factors { start: image.as_ptr(), rows: rows.as_ptr(), steps: steps.as_ptr() };
+                            let a = Factors::scattered(image.as_ptr(), rows, steps);
                             let b = Rows::even(slopes.as_ptr().add(k0 * width), width);
                             let size = (rows.len(), width, steps.len());
                             kernel.tile(size, a, b, (c.as_mut_ptr(), columns), first + k0 > 0);

@@ -3,6 +3,7 @@
 //! Each element of C is one chain of fused multiply-adds, k ascending. Between blocks of k the chain rests in C itself,
 //! which loses nothing, so neither the blocks nor the units show in the result.
 
+use super::direct::Direct;
 use super::kernel::{Factors, Kernel, Rows};
 use super::pack::Panels;
 use super::{Epilogue, Tile};
@@ -166,7 +167,11 @@ impl Work<'_> {
         let (batch, place) = (unit / (self.down * self.across), unit % (self.down * self.across));
         let (r0, c0) = (place / self.across * self.cut.rows, place % self.across * self.cut.columns);
         let (r1, c1) = (job.m.min(r0 + self.cut.rows), job.n.min(c0 + self.cut.columns));
-        let in_place = if r1 - r0 <= ROWS_UNPACKED && job.k > 0 { job.b.rows(batch) } else { None };
+        if prepacked.is_none() && self.direct(batch, (r0, r1), (c0, c1)) {
+            return;
+        }
+        let in_place = if r1 - r0 <= ROWS_UNPACKED && job.k > 0 { job.b.plain(batch) } else { None };
+        let in_place = in_place.filter(|b| b.lane_stride == 1).map(|b| (b.data, b.step));
         let mc = MC / mr * mr;
         let kc = KC.min(job.k);
         let a_room = if prepacked.is_some() { 0 } else { mc.min((r1 - r0).next_multiple_of(*mr)) * kc };
@@ -204,6 +209,28 @@ impl Work<'_> {
                 }
             }
         });
+    }
+
+    /// Computes one rectangle without packing, if that is the better way.
+    fn direct(&self, batch: usize, rows: (usize, usize), columns: (usize, usize)) -> bool {
+        let job = self.job;
+        let (Some(a), Some(b)) = (job.a.plain(batch % job.a_period), job.b.plain(batch)) else { return false };
+        // SAFETY: this unit alone touches its rectangle; the slice reaches from the first row of C to the last one.
+        let start = unsafe {
+            let rows_before = (rows.1 - 1) * job.c_row_stride;
+            job.c.slice(batch * job.c_batch_stride, rows_before + columns.1).as_mut_ptr()
+        };
+        let ranges = (rows.0..rows.1, columns.0..columns.1);
+        let Some(direct) = Direct::new(self.machine.simd, (a, b), ranges, job.k, (start, job.c_row_stride)) else {
+            return false;
+        };
+        // SAFETY: as above.
+        unsafe { direct.run(job.accumulate) };
+        if let Some(epilogue) = job.epilogue {
+            // SAFETY: as above, and the kernels have ended.
+            epilogue(unsafe { Tile::new(job.c, job.c_batch_stride, job.c_row_stride, batch, rows, columns) });
+        }
+        true
     }
 
     /// Packs columns `c0..c1` of B for steps `k0..k1`; where full panels are read in place, only a last partial one.
@@ -254,7 +281,7 @@ impl Work<'_> {
                         let c = job.c.slice(batch * job.c_batch_stride + row * job.c_row_stride + column, columns);
                         kernel.tile(
                             (rows, columns, last - first),
-                            Factors::packed(a.as_ptr().add((row - r0) * steps + first * kernel.mr)),
+                            Factors::strided(a.as_ptr().add((row - r0) * steps + first * kernel.mr), 1, kernel.mr),
                             Rows::even(panel.as_ptr().wrapping_add(first * b_step), b_step),
                             (c.as_mut_ptr(), job.c_row_stride),
                             accumulate || first > 0,

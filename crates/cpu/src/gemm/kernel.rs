@@ -5,28 +5,37 @@ use crate::simd::{Level, Simd};
 
 /// C[rows, cols] (+)= A[rows, k] B[k, cols] for a tile shape fixed in the function.
 ///
-/// A and B: see [`Factors`] and [`Rows`]. C: row-major with `c_stride`, valid up to the full width of the tile.
-type TileFn = unsafe fn(k: usize, a: Factors, b: Rows, c: *mut f32, c_stride: usize, accumulate: bool);
+/// A and B: see [`Factors`] and [`Rows`]. C: row-major with `c_stride`. Of the last vector of each row of B and C, the
+/// first `last` floats are read and written (in a kernel for full tiles, all).
+type TileFn = unsafe fn(k: usize, a: Factors, b: Rows, c: *mut f32, c_stride: usize, last: usize, accumulate: bool);
 
-/// Where element (row, p) of A lies: packed, at `start + p * mr + row`; or, if `rows` is not null, at
+/// Where element (row, p) of A lies: at `start + row * row_stride + p * step`; or, if `rows` is not null, at
 /// `start + rows[row] + steps[p]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Factors {
-    pub start: *const f32,
-    pub rows: *const usize,
-    pub steps: *const usize,
+    start: *const f32,
+    row_stride: usize,
+    step: usize,
+    rows: *const usize,
+    steps: *const usize,
 }
 
 impl Factors {
-    /// A packed panel.
+    /// Rows `row_stride` apart, steps `step` apart. A packed panel has rows 1 apart, which is fastest.
     #[inline(always)]
-    pub fn packed(start: *const f32) -> Factors {
-        Factors { start, rows: std::ptr::null(), steps: std::ptr::null() }
+    pub fn strided(start: *const f32, row_stride: usize, step: usize) -> Factors {
+        Factors { start, row_stride, step, rows: std::ptr::null(), steps: std::ptr::null() }
+    }
+
+    /// Elements at `start + rows[row] + steps[p]`.
+    #[inline(always)]
+    pub fn scattered(start: *const f32, rows: &[usize], steps: &[usize]) -> Factors {
+        Factors { start, row_stride: 0, step: 0, rows: rows.as_ptr(), steps: steps.as_ptr() }
     }
 }
 
-/// Where row p of B begins: at `start + p * step`, or, if `shifts` is not null, at `start + shifts[p]`. Each row is
-/// readable up to the full width of the tile. Not both A and B are scattered.
+/// Where row p of B begins: at `start + p * step`, or, if `shifts` is not null, at `start + shifts[p]`. Not both A and B
+/// are scattered.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows {
     pub start: *const f32,
@@ -44,8 +53,12 @@ impl Rows {
 
 /// How a kernel finds its operands.
 const EVEN: u8 = 0;
-const SHIFTED_B: u8 = 1;
-const SCATTERED_A: u8 = 2;
+const STRIDED_A: u8 = 1;
+const SHIFTED_B: u8 = 2;
+const SCATTERED_A: u8 = 3;
+
+/// Tile functions: `[rows - 1][vectors - 1]` computes `rows` rows of `vectors` vectors.
+type Tiles = &'static [&'static [TileFn]];
 
 /// The kernels of one instruction set, and the sizes that fit them.
 pub(crate) struct Kernel {
@@ -55,17 +68,35 @@ pub(crate) struct Kernel {
     pub nr: usize,
     /// Floats in a vector; `nr` is a multiple.
     pub width: usize,
-    /// `tiles[rows - 1][vectors - 1]` computes `rows` rows of `vectors` vectors, with evenly spaced rows of B.
-    tiles: &'static [&'static [TileFn]],
-    /// The same with the rows of B at given shifts.
-    shifted: &'static [&'static [TileFn]],
-    /// The same with the elements of A at given places.
-    scattered: &'static [&'static [TileFn]],
+    /// For each way to find the operands, the tiles of full vectors and those whose last vector is a partial one.
+    tiles: [[Tiles; 2]; 4],
+    /// See [`Kernel::transpose`].
+    transpose: TransposeFn,
+    /// See [`Kernel::dots`]: for 1, 2, ... rows of A.
+    dots: &'static [DotsFn],
+}
+
+type TransposeFn = unsafe fn(lines: RawLines, steps: usize, to: *mut f32, to_stride: usize);
+
+type DotsFn = unsafe fn(k: usize, a: Factors, b: RawLines, c: *mut f32, c_stride: usize, accumulate: bool);
+
+/// Vectors along k in memory: element p of line i lies at `start + i * stride + p`.
+#[derive(Clone, Copy)]
+pub(crate) struct RawLines {
+    pub start: *const f32,
+    pub stride: usize,
+    pub count: usize,
 }
 
 /// Most columns of any full tile, and most rows.
 pub(crate) const NR_MAX: usize = 32;
 pub(crate) const MR_MAX: usize = 14;
+/// Most floats in a vector.
+const WIDTH_MAX: usize = 16;
+/// Most rows of A in a call of [`Kernel::dots`].
+pub(crate) const DOT_ROWS: usize = 8;
+/// Vectors of lines in a call of [`Kernel::dots`]: the chains of one overlap with the transpose of another.
+pub(crate) const DOT_VECTORS: usize = 2;
 
 impl Kernel {
     /// The kernels for `simd`.
@@ -84,9 +115,8 @@ impl Kernel {
     /// C[rows, cols] (+)= A B for one tile, `rows <= mr` and `cols <= nr`.
     ///
     /// # Safety
-    /// Every element of A that `a` names is readable (packed, a panel of `k * mr` floats); `b` has `k` rows, each
-    /// readable for `nr` floats; `c` has `rows` rows `c_stride` apart, each valid for `cols` floats and touched by nobody
-    /// else.
+    /// Every element of A that `a` names is readable; `b` has `k` rows, each readable for `cols` floats; `c` has `rows`
+    /// rows `c_stride` apart, each valid for `cols` floats and touched by nobody else.
     #[inline(always)]
     pub unsafe fn tile(
         &self,
@@ -97,50 +127,66 @@ impl Kernel {
         accumulate: bool,
     ) {
         let vectors = cols.div_ceil(self.width);
-        let tiles = match (a.rows.is_null(), b.shifts.is_null()) {
-            (true, true) => self.tiles,
-            (true, false) => self.shifted,
-            (false, _) => self.scattered,
+        let last = cols - (vectors - 1) * self.width;
+        let kind = match (a.rows.is_null(), b.shifts.is_null()) {
+            (true, true) if a.row_stride == 1 => EVEN,
+            (true, true) => STRIDED_A,
+            (true, false) => SHIFTED_B,
+            (false, _) => SCATTERED_A,
         };
-        let tile = tiles[rows - 1][vectors - 1];
-        if vectors * self.width == cols {
-            // SAFETY: the caller's promise; a `Kernel` is handed out only for a level that the processor has.
-            return unsafe { tile(k, a, b, c, c_stride, accumulate) };
-        }
-        // The last columns do not fill a vector: compute in a full tile aside. A copy changes no bits.
-        let mut aside = [0.0f32; MR_MAX * NR_MAX];
-        for row in 0..rows {
-            // SAFETY: `cols` floats of row `row` of C and of the tile aside are in bounds, and they do not overlap.
-            unsafe {
-                let (c, aside) = (c.add(row * c_stride), aside.as_mut_ptr().add(row * NR_MAX));
-                if accumulate {
-                    std::ptr::copy_nonoverlapping(c, aside, cols);
-                }
-            }
-        }
-        // SAFETY: as above, with the tile aside for C.
-        unsafe { tile(k, a, b, aside.as_mut_ptr(), NR_MAX, accumulate) };
-        for row in 0..rows {
-            // SAFETY: as above.
-            unsafe {
-                std::ptr::copy_nonoverlapping(aside.as_ptr().add(row * NR_MAX), c.add(row * c_stride), cols);
-            }
-        }
+        let tile = self.tiles[kind as usize][(last < self.width) as usize][rows - 1][vectors - 1];
+        // SAFETY: the caller's promise; a `Kernel` is handed out only for a level that the processor has.
+        unsafe { tile(k, a, b, c, c_stride, last, accumulate) }
+    }
+
+    /// C[rows, lines] (+)= A B where the columns of B are `lines`, for `rows <= DOT_ROWS` and `lines.count <= DOT_VECTORS
+    /// * width`: B is transposed in registers on its way. `c` has whole vectors, `DOT_VECTORS` of them in each row.
+    ///
+    /// # Safety
+    /// Every element of A that `a` (a strided one) names is readable; the lines are readable for `k` floats; `c` is valid
+    /// for `rows` rows `c_stride` apart.
+    #[inline(always)]
+    pub unsafe fn dots(
+        &self,
+        (rows, k): (usize, usize),
+        a: Factors,
+        lines: RawLines,
+        (c, c_stride): (*mut f32, usize),
+        accumulate: bool,
+    ) {
+        // SAFETY: as in `tile`.
+        unsafe { self.dots[rows - 1](k, a, lines, c, c_stride, accumulate) }
+    }
+
+    /// `to[p * to_stride + i]` = element p of line i, for `p < steps`.
+    ///
+    /// # Safety
+    /// Those elements are valid.
+    pub unsafe fn transpose(&self, lines: RawLines, steps: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: the caller's promise; a `Kernel` is handed out only for a level that the processor has.
+        unsafe { (self.transpose)(lines, steps, to, to_stride) }
     }
 }
 
-/// The kernel: `M` x `V` vector accumulators, one step of k an outer product. `MR` is the row count of a packed panel.
+/// The kernel: `M` x `V` vector accumulators, one step of k an outer product; `PART` says that the last vector of a row
+/// is partial.
 #[inline(always)]
-unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const KIND: u8>(
+unsafe fn tile<L: Lane, const M: usize, const V: usize, const KIND: u8, const PART: bool>(
     k: usize,
     a: Factors,
     b: Rows,
     c: *mut f32,
     c_stride: usize,
+    last: usize,
     accumulate: bool,
 ) {
     // SAFETY: every pointer stays within what the contract of `TileFn` grants.
     unsafe {
+        let mask = L::mask(last);
+        let load = |from: *const f32, v: usize| {
+            let from = from.add(v * L::WIDTH);
+            if PART && v + 1 == V { L::load_part(from, mask) } else { L::load(from) }
+        };
         let mut sums = [[L::zero(); V]; M];
         // The tile below comes next.
         for row in 0..M {
@@ -151,11 +197,16 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const K
         if accumulate {
             for (row, sums) in sums.iter_mut().enumerate() {
                 for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = L::load(c.add(row * c_stride + v * L::WIDTH));
+                    *sum = load(c.add(row * c_stride), v);
                 }
             }
         }
         let (mut row_of_b, mut column_of_a) = (b.start, a.start);
+        // Every third row of A has a pointer of its own; those between are one or two strides away.
+        let mut thirds = [a.start; MR_MAX.div_ceil(3)];
+        for (third, start) in thirds.iter_mut().enumerate() {
+            *start = start.wrapping_add(3 * third * a.row_stride);
+        }
         for p in 0..k {
             if KIND == SHIFTED_B {
                 row_of_b = b.start.add(*b.shifts.add(p));
@@ -165,11 +216,14 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const K
             }
             let mut columns = [L::zero(); V];
             for (v, column) in columns.iter_mut().enumerate() {
-                *column = L::load(row_of_b.add(v * L::WIDTH));
+                *column = load(row_of_b, v);
             }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let at = if KIND == SCATTERED_A { *a.rows.add(row) } else { row };
-                let factor = L::splat(column_of_a.add(at));
+                let factor = L::splat(match KIND {
+                    SCATTERED_A => column_of_a.add(*a.rows.add(row)),
+                    STRIDED_A => thirds[row / 3].wrapping_add(row % 3 * a.row_stride),
+                    _ => column_of_a.add(row),
+                });
                 for (sum, column) in sums.iter_mut().zip(columns) {
                     *sum = L::fma(factor, column, *sum);
                 }
@@ -177,14 +231,127 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const K
             if KIND != SHIFTED_B {
                 row_of_b = row_of_b.wrapping_add(b.step);
             }
-            if KIND != SCATTERED_A {
-                column_of_a = column_of_a.add(MR);
+            if KIND == STRIDED_A {
+                for start in &mut thirds {
+                    *start = start.wrapping_add(a.step);
+                }
+            } else if KIND != SCATTERED_A {
+                column_of_a = column_of_a.wrapping_add(a.step);
             }
         }
         for (row, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {
+                let to = c.add(row * c_stride + v * L::WIDTH);
+                if PART && v + 1 == V { L::store_part(to, mask, *sum) } else { L::store(to, *sum) }
+            }
+        }
+    }
+}
+
+/// [`Kernel::dots`] for `M` rows.
+#[inline(always)]
+unsafe fn dots<L: Lane, const M: usize>(
+    k: usize,
+    a: Factors,
+    b: RawLines,
+    c: *mut f32,
+    c_stride: usize,
+    accumulate: bool,
+) {
+    // SAFETY: every pointer stays within what the contract of `DotsFn` grants.
+    unsafe {
+        let mut sums = [[L::zero(); M]; DOT_VECTORS];
+        if accumulate {
+            for (v, sums) in sums.iter_mut().enumerate() {
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    *sum = L::load(c.add(row * c_stride + v * L::WIDTH));
+                }
+            }
+        }
+        let whole = k / L::WIDTH * L::WIDTH;
+        let vectors = b.count.div_ceil(L::WIDTH);
+        for p in (0..whole).step_by(L::WIDTH) {
+            for v in 0..DOT_VECTORS {
+                if v < vectors {
+                    let start = b.start.add(v * L::WIDTH * b.stride + p);
+                    let lines = L::WIDTH.min(b.count - v * L::WIDTH);
+                    let block = L::transposed(start, b.stride, lines);
+                    steps::<L, M>(&mut sums[v], block.as_ref(), a, p);
+                }
+            }
+        }
+        if whole < k {
+            for v in 0..vectors {
+                let lines = L::WIDTH.min(b.count - v * L::WIDTH);
+                let rest = rest::<L>(b.start.add(v * L::WIDTH * b.stride + whole), b.stride, lines, k - whole);
+                let block = L::transposed(rest.as_ptr(), L::WIDTH, lines);
+                steps::<L, M>(&mut sums[v], &block.as_ref()[..k - whole], a, whole);
+            }
+        }
+        for (v, sums) in sums.iter().enumerate() {
+            for (row, sum) in sums.iter().enumerate() {
                 L::store(c.add(row * c_stride + v * L::WIDTH), *sum);
             }
+        }
+    }
+}
+
+/// Multiplies and adds the columns of a block, which are the steps of k from `p` on.
+#[inline(always)]
+unsafe fn steps<L: Lane, const M: usize>(sums: &mut [L::Vector; M], block: &[L::Vector], a: Factors, p: usize) {
+    for (j, &column) in block.iter().enumerate() {
+        for (row, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the factor is readable by the contract of the caller.
+            *sum = unsafe { L::fma(L::splat(a.start.add(row * a.row_stride + (p + j) * a.step)), column, *sum) };
+        }
+    }
+}
+
+/// A block whose lines have only `steps` floats, filled up with zeros: for the last steps of k.
+#[inline(always)]
+unsafe fn rest<L: Lane>(from: *const f32, stride: usize, lines: usize, steps: usize) -> [f32; WIDTH_MAX * WIDTH_MAX] {
+    let mut block = [0.0; WIDTH_MAX * WIDTH_MAX];
+    for line in 0..lines {
+        for p in 0..steps {
+            // SAFETY: `lines` lines of `steps` floats are readable by the contract of the caller.
+            block[line * L::WIDTH + p] = unsafe { *from.add(line * stride + p) };
+        }
+    }
+    block
+}
+
+/// [`Kernel::transpose`].
+#[inline(always)]
+unsafe fn transpose<L: Lane>(lines: RawLines, steps: usize, to: *mut f32, to_stride: usize) {
+    // SAFETY: the caller's promise; absent lines and steps are not stored.
+    unsafe {
+        let whole = steps / L::WIDTH * L::WIDTH;
+        for first in (0..lines.count).step_by(L::WIDTH) {
+            let here = L::WIDTH.min(lines.count - first);
+            let from = lines.start.add(first * lines.stride);
+            for p in (0..whole).step_by(L::WIDTH) {
+                let block = L::transposed(from.add(p), lines.stride, here);
+                store::<L>(block.as_ref(), here, to.add(p * to_stride + first), to_stride);
+            }
+            if whole < steps {
+                let rest = rest::<L>(from.add(whole), lines.stride, here, steps - whole);
+                let block = L::transposed(rest.as_ptr(), L::WIDTH, here);
+                let to = to.add(whole * to_stride + first);
+                store::<L>(&block.as_ref()[..steps - whole], here, to, to_stride);
+            }
+        }
+    }
+}
+
+/// Stores the first `count` lanes of vectors, `stride` apart.
+#[inline(always)]
+unsafe fn store<L: Lane>(vectors: &[L::Vector], count: usize, to: *mut f32, stride: usize) {
+    // SAFETY: the places are valid by the contract of the caller.
+    unsafe {
+        let mask = L::mask(count);
+        for (j, &vector) in vectors.iter().enumerate() {
+            let to = to.add(j * stride);
+            if count == L::WIDTH { L::store(to, vector) } else { L::store_part(to, mask, vector) }
         }
     }
 }
@@ -192,50 +359,85 @@ unsafe fn tile<L: Lane, const MR: usize, const M: usize, const V: usize, const K
 /// Defines `$kernel`: the tile function compiled for `$lane` with `$feature`, for every listed number of rows, and 1 to
 /// the listed number of vectors.
 macro_rules! kernel {
-    ($kernel:ident, $function:ident, $lane:ty, $(#[$feature:meta])?, mr: $mr:literal, rows: $rows:tt, vectors: $vectors:tt, nr: $nr:literal) => {
-        $(#[$feature])?
-        unsafe fn $function<const M: usize, const V: usize, const KIND: u8>(
-            k: usize,
-            a: Factors,
-            b: Rows,
-            c: *mut f32,
-            c_stride: usize,
-            accumulate: bool,
-        ) {
-            // SAFETY: the contract of `TileFn` is passed on.
-            unsafe { tile::<$lane, $mr, M, V, KIND>(k, a, b, c, c_stride, accumulate) }
+    ($kernel:ident, $module:ident, $lane:ty, $(#[$feature:meta])?, mr: $mr:literal, rows: $rows:tt, vectors: $vectors:tt, nr: $nr:literal) => {
+        mod $module {
+            use super::*;
+
+            $(#[$feature])?
+            pub unsafe fn tile<const M: usize, const V: usize, const KIND: u8, const PART: bool>(
+                k: usize,
+                a: Factors,
+                b: Rows,
+                c: *mut f32,
+                c_stride: usize,
+                last: usize,
+                accumulate: bool,
+            ) {
+                // SAFETY: the contract of `TileFn` is passed on.
+                unsafe { super::tile::<$lane, M, V, KIND, PART>(k, a, b, c, c_stride, last, accumulate) }
+            }
+
+            $(#[$feature])?
+            pub unsafe fn dots<const M: usize>(
+                k: usize,
+                a: Factors,
+                b: RawLines,
+                c: *mut f32,
+                c_stride: usize,
+                accumulate: bool,
+            ) {
+                // SAFETY: the contract of `DotsFn` is passed on.
+                unsafe { super::dots::<$lane, M>(k, a, b, c, c_stride, accumulate) }
+            }
+
+            $(#[$feature])?
+            pub unsafe fn transpose(lines: RawLines, steps: usize, to: *mut f32, to_stride: usize) {
+                // SAFETY: the contract of `TransposeFn` is passed on.
+                unsafe { super::transpose::<$lane>(lines, steps, to, to_stride) }
+            }
         }
 
         static $kernel: Kernel = Kernel {
             mr: $mr,
             nr: $nr,
             width: <$lane as Lane>::WIDTH,
-            tiles: kernel!(@rows $function, EVEN, $rows, $vectors),
-            shifted: kernel!(@rows $function, SHIFTED_B, $rows, $vectors),
-            scattered: kernel!(@rows $function, SCATTERED_A, $rows, $vectors),
+            tiles: [
+                kernel!(@kind $module, EVEN, $rows, $vectors),
+                kernel!(@kind $module, STRIDED_A, $rows, $vectors),
+                kernel!(@kind $module, SHIFTED_B, $rows, $vectors),
+                kernel!(@kind $module, SCATTERED_A, $rows, $vectors),
+            ],
+            transpose: $module::transpose,
+            dots: &[
+                $module::dots::<1>, $module::dots::<2>, $module::dots::<3>, $module::dots::<4>,
+                $module::dots::<5>, $module::dots::<6>, $module::dots::<7>, $module::dots::<8>,
+            ],
         };
     };
-    (@rows $function:ident, $kind:ident, [$($m:literal)*], $vectors:tt) => {
-        &[$(kernel!(@row $function, $kind, $m, $vectors)),*]
+    (@kind $module:ident, $kind:ident, $rows:tt, $vectors:tt) => {
+        [kernel!(@rows $module, $kind, false, $rows, $vectors), kernel!(@rows $module, $kind, true, $rows, $vectors)]
     };
-    (@row $function:ident, $kind:ident, $m:literal, [$($v:literal)*]) => {
-        &[$($function::<$m, $v, { $kind }> as TileFn),*]
+    (@rows $module:ident, $kind:ident, $part:literal, [$($m:literal)*], $vectors:tt) => {
+        &[$(kernel!(@row $module, $kind, $part, $m, $vectors)),*]
+    };
+    (@row $module:ident, $kind:ident, $part:literal, $m:literal, [$($v:literal)*]) => {
+        &[$($module::tile::<$m, $v, { $kind }, $part> as TileFn),*]
     };
 }
 
 // 28 sums, 2 columns, 1 factor: 31 of the 32 registers. 16 loads for 28 FMAs keep both FMA ports busy.
 #[cfg(target_arch = "x86_64")]
-kernel!(AVX512, tile_avx512, lane::Avx512, #[target_feature(enable = "avx512f,avx2,fma")],
+kernel!(AVX512, avx512, lane::Avx512, #[target_feature(enable = "avx512f,avx2,fma")],
     mr: 14, rows: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], vectors: [1 2], nr: 32);
 
 // 12 sums, 2 columns, 2 factors: all 16 registers.
 #[cfg(target_arch = "x86_64")]
-kernel!(AVX2, tile_avx2, lane::Avx2, #[target_feature(enable = "avx2,fma")],
+kernel!(AVX2, avx2, lane::Avx2, #[target_feature(enable = "avx2,fma")],
     mr: 6, rows: [1 2 3 4 5 6], vectors: [1 2], nr: 16);
 
 // 24 sums, 3 columns, 1 factor of the 32 registers.
 #[cfg(target_arch = "aarch64")]
-kernel!(NEON, tile_neon, lane::Neon, #[target_feature(enable = "neon")],
+kernel!(NEON, neon, lane::Neon, #[target_feature(enable = "neon")],
     mr: 8, rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], nr: 12);
 
-kernel!(SCALAR, tile_scalar, lane::Scalar, , mr: 4, rows: [1 2 3 4], vectors: [1 2 3 4], nr: 4);
+kernel!(SCALAR, scalar, lane::Scalar, , mr: 4, rows: [1 2 3 4], vectors: [1 2 3 4], nr: 4);

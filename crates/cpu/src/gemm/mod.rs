@@ -3,6 +3,7 @@
 //! The order of every sum is fixed: `c = fma(a[i, p], b[p, j], c)` for p ascending, from 0 or from what C holds. Threads,
 //! vector width and blocking never show in the result.
 
+mod direct;
 mod driver;
 mod kernel;
 mod lane;

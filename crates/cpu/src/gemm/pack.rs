@@ -4,6 +4,7 @@
 //! A *lane* is one such vector; a *panel* is as many lanes as a tile has rows (of A) or columns (of B), interleaved:
 //! element (lane, p) of a panel lies at `p * width + lane`.
 
+use super::kernel::{Kernel, RawLines};
 use crate::simd::Simd;
 use std::ops::Range;
 
@@ -14,8 +15,8 @@ pub(crate) trait Panels: Sync {
     /// `panel` has `k.len() * width` elements and `lanes.len() <= width`.
     fn pack(&self, simd: Simd, batch: usize, k: Range<usize>, lanes: Range<usize>, width: usize, panel: &mut [f32]);
 
-    /// The elements in memory, if every step of k is a contiguous row of lanes: such a panel need not be packed.
-    fn rows(&self, _batch: usize) -> Option<(&[f32], usize)> {
+    /// The elements in memory, if they lie there with one stride for each index: then they need not be packed.
+    fn plain(&self, _batch: usize) -> Option<Plain<'_>> {
         None
     }
 }
@@ -56,9 +57,27 @@ impl Panels for Strided<'_> {
         }
     }
 
-    fn rows(&self, batch: usize) -> Option<(&[f32], usize)> {
-        let plain = self.lane_stride == 1 && self.k_outer_stride == self.k_inner * self.k_inner_stride;
-        plain.then(|| (&self.data[batch * self.batch_stride..], self.k_inner_stride))
+    fn plain(&self, batch: usize) -> Option<Plain<'_>> {
+        let plain = self.k_outer_stride == self.k_inner * self.k_inner_stride;
+        let data = self.data.get(batch * self.batch_stride..).filter(|_| plain)?;
+        Some(Plain { data, lane_stride: self.lane_stride, step: self.k_inner_stride })
+    }
+}
+
+/// One matrix in memory: step p of a lane lies at `lane * lane_stride + p * step`.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain<'a> {
+    pub data: &'a [f32],
+    pub lane_stride: usize,
+    pub step: usize,
+}
+
+impl Plain<'_> {
+    /// Writes steps `k` of lanes `lanes` as a panel, and zeros for the lanes up to `width`.
+    pub fn pack(&self, simd: Simd, k: Range<usize>, lanes: Range<usize>, width: usize, panel: &mut [f32]) {
+        let data = &self.data[k.start * self.step + lanes.start * self.lane_stride..];
+        let (lane_stride, k_stride) = (self.lane_stride, self.step);
+        Source { data, lane_stride, k_stride, lanes: lanes.len(), steps: k.len() }.pack(simd, width, panel);
     }
 }
 
@@ -135,75 +154,16 @@ impl Source<'_> {
         }
     }
 
-    /// Lanes lie along k in memory: transpose 8 x 8 blocks in registers where there are such.
+    /// Lanes lie along k in memory: blocks are transposed in registers.
     fn transpose(&self, simd: Simd, width: usize, panel: &mut [f32]) {
-        let blocks = match simd.level() {
-            #[cfg(target_arch = "x86_64")]
-            crate::simd::Level::Avx2 | crate::simd::Level::Avx512 => {
-                let blocks = self.steps / 8;
-                for first in (0..self.lanes).step_by(8) {
-                    let lanes = (self.lanes - first).min(8);
-                    let source = &self.data[first * self.lane_stride..];
-                    // The highest element read, and the highest written, are in bounds.
-                    assert!(blocks == 0 || (lanes - 1) * self.lane_stride + blocks * 8 <= source.len());
-                    assert!(blocks == 0 || (blocks * 8 - 1) * width + first + lanes <= panel.len());
-                    for block in 0..blocks {
-                        // SAFETY: AVX2 is there by the level; the bounds are checked above.
-                        unsafe {
-                            let from = source.as_ptr().add(block * 8);
-                            let to = panel.as_mut_ptr().add(block * 8 * width + first);
-                            transpose_8x8(from, self.lane_stride, to, width, lanes);
-                        }
-                    }
-                }
-                blocks
-            }
-            _ => 0,
-        };
-        self.gather(0..self.lanes, blocks * 8..self.steps, width, panel);
-    }
-}
-
-/// `to[p * width + lane] = from[lane * stride + p]` for `lanes <= 8` lanes and 8 steps.
-///
-/// # Safety
-/// Those elements are in bounds.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-unsafe fn transpose_8x8(from: *const f32, stride: usize, to: *mut f32, width: usize, lanes: usize) {
-    use std::arch::x86_64::*;
-    // SAFETY: absent lanes are read from the last present one and not stored; the rest is the caller's promise.
-    unsafe {
-        let row = |lane: usize| _mm256_loadu_ps(from.add(lane.min(lanes - 1) * stride));
-        let (r0, r1, r2, r3, r4, r5, r6, r7) = (row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7));
-        let (a0, a1) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
-        let (a2, a3) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
-        let (a4, a5) = (_mm256_unpacklo_ps(r4, r5), _mm256_unpackhi_ps(r4, r5));
-        let (a6, a7) = (_mm256_unpacklo_ps(r6, r7), _mm256_unpackhi_ps(r6, r7));
-        let (b0, b1) = (_mm256_shuffle_ps::<0x44>(a0, a2), _mm256_shuffle_ps::<0xEE>(a0, a2));
-        let (b2, b3) = (_mm256_shuffle_ps::<0x44>(a1, a3), _mm256_shuffle_ps::<0xEE>(a1, a3));
-        let (b4, b5) = (_mm256_shuffle_ps::<0x44>(a4, a6), _mm256_shuffle_ps::<0xEE>(a4, a6));
-        let (b6, b7) = (_mm256_shuffle_ps::<0x44>(a5, a7), _mm256_shuffle_ps::<0xEE>(a5, a7));
-        let columns = [
-            _mm256_permute2f128_ps::<0x20>(b0, b4),
-            _mm256_permute2f128_ps::<0x20>(b1, b5),
-            _mm256_permute2f128_ps::<0x20>(b2, b6),
-            _mm256_permute2f128_ps::<0x20>(b3, b7),
-            _mm256_permute2f128_ps::<0x31>(b0, b4),
-            _mm256_permute2f128_ps::<0x31>(b1, b5),
-            _mm256_permute2f128_ps::<0x31>(b2, b6),
-            _mm256_permute2f128_ps::<0x31>(b3, b7),
-        ];
-        if lanes == 8 {
-            for (p, column) in columns.into_iter().enumerate() {
-                _mm256_storeu_ps(to.add(p * width), column);
-            }
-        } else {
-            let index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-            let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes as i32), index);
-            for (p, column) in columns.into_iter().enumerate() {
-                _mm256_maskstore_ps(to.add(p * width), mask, column);
-            }
+        let (lanes, steps) = (self.lanes, self.steps);
+        if lanes == 0 || steps == 0 {
+            return;
         }
+        assert!((lanes - 1) * self.lane_stride + steps <= self.data.len());
+        assert!((steps - 1) * width + lanes <= panel.len());
+        let lines = RawLines { start: self.data.as_ptr(), stride: self.lane_stride, count: lanes };
+        // SAFETY: the last element read and the last one written are in bounds, by the assertions.
+        unsafe { Kernel::of(simd).transpose(lines, steps, panel.as_mut_ptr(), width) };
     }
 }

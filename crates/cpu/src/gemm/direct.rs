@@ -1,0 +1,219 @@
+//! Products that are not worth packing: small ones, whose operands are in the cache, and thin ones, which use each
+//! element of the larger operand only a few times.
+//!
+//! A kernel takes one operand as *lanes* (vectors along them) and the other as *factors* (splat). Lanes are the columns of
+//! B, or, where C has few columns, the rows of A; C is then written transposed.
+
+use super::kernel::{DOT_ROWS, DOT_VECTORS, Factors, Kernel, MR_MAX, NR_MAX, RawLines, Rows};
+use super::pack::Plain;
+use crate::scratch::with_scratch;
+use crate::simd::Simd;
+use std::ops::Range;
+
+/// Floats of all three matrices that the second-level cache holds beside one another.
+const SMALL_FOOTPRINT: usize = 1 << 18;
+/// Steps of k in a packed panel.
+const KC: usize = 512;
+/// Steps of k at a time where the rows of lanes are read in place and come from beyond the cache: they are memory pages
+/// apart, and no more than this many are read at a time.
+const KC_IN_PLACE: usize = 32;
+/// A step of k of one vector of lanes, transposed, costs as much as this many multiply-adds of a vector.
+const TRANSPOSE: usize = 5;
+
+/// One rectangle of C, all of k, and the operands that it comes from.
+pub(super) struct Direct<'a> {
+    simd: Simd,
+    kernel: &'static Kernel,
+    lanes: Plain<'a>,
+    factors: Plain<'a>,
+    lane_range: Range<usize>,
+    factor_range: Range<usize>,
+    k: usize,
+    in_cache: bool,
+    c: *mut f32,
+    /// From one factor (lane) of C to the next.
+    c_factor_stride: usize,
+    c_lane_stride: usize,
+}
+
+impl<'a> Direct<'a> {
+    /// The rectangle `rows` x `columns` of C = A B, where this way of computing it is the better one.
+    pub fn new(
+        simd: Simd,
+        (a, b): (Plain<'a>, Plain<'a>),
+        (rows, columns): (Range<usize>, Range<usize>),
+        k: usize,
+        (c, c_row_stride): (*mut f32, usize),
+    ) -> Option<Direct<'a>> {
+        let kernel = Kernel::of(simd);
+        let (m, n) = (rows.len(), columns.len());
+        let in_cache = m * n + (m + n) * k <= SMALL_FOOTPRINT;
+        // In multiply-adds of a vector: for each step of k, and for C written transposed.
+        let cost = |lanes: &Plain<'_>, lane_count: usize, factor_count: usize| {
+            lane_count.div_ceil(kernel.width) * (factor_count + if lanes.lane_stride == 1 { 0 } else { TRANSPOSE }) * k
+        };
+        let turned = cost(&a, m, n) + m * n / 2 < cost(&b, n, m);
+        let direct = if turned {
+            let (lanes, factors, lane_range, factor_range) = (a, b, rows, columns);
+            let (c_factor_stride, c_lane_stride) = (1, c_row_stride);
+            Direct {
+                simd,
+                kernel,
+                lanes,
+                factors,
+                lane_range,
+                factor_range,
+                k,
+                in_cache,
+                c,
+                c_factor_stride,
+                c_lane_stride,
+            }
+        } else {
+            let (lanes, factors, lane_range, factor_range) = (b, a, columns, rows);
+            let (c_factor_stride, c_lane_stride) = (c_row_stride, 1);
+            Direct {
+                simd,
+                kernel,
+                lanes,
+                factors,
+                lane_range,
+                factor_range,
+                k,
+                in_cache,
+                c,
+                c_factor_stride,
+                c_lane_stride,
+            }
+        };
+        let thin = direct.factor_range.len() <= if direct.lanes.lane_stride == 1 { kernel.mr } else { DOT_ROWS };
+        (k > 0 && m * n > 0 && (in_cache || thin)).then_some(direct)
+    }
+
+    /// Computes it.
+    ///
+    /// # Safety
+    /// C is valid for the rectangle, and nobody else touches that.
+    pub unsafe fn run(&self, accumulate: bool) {
+        let reach = |plain: &Plain<'_>, lanes: &Range<usize>| {
+            (lanes.end - 1) * plain.lane_stride + (self.k - 1) * plain.step < plain.data.len()
+        };
+        assert!(reach(&self.lanes, &self.lane_range) && reach(&self.factors, &self.factor_range));
+        // SAFETY: the operands are in bounds by the assertion, C by the caller's promise.
+        unsafe {
+            match (self.lanes.lane_stride, self.lanes.step) {
+                (1, _) => self.in_place(accumulate),
+                (_, 1) if self.factor_range.len() <= DOT_ROWS => self.dots(accumulate),
+                _ => self.packed(accumulate),
+            }
+        }
+    }
+
+    /// Lanes contiguous in memory.
+    unsafe fn in_place(&self, accumulate: bool) {
+        let most = if self.in_cache { self.k } else { KC_IN_PLACE };
+        for k0 in (0..self.k).step_by(most) {
+            let k1 = self.k.min(k0 + most);
+            for first in self.lane_range.clone().step_by(self.kernel.nr) {
+                let lanes = first..self.lane_range.end.min(first + self.kernel.nr);
+                // SAFETY: `run` saw that all of the lanes are in bounds.
+                unsafe {
+                    let rows = self.lanes.data.as_ptr().add(k0 * self.lanes.step + first);
+                    self.tiles(lanes, k0..k1, Rows::even(rows, self.lanes.step), accumulate || k0 > 0);
+                }
+            }
+        }
+    }
+
+    /// Lanes along k, or scattered: copied first, a panel at a time.
+    unsafe fn packed(&self, accumulate: bool) {
+        let nr = self.kernel.nr;
+        with_scratch(KC.min(self.k) * nr, |panel| {
+            for k0 in (0..self.k).step_by(KC) {
+                let k1 = self.k.min(k0 + KC);
+                for first in self.lane_range.clone().step_by(nr) {
+                    let lanes = first..self.lane_range.end.min(first + nr);
+                    let panel = &mut panel[..(k1 - k0) * nr];
+                    self.lanes.pack(self.simd, k0..k1, lanes.clone(), nr, panel);
+                    // SAFETY: the panel has a row of `nr` for every step.
+                    unsafe { self.tiles(lanes, k0..k1, Rows::even(panel.as_ptr(), nr), accumulate || k0 > 0) };
+                }
+            }
+        });
+    }
+
+    /// All factors against one panel of lanes.
+    #[inline(always)]
+    unsafe fn tiles(&self, lanes: Range<usize>, k: Range<usize>, rows: Rows, accumulate: bool) {
+        let Range { start, end } = self.factor_range;
+        // Tiles of even height: a low one would wait for its own sums.
+        let height = (end - start).div_ceil((end - start).div_ceil(self.kernel.mr));
+        for first in (start..end).step_by(height) {
+            let count = height.min(end - first);
+            let size = (count, lanes.len(), k.len());
+            // SAFETY: `run` saw that the factors are in bounds; C is valid for these factors and lanes.
+            unsafe {
+                let factors =
+                    self.factors.data.as_ptr().add(first * self.factors.lane_stride + k.start * self.factors.step);
+                let factors = Factors::strided(factors, self.factors.lane_stride, self.factors.step);
+                let c = self.c.add(first * self.c_factor_stride + lanes.start * self.c_lane_stride);
+                if self.c_lane_stride == 1 {
+                    self.kernel.tile(size, factors, rows, (c, self.c_factor_stride), accumulate);
+                } else {
+                    let mut aside = [0.0; MR_MAX * NR_MAX];
+                    if accumulate {
+                        self.fetch(c, (count, lanes.len()), &mut aside);
+                    }
+                    self.kernel.tile(size, factors, rows, (aside.as_mut_ptr(), NR_MAX), accumulate);
+                    self.give(c, (count, lanes.len()), &aside);
+                }
+            }
+        }
+    }
+
+    /// Lanes along k, few factors: transposed in registers.
+    unsafe fn dots(&self, accumulate: bool) {
+        let together = DOT_VECTORS * self.kernel.width;
+        let count = self.factor_range.len();
+        for first in self.lane_range.clone().step_by(together) {
+            let lanes = together.min(self.lane_range.end - first);
+            let mut aside = [0.0; MR_MAX * NR_MAX];
+            // SAFETY: `run` saw that lanes and factors are in bounds; C is valid for these factors and lanes.
+            unsafe {
+                let factors = self.factors.data.as_ptr().add(self.factor_range.start * self.factors.lane_stride);
+                let factors = Factors::strided(factors, self.factors.lane_stride, self.factors.step);
+                let start = self.lanes.data.as_ptr().add(first * self.lanes.lane_stride);
+                let lines = RawLines { start, stride: self.lanes.lane_stride, count: lanes };
+                let c = self.c.add(self.factor_range.start * self.c_factor_stride + first * self.c_lane_stride);
+                if accumulate {
+                    self.fetch(c, (count, lanes), &mut aside);
+                }
+                self.kernel.dots((count, self.k), factors, lines, (aside.as_mut_ptr(), NR_MAX), accumulate);
+                self.give(c, (count, lanes), &aside);
+            }
+        }
+    }
+
+    /// Copies a tile of C to a place where its lanes are contiguous.
+    unsafe fn fetch(&self, c: *const f32, (factors, lanes): (usize, usize), aside: &mut [f32; MR_MAX * NR_MAX]) {
+        for factor in 0..factors {
+            for lane in 0..lanes {
+                // SAFETY: C is valid for these factors and lanes.
+                aside[factor * NR_MAX + lane] =
+                    unsafe { *c.add(factor * self.c_factor_stride + lane * self.c_lane_stride) };
+            }
+        }
+    }
+
+    /// Copies it back.
+    unsafe fn give(&self, c: *mut f32, (factors, lanes): (usize, usize), aside: &[f32; MR_MAX * NR_MAX]) {
+        for factor in 0..factors {
+            for lane in 0..lanes {
+                // SAFETY: C is valid for these factors and lanes.
+                unsafe {
+                    *c.add(factor * self.c_factor_stride + lane * self.c_lane_stride) = aside[factor * NR_MAX + lane];
+                }
+            }
+        }
+    }
+}
