@@ -1,31 +1,54 @@
 //! A small convolutional network on any folder of class folders, "cat or background": recipe `images`.
 
 use data::class_counts;
-use nn::{Flatten, Relu, Scope, Sequential, adaptive_avg_pool2d, batch_norm2d, conv2d, linear, max_pool2d};
+use nn::{
+    Description, Flatten, Layer, Pass, Relu, Scope, Sequential, adaptive_avg_pool2d, batch_norm2d, conv2d, linear,
+    max_pool2d, residual,
+};
+use tensor::Tensor;
 use train::{Input, Result, Settings, Splits};
 
 use crate::folder_data::class_folders;
 use crate::recipe::{Loss, Recipe, weighted_loss};
 use crate::settings::{Defaults, settings};
 
-/// Three stages of two 3x3 convolutions with batch norm, each stage at half the size; then the mean over the picture.
-/// Any height and width from 8 on.
+/// A narrow residual net: a 3x3 convolution at full size, then three stages of a basic block (He et al. 2015, figure 2) with a
+/// widening 3x3 convolution between them; every stage at half the size; then the mean over the picture. Any height and width from 8 on.
 #[rustfmt::skip]
-pub fn small_cnn(at: &Scope, channels: usize, width: usize, classes: usize) -> Sequential {
-    let conv = |name: &str, from: usize, to: usize| {
+pub fn small_resnet(at: &Scope, channels: usize, width: usize, classes: usize) -> Sequential {
+    let conv = |at: &Scope, name: &str, from: usize, to: usize| {
+        let at = at / name;
+        Sequential::new().then(conv2d(&at / "conv", from, to, 3).padding(1).bias(false)).then(batch_norm2d(&at / "bn", to))
+    };
+    let block = |name: &str, width: usize| {
         let at = at / name;
         Sequential::new()
-            .then(conv2d(&at / "conv", from, to, 3).padding(1).bias(false))
-            .then(batch_norm2d(&at / "bn", to))
+            .then(residual(conv(&at, "a", width, width).then(Relu).then(conv(&at, "b", width, width))))
             .then(Relu)
     };
     let (w1, w2, w3) = (width, 2 * width, 4 * width);
     Sequential::new()
-        .then(conv("block1a", channels, w1)).then(conv("block1b", w1, w1)).then(max_pool2d(2)) // [N, width, H/2, W/2]
-        .then(conv("block2a", w1, w2)).then(conv("block2b", w2, w2)).then(max_pool2d(2))       // [N, 2 width, H/4, W/4]
-        .then(conv("block3a", w2, w3)).then(conv("block3b", w3, w3))                           // [N, 4 width, H/4, W/4]
-        .then(adaptive_avg_pool2d(1)).then(Flatten)                                            // [N, 4 width]
-        .then(linear(at / "head", w3, classes))                                                // logits
+        .then(conv(at, "stem", channels, w1)).then(Relu).then(max_pool2d(2)).then(block("block1", w1)) // [N, width, H/2, W/2]
+        .then(conv(at, "wide2", w1, w2)).then(Relu).then(max_pool2d(2)).then(block("block2", w2))     // [N, 2 width, H/4, W/4]
+        .then(conv(at, "wide3", w2, w3)).then(Relu).then(max_pool2d(2)).then(block("block3", w3))     // [N, 4 width, H/8, W/8]
+        .then(adaptive_avg_pool2d(1)).then(Flatten)                                                  // [N, 4 width]
+        .then(linear(at / "head", w3, classes))                                                      // logits
+}
+
+/// Asked after training, the mean of the logits of a picture and of its mirror image.
+struct BothWays(Sequential);
+
+impl Layer for BothWays {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        if pass.is_training() {
+            return self.0.forward(x, pass);
+        }
+        (self.0.forward(x, pass) + self.0.forward(&x.flip(-1), pass)) * 0.5
+    }
+
+    fn describe(&self) -> Description {
+        self.0.describe()
+    }
 }
 
 fn defaults() -> Settings {
@@ -38,7 +61,7 @@ fn defaults() -> Settings {
         schedule: "one_cycle",
         smoothing: 0.1,
     })
-    .int("model.width", 24, 1..=512, "channels of the first stage")
+    .int("model.width", 32, 1..=512, "channels of the first stage")
     .int("data.size", 0, 0..=512, "pictures are brought to this height and width; 0: their own, at most 64")
     .word("data.on_broken", "fail", &["fail", "skip"], "what to do with broken files")
     .flag("data.flip", true, "mirror half of the training pictures")
@@ -63,7 +86,8 @@ pub const RECIPE: Recipe = Recipe {
     splits: class_folders,
     model: |at, settings, input: &Input| {
         let width = settings.get_size("model.width")?;
-        Ok(Box::new(small_cnn(at, input.shape[0], width, input.classes.len())))
+        let net = small_resnet(at, input.shape[0], width, input.classes.len());
+        Ok(if settings.get_flag("data.flip")? { Box::new(BothWays(net)) } else { Box::new(net) })
     },
     loss,
     light_on_dark: false,

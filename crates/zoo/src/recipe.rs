@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nn::losses::CrossEntropy;
+use nn::losses::{CrossEntropy, Reduction};
 use nn::{Layer, Scope};
 use tensor::Tensor;
 use train::suggest::did_you_mean;
@@ -66,10 +66,19 @@ pub(crate) fn plain_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
     Ok(weighted_loss(settings.get_float("train.smoothing")?, vec![1.0; splits.input.classes.len()]))
 }
 
-/// Cross-entropy in which a row of class k weighs `weights[k]`, with label smoothing.
+/// Cross-entropy with label smoothing, in which a row of class k weighs `weights[k]`. The weights of [`CrossEntropy`] would
+/// reach the spread part of the target too, and push every row towards the rare classes.
 pub(crate) fn weighted_loss(smoothing: f64, weights: Vec<f32>) -> Loss {
     let even = weights.iter().all(|&weight| weight == 1.0);
-    let weight = (!even).then(|| Tensor::from_vec(weights.clone(), [weights.len()]));
-    let loss = CrossEntropy { weight, label_smoothing: smoothing, ..CrossEntropy::default() };
-    Box::new(move |logits: &Tensor, labels: &Tensor| loss.loss(logits, labels))
+    let reduction = if even { Reduction::Mean } else { Reduction::None };
+    let loss = CrossEntropy { label_smoothing: smoothing, reduction, ..CrossEntropy::default() };
+    let weight = Tensor::from_vec(weights.clone(), [weights.len()]);
+    Box::new(move |logits: &Tensor, labels: &Tensor| {
+        let losses = loss.loss(logits, labels);
+        if even {
+            return losses;
+        }
+        let weights = weight.index_select(0, labels);
+        (losses * &weights).sum(..) / weights.sum(..)
+    })
 }
