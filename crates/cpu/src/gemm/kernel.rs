@@ -93,7 +93,11 @@ impl RawLines {
     /// Where lines `first`, `first + 1`, ... begin; in the place of lines that are not there, the last one.
     #[inline(always)]
     fn starts(&self, first: usize) -> [*const f32; WIDTH_MAX] {
-        std::array::from_fn(|i| self.start.wrapping_add((first + i).min(self.count - 1) * self.stride))
+        let mut starts = [self.start; WIDTH_MAX];
+        for (i, start) in starts.iter_mut().enumerate() {
+            *start = self.start.wrapping_add((first + i).min(self.count - 1) * self.stride);
+        }
+        starts
     }
 }
 
@@ -279,11 +283,12 @@ unsafe fn dots<L: Lane, const M: usize>(
             }
         }
         let whole = k / L::WIDTH * L::WIDTH;
-        let starts: [[*const f32; WIDTH_MAX]; DOT_VECTORS] = std::array::from_fn(|v| b.starts(v * L::WIDTH));
+        let starts = [b.starts(0), b.starts(L::WIDTH)];
+        // Written out, so that the sums stay in registers.
+        let [first, second] = &mut sums;
         for p in (0..whole).step_by(L::WIDTH) {
-            for (sums, starts) in sums.iter_mut().zip(&starts) {
-                steps::<L, M>(sums, L::transposed(starts, p).as_ref(), a, p);
-            }
+            steps::<L, M>(first, L::transposed(&starts[0], p).as_ref(), a, p);
+            steps::<L, M>(second, L::transposed(&starts[1], p).as_ref(), a, p);
         }
         if whole < k {
             for (sums, starts) in sums.iter_mut().zip(&starts) {
@@ -303,11 +308,15 @@ unsafe fn dots<L: Lane, const M: usize>(
 /// Multiplies and adds the columns of a block, which are the steps of k from `p` on.
 #[inline(always)]
 unsafe fn steps<L: Lane, const M: usize>(sums: &mut [L::Vector; M], block: &[L::Vector], a: Factors, p: usize) {
-    for (j, &column) in block.iter().enumerate() {
+    // Keeps the compiler from loading all of the factors before the block: there are no registers for both.
+    compiler_fence(Ordering::SeqCst);
+    let mut from = a.start.wrapping_add(p * a.step);
+    for &column in block {
         for (row, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the factor is readable by the contract of the caller.
-            *sum = unsafe { L::fma(L::splat(a.start.add(row * a.row_stride + (p + j) * a.step)), column, *sum) };
+            *sum = unsafe { L::fma(L::splat(from.wrapping_add(row * a.row_stride)), column, *sum) };
         }
+        from = from.wrapping_add(a.step);
     }
 }
 
