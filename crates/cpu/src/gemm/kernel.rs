@@ -1,7 +1,8 @@
 //! Micro-kernels: one tile of C held in registers while k runs, for each instruction set and tile shape.
 
-use super::lane::{self, Lane};
+use super::lane::{self, Lane, WIDTH_MAX};
 use crate::simd::{Level, Simd};
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// C[rows, cols] (+)= A[rows, k] B[k, cols] for a tile shape fixed in the function.
 ///
@@ -88,11 +89,21 @@ pub(crate) struct RawLines {
     pub count: usize,
 }
 
+impl RawLines {
+    /// Where lines `first`, `first + 1`, ... begin; in the place of lines that are not there, the last one.
+    #[inline(always)]
+    fn starts(&self, first: usize) -> [*const f32; WIDTH_MAX] {
+        let mut starts = [self.start; WIDTH_MAX];
+        for (i, start) in starts.iter_mut().enumerate() {
+            *start = self.start.wrapping_add((first + i).min(self.count - 1) * self.stride);
+        }
+        starts
+    }
+}
+
 /// Most columns of any full tile, and most rows.
 pub(crate) const NR_MAX: usize = 32;
 pub(crate) const MR_MAX: usize = 14;
-/// Most floats in a vector.
-const WIDTH_MAX: usize = 16;
 /// Most rows of A in a call of [`Kernel::dots`].
 pub(crate) const DOT_ROWS: usize = 8;
 /// Vectors of lines in a call of [`Kernel::dots`]: the chains of one overlap with the transpose of another.
@@ -202,11 +213,8 @@ unsafe fn tile<L: Lane, const M: usize, const V: usize, const KIND: u8, const PA
             }
         }
         let (mut row_of_b, mut column_of_a) = (b.start, a.start);
-        // Every third row of A has a pointer of its own; those between are one or two strides away.
-        let mut thirds = [a.start; MR_MAX.div_ceil(3)];
-        for (third, start) in thirds.iter_mut().enumerate() {
-            *start = start.wrapping_add(3 * third * a.row_stride);
-        }
+        // Rows of A are reached from every third of them: those between are one or two strides away.
+        let (stride, three) = (a.row_stride, 3 * a.row_stride);
         for p in 0..k {
             if KIND == SHIFTED_B {
                 row_of_b = b.start.add(*b.shifts.add(p));
@@ -218,24 +226,30 @@ unsafe fn tile<L: Lane, const M: usize, const V: usize, const KIND: u8, const PA
             for (v, column) in columns.iter_mut().enumerate() {
                 *column = load(row_of_b, v);
             }
+            let mut third = column_of_a;
             for (row, sums) in sums.iter_mut().enumerate() {
                 let factor = L::splat(match KIND {
                     SCATTERED_A => column_of_a.add(*a.rows.add(row)),
-                    STRIDED_A => thirds[row / 3].wrapping_add(row % 3 * a.row_stride),
+                    STRIDED_A => {
+                        if row > 0 && row.is_multiple_of(3) {
+                            third = third.wrapping_add(three);
+                        }
+                        third.wrapping_add(row % 3 * stride)
+                    }
                     _ => column_of_a.add(row),
                 });
                 for (sum, column) in sums.iter_mut().zip(columns) {
                     *sum = L::fma(factor, column, *sum);
                 }
+                if KIND == STRIDED_A || KIND == SCATTERED_A {
+                    // Keeps the compiler from loading all of the factors first: there are no registers for that.
+                    compiler_fence(Ordering::SeqCst);
+                }
             }
             if KIND != SHIFTED_B {
                 row_of_b = row_of_b.wrapping_add(b.step);
             }
-            if KIND == STRIDED_A {
-                for start in &mut thirds {
-                    *start = start.wrapping_add(a.step);
-                }
-            } else if KIND != SCATTERED_A {
+            if KIND != SCATTERED_A {
                 column_of_a = column_of_a.wrapping_add(a.step);
             }
         }
@@ -269,23 +283,18 @@ unsafe fn dots<L: Lane, const M: usize>(
             }
         }
         let whole = k / L::WIDTH * L::WIDTH;
-        let vectors = b.count.div_ceil(L::WIDTH);
+        let starts = [b.starts(0), b.starts(L::WIDTH)];
+        // Written out, so that the sums stay in registers.
+        let [first, second] = &mut sums;
         for p in (0..whole).step_by(L::WIDTH) {
-            for v in 0..DOT_VECTORS {
-                if v < vectors {
-                    let start = b.start.add(v * L::WIDTH * b.stride + p);
-                    let lines = L::WIDTH.min(b.count - v * L::WIDTH);
-                    let block = L::transposed(start, b.stride, lines);
-                    steps::<L, M>(&mut sums[v], block.as_ref(), a, p);
-                }
-            }
+            steps::<L, M>(first, L::transposed(&starts[0], p).as_ref(), a, p);
+            steps::<L, M>(second, L::transposed(&starts[1], p).as_ref(), a, p);
         }
         if whole < k {
-            for v in 0..vectors {
-                let lines = L::WIDTH.min(b.count - v * L::WIDTH);
-                let rest = rest::<L>(b.start.add(v * L::WIDTH * b.stride + whole), b.stride, lines, k - whole);
-                let block = L::transposed(rest.as_ptr(), L::WIDTH, lines);
-                steps::<L, M>(&mut sums[v], &block.as_ref()[..k - whole], a, whole);
+            for (sums, starts) in sums.iter_mut().zip(&starts) {
+                let rest = rest::<L>(starts, whole, k - whole);
+                let block = L::transposed(&rest.each_ref().map(|line| line.as_ptr()), 0);
+                steps::<L, M>(sums, &block.as_ref()[..k - whole], a, whole);
             }
         }
         for (v, sums) in sums.iter().enumerate() {
@@ -299,25 +308,29 @@ unsafe fn dots<L: Lane, const M: usize>(
 /// Multiplies and adds the columns of a block, which are the steps of k from `p` on.
 #[inline(always)]
 unsafe fn steps<L: Lane, const M: usize>(sums: &mut [L::Vector; M], block: &[L::Vector], a: Factors, p: usize) {
-    for (j, &column) in block.iter().enumerate() {
+    // Keeps the compiler from loading all of the factors before the block: there are no registers for both.
+    compiler_fence(Ordering::SeqCst);
+    let mut from = a.start.wrapping_add(p * a.step);
+    for &column in block {
         for (row, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the factor is readable by the contract of the caller.
-            *sum = unsafe { L::fma(L::splat(a.start.add(row * a.row_stride + (p + j) * a.step)), column, *sum) };
+            *sum = unsafe { L::fma(L::splat(from.wrapping_add(row * a.row_stride)), column, *sum) };
         }
+        from = from.wrapping_add(a.step);
     }
 }
 
-/// A block whose lines have only `steps` floats, filled up with zeros: for the last steps of k.
+/// `WIDTH` lines of which only `steps` floats, from `at` on, are readable: a copy, zeros after it.
 #[inline(always)]
-unsafe fn rest<L: Lane>(from: *const f32, stride: usize, lines: usize, steps: usize) -> [f32; WIDTH_MAX * WIDTH_MAX] {
-    let mut block = [0.0; WIDTH_MAX * WIDTH_MAX];
-    for line in 0..lines {
-        for p in 0..steps {
-            // SAFETY: `lines` lines of `steps` floats are readable by the contract of the caller.
-            block[line * L::WIDTH + p] = unsafe { *from.add(line * stride + p) };
+unsafe fn rest<L: Lane>(lines: &[*const f32; WIDTH_MAX], at: usize, steps: usize) -> [[f32; WIDTH_MAX]; WIDTH_MAX] {
+    let mut copy = [[0.0; WIDTH_MAX]; WIDTH_MAX];
+    for (copy, line) in copy.iter_mut().zip(lines).take(L::WIDTH) {
+        for (p, copy) in copy[..steps].iter_mut().enumerate() {
+            // SAFETY: these floats are readable by the contract of the caller.
+            *copy = unsafe { *line.add(at + p) };
         }
     }
-    block
+    copy
 }
 
 /// [`Kernel::transpose`].
@@ -328,14 +341,14 @@ unsafe fn transpose<L: Lane>(lines: RawLines, steps: usize, to: *mut f32, to_str
         let whole = steps / L::WIDTH * L::WIDTH;
         for first in (0..lines.count).step_by(L::WIDTH) {
             let here = L::WIDTH.min(lines.count - first);
-            let from = lines.start.add(first * lines.stride);
+            let starts = lines.starts(first);
             for p in (0..whole).step_by(L::WIDTH) {
-                let block = L::transposed(from.add(p), lines.stride, here);
+                let block = L::transposed(&starts, p);
                 store::<L>(block.as_ref(), here, to.add(p * to_stride + first), to_stride);
             }
             if whole < steps {
-                let rest = rest::<L>(from.add(whole), lines.stride, here, steps - whole);
-                let block = L::transposed(rest.as_ptr(), L::WIDTH, here);
+                let rest = rest::<L>(&starts, whole, steps - whole);
+                let block = L::transposed(&rest.each_ref().map(|line| line.as_ptr()), 0);
                 let to = to.add(whole * to_stride + first);
                 store::<L>(&block.as_ref()[..steps - whole], here, to, to_stride);
             }

@@ -1,5 +1,8 @@
 //! The lane abstraction: the vector operations that a matrix kernel needs, for each instruction set.
 
+/// Most floats in a vector.
+pub(super) const WIDTH_MAX: usize = 16;
+
 /// A vector register of `WIDTH` floats.
 ///
 /// # Safety
@@ -30,9 +33,9 @@ pub(super) trait Lane {
     unsafe fn load_part(from: *const f32, mask: Self::Mask) -> Self::Vector;
     /// Stores the floats of the mask at `to`.
     unsafe fn store_part(to: *mut f32, mask: Self::Mask, value: Self::Vector);
-    /// `WIDTH` lines of `WIDTH` floats, transposed: vector p holds float p of every line. Line i begins at
-    /// `from + i.min(lines - 1) * stride`.
-    unsafe fn transposed(from: *const f32, stride: usize, lines: usize) -> Self::Block;
+    /// `WIDTH` floats of each of the first `WIDTH` lines, from `at` on, transposed: vector p holds float `at + p` of every
+    /// line.
+    unsafe fn transposed(lines: &[*const f32; WIDTH_MAX], at: usize) -> Self::Block;
     /// Asks for the cache line of `address`, which need not be valid.
     #[inline(always)]
     fn prefetch(_address: *const f32) {}
@@ -78,8 +81,8 @@ impl Lane for Scalar {
         unsafe { *to = value }
     }
     #[inline(always)]
-    unsafe fn transposed(from: *const f32, _stride: usize, _lines: usize) -> [f32; 1] {
-        [unsafe { *from }]
+    unsafe fn transposed(lines: &[*const f32; WIDTH_MAX], at: usize) -> [f32; 1] {
+        [unsafe { *lines[0].add(at) }]
     }
 }
 
@@ -113,7 +116,7 @@ macro_rules! intrinsics {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Lane;
+    use super::{Lane, WIDTH_MAX};
     use std::arch::x86_64::*;
 
     /// Eight floats in a ymm register.
@@ -139,17 +142,19 @@ mod x86 {
             unsafe { _mm256_maskstore_ps(to, mask, value) }
         }
         #[inline(always)]
-        unsafe fn transposed(from: *const f32, stride: usize, lines: usize) -> [__m256; 8] {
+        unsafe fn transposed(lines: &[*const f32; WIDTH_MAX], at: usize) -> [__m256; 8] {
             unsafe {
-                let line = |i: usize| from.add(i.min(lines - 1) * stride);
-                let mut block = [_mm256_setzero_ps(); 8];
-                for g in 0..2 {
-                    // Half q of t[i]: four floats of line 4 q + i. Loads do half of the work of the transpose.
-                    let mut t = [_mm256_setzero_ps(); 4];
-                    for (i, t) in t.iter_mut().enumerate() {
-                        let low = _mm256_castps128_ps256(_mm_loadu_ps(line(i).add(4 * g)));
-                        *t = _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(line(4 + i).add(4 * g)));
+                // Half q of t[g][i]: floats 4 g.. of line 4 q + i. Loads do a third of the work of the transpose.
+                let mut t = [[_mm256_setzero_ps(); 4]; 2];
+                for i in 0..4 {
+                    let (low, high) = (lines[i].add(at), lines[4 + i].add(at));
+                    for (g, t) in t.iter_mut().enumerate() {
+                        let low = _mm256_castps128_ps256(_mm_loadu_ps(low.add(4 * g)));
+                        t[i] = _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(high.add(4 * g)));
                     }
+                }
+                let mut block = [_mm256_setzero_ps(); 8];
+                for (g, t) in t.iter().enumerate() {
                     let (a, b) = (_mm256_unpacklo_ps(t[0], t[1]), _mm256_unpackhi_ps(t[0], t[1]));
                     let (c, d) = (_mm256_unpacklo_ps(t[2], t[3]), _mm256_unpackhi_ps(t[2], t[3]));
                     block[4 * g] = _mm256_shuffle_ps::<0x44>(a, c);
@@ -188,20 +193,22 @@ mod x86 {
             unsafe { _mm512_mask_storeu_ps(to, mask, value) }
         }
         #[inline(always)]
-        unsafe fn transposed(from: *const f32, stride: usize, lines: usize) -> [__m512; 16] {
+        unsafe fn transposed(lines: &[*const f32; WIDTH_MAX], at: usize) -> [__m512; 16] {
             unsafe {
-                let line = |i: usize| from.add(i.min(lines - 1) * stride);
-                let mut block = [_mm512_setzero_ps(); 16];
-                for g in 0..4 {
-                    // Quarter q of t[i]: four floats of line 4 q + i. Loads do half of the work of the transpose.
-                    let mut t = [_mm512_setzero_ps(); 4];
-                    for (i, t) in t.iter_mut().enumerate() {
-                        let quarter = |q: usize| _mm_loadu_ps(line(4 * q + i).add(4 * g));
-                        *t = _mm512_castps128_ps512(quarter(0));
-                        *t = _mm512_insertf32x4::<1>(*t, quarter(1));
-                        *t = _mm512_insertf32x4::<2>(*t, quarter(2));
-                        *t = _mm512_insertf32x4::<3>(*t, quarter(3));
+                // Quarter q of t[g][i]: floats 4 g.. of line 4 q + i. Loads do half of the work of the transpose.
+                let mut t = [[_mm512_setzero_ps(); 4]; 4];
+                for i in 0..4 {
+                    let line = [0, 4, 8, 12].map(|q| lines[q + i].add(at));
+                    for (g, t) in t.iter_mut().enumerate() {
+                        let quarter = |q: usize| _mm_loadu_ps(line[q].add(4 * g));
+                        t[i] = _mm512_castps128_ps512(quarter(0));
+                        t[i] = _mm512_insertf32x4::<1>(t[i], quarter(1));
+                        t[i] = _mm512_insertf32x4::<2>(t[i], quarter(2));
+                        t[i] = _mm512_insertf32x4::<3>(t[i], quarter(3));
                     }
+                }
+                let mut block = [_mm512_setzero_ps(); 16];
+                for (g, t) in t.iter().enumerate() {
                     let (a, b) = (_mm512_unpacklo_ps(t[0], t[1]), _mm512_unpackhi_ps(t[0], t[1]));
                     let (c, d) = (_mm512_unpacklo_ps(t[2], t[3]), _mm512_unpackhi_ps(t[2], t[3]));
                     block[4 * g] = _mm512_shuffle_ps::<0x44>(a, c);
@@ -223,7 +230,7 @@ pub(super) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "aarch64")]
 mod arm {
-    use super::Lane;
+    use super::{Lane, WIDTH_MAX};
     use std::arch::aarch64::*;
 
     /// Four floats in a v register.
@@ -256,9 +263,9 @@ mod arm {
             }
         }
         #[inline(always)]
-        unsafe fn transposed(from: *const f32, stride: usize, lines: usize) -> [float32x4_t; 4] {
+        unsafe fn transposed(lines: &[*const f32; WIDTH_MAX], at: usize) -> [float32x4_t; 4] {
             unsafe {
-                let line = |i: usize| vld1q_f32(from.add(i.min(lines - 1) * stride));
+                let line = |i: usize| vld1q_f32(lines[i].add(at));
                 let (l0, l1, l2, l3) = (line(0), line(1), line(2), line(3));
                 let pair = |a, b| vreinterpretq_f64_f32(vtrn1q_f32(a, b));
                 let odd = |a, b| vreinterpretq_f64_f32(vtrn2q_f32(a, b));
