@@ -1,4 +1,4 @@
-//! Times convolutions: `cargo run --release -p glassbox-cpu --example conv`.
+//! Times convolutions: `cargo run --release -p glassbox-cpu --example conv -- [PART OF A NAME]`.
 //!
 //! Prints GFLOP/s (over the best of several times) of the forward pass and of both gradients, for 1 and 2 threads.
 
@@ -11,6 +11,7 @@ use std::time::Instant;
 fn main() -> Result<(), SimdError> {
     let simd = Simd::from_env()?;
     println!("{}; GFLOP/s (milliseconds): forward, input gradient, weight gradient", simd.level());
+    let wanted = std::env::args().nth(1).unwrap_or_default();
     for (name, batch, groups, channels, outputs, size, kernel, stride) in [
         ("lenet conv1", 64, 1, 1, 6, 28, 5, 1),
         ("lenet conv2", 64, 1, 6, 16, 14, 5, 1),
@@ -21,11 +22,22 @@ fn main() -> Result<(), SimdError> {
         ("resnet stage 4", 4, 1, 512, 512, 7, 3, 1),
         ("resnet down", 4, 1, 64, 128, 56, 3, 2),
         ("resnet 1x1", 4, 1, 256, 64, 56, 1, 1),
-        ("cifar stage 1", 32, 1, 16, 16, 32, 3, 1),
+        ("cifar 16", 32, 1, 16, 16, 32, 3, 1),
+        ("cifar stem", 64, 1, 3, 64, 32, 3, 1),
+        ("cifar 64", 64, 1, 64, 64, 32, 3, 1),
+        ("cifar 128", 64, 1, 128, 128, 16, 3, 1),
+        ("cifar 256", 64, 1, 256, 256, 8, 3, 1),
+        ("cifar 512", 64, 1, 512, 512, 4, 3, 1),
+        ("cifar down", 64, 1, 64, 128, 32, 3, 2),
+        ("small 24", 64, 1, 24, 24, 32, 3, 1),
+        ("small 48", 64, 1, 48, 48, 16, 3, 1),
         ("grouped", 4, 32, 128, 128, 56, 3, 1),
         ("depthwise", 4, 128, 128, 128, 56, 3, 1),
         ("depthwise down", 4, 128, 128, 128, 56, 3, 2),
     ] {
+        if !name.contains(&wanted) {
+            continue;
+        }
         let padding = kernel / 2;
         let output = (size + 2 * padding - kernel) / stride + 1;
         let geometry = ConvGeometry {

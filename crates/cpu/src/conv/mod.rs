@@ -18,6 +18,7 @@ mod places;
 mod read;
 mod weights;
 mod wide;
+pub(crate) mod winograd;
 
 use crate::gemm::{Epilogue, Job, Panels, Strided, finish, run};
 use crate::machine::Machine;
@@ -42,6 +43,10 @@ pub fn conv_forward(
     geometry.check([("x", x.len()), ("w", w.len()), ("y", y.len())])?;
     let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
     let (k, positions) = (channels * geometry.taps(), geometry.output_positions());
+    if winograd::suits(geometry) {
+        winograd::Forward::forward(geometry, x, w, epilogue).run(machine, y);
+        return Ok(());
+    }
     if depthwise::suits(geometry) {
         depthwise::forward(machine, geometry, x, w, y);
         finish_if(machine, y, outputs, positions, epilogue);
@@ -103,6 +108,10 @@ pub fn conv_input_gradient(
     geometry.check([("dx", dx.len()), ("w", w.len()), ("dy", dy.len())])?;
     let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
     let (taps, positions) = (geometry.taps(), geometry.input_positions());
+    if winograd::suits(geometry) {
+        winograd::Forward::backward(geometry, w, dy, epilogue).run(machine, dx);
+        return Ok(());
+    }
     if depthwise::suits(geometry) {
         depthwise::input_gradient(machine, geometry, w, dy, dx);
         finish_if(machine, dx, channels, positions, epilogue);
@@ -164,6 +173,10 @@ pub fn conv_weight_gradient(
     geometry.check([("x", x.len()), ("dw", dw.len()), ("dy", dy.len())])?;
     let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
     let (columns, positions) = (channels * geometry.taps(), geometry.output_positions());
+    if winograd::suits(geometry) {
+        winograd::gradient(machine, geometry, x, dy, dw, epilogue);
+        return Ok(());
+    }
     if depthwise::suits(geometry) {
         depthwise::weight_gradient(machine, geometry, x, dy, dw);
         finish_if(machine, dw, outputs, columns, epilogue);

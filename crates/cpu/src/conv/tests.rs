@@ -3,7 +3,7 @@ use crate::gemm::Tile;
 use crate::pool::Pool;
 use crate::simd::Simd;
 
-fn numbers(count: usize, seed: u32) -> Vec<f32> {
+pub(super) fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_769) | 1;
     (0..count)
         .map(|_| {
@@ -13,7 +13,7 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-fn machines() -> Vec<Machine> {
+pub(super) fn machines() -> Vec<Machine> {
     let mut all = Vec::new();
     for simd in Simd::available() {
         for threads in [1, 2, 3, 8] {
@@ -105,7 +105,17 @@ impl Plain<'_> {
 type Axes = [usize; 3];
 
 #[allow(clippy::too_many_arguments)]
-fn geometry(n: usize, g: usize, c: usize, o: usize, i: Axes, k: Axes, s: Axes, p: Axes, d: Axes) -> ConvGeometry {
+pub(super) fn geometry(
+    n: usize,
+    g: usize,
+    c: usize,
+    o: usize,
+    i: Axes,
+    k: Axes,
+    s: Axes,
+    p: Axes,
+    d: Axes,
+) -> ConvGeometry {
     let output = [0, 1, 2].map(|a| (i[a] + 2 * p[a] - (k[a] - 1) * d[a] - 1) / s[a] + 1);
     ConvGeometry {
         batch: n,
@@ -128,7 +138,7 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(2, 1, 1, 6, [1, 28, 28], [1, 5, 5], one, [0, 2, 2], one),
         geometry(2, 1, 6, 16, [1, 14, 14], [1, 5, 5], one, none, one),
         geometry(3, 1, 3, 17, [1, 11, 13], [1, 3, 3], [1, 2, 2], [0, 1, 1], one),
-        geometry(1, 1, 35, 40, [1, 9, 7], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(1, 1, 31, 40, [1, 9, 7], [1, 3, 3], one, [0, 1, 1], one),
         geometry(2, 1, 19, 20, [1, 10, 10], [1, 1, 1], one, none, one),
         geometry(2, 1, 5, 7, [1, 9, 9], [1, 1, 1], [1, 2, 2], none, one),
         geometry(2, 2, 6, 8, [1, 12, 9], [1, 3, 2], [1, 2, 1], [0, 1, 0], [1, 1, 3]),
@@ -147,7 +157,7 @@ fn geometries() -> Vec<ConvGeometry> {
     all
 }
 
-fn bits(values: &[f32]) -> Vec<u32> {
+pub(super) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 

@@ -1,0 +1,161 @@
+//! The 1D transforms of F(4, 3) with the points 0, 1, -1, 2, -2, infinity, lane by lane.
+
+use super::{LANES, PATCH, TILE};
+use crate::simd::{Level, Simd};
+
+pub(super) type Lanes = [f32; LANES];
+
+/// B^T d: six inputs.
+#[inline(always)]
+fn input(d: [f32; PATCH]) -> [f32; PATCH] {
+    let even = (-4.0f32).mul_add(d[2], d[4]);
+    let odd = (-4.0f32).mul_add(d[1], d[3]);
+    let even2 = d[4] - d[2];
+    let odd2 = 2.0 * (d[3] - d[1]);
+    [
+        4.0f32.mul_add(d[0], (-5.0f32).mul_add(d[2], d[4])),
+        even + odd,
+        even - odd,
+        even2 + odd2,
+        even2 - odd2,
+        4.0f32.mul_add(d[1], (-5.0f32).mul_add(d[3], d[5])),
+    ]
+}
+
+/// G g: three weights.
+#[inline(always)]
+fn weight(g: [f32; 3]) -> [f32; PATCH] {
+    let (outer, middle) = (g[0] + g[2], g[1]);
+    let far = 0.25f32.mul_add(g[0], g[2]);
+    [
+        0.25 * g[0],
+        (-1.0 / 6.0) * (outer + middle),
+        (-1.0 / 6.0) * (outer - middle),
+        (1.0 / 6.0) * 0.5f32.mul_add(middle, far),
+        (1.0 / 6.0) * (-0.5f32).mul_add(middle, far),
+        g[2],
+    ]
+}
+
+/// G^T u: the adjoint of [`weight`].
+#[inline(always)]
+fn weight_adjoint(u: [f32; PATCH]) -> [f32; 3] {
+    let near = [u[1] + u[2], u[2] - u[1]];
+    let far = [u[3] + u[4], u[3] - u[4]];
+    [
+        0.25f32.mul_add(u[0], (1.0 / 6.0) * 0.25f32.mul_add(far[0], -near[0])),
+        (1.0 / 6.0) * 0.5f32.mul_add(far[1], near[1]),
+        (1.0f32 / 6.0).mul_add(far[0] - near[0], u[5]),
+    ]
+}
+
+/// A^T m: four results.
+#[inline(always)]
+fn output(m: [f32; PATCH]) -> [f32; TILE] {
+    let near = [m[1] + m[2], m[1] - m[2]];
+    let far = [m[3] + m[4], m[3] - m[4]];
+    [
+        (m[0] + near[0]) + far[0],
+        2.0f32.mul_add(far[1], near[1]),
+        4.0f32.mul_add(far[0], near[0]),
+        8.0f32.mul_add(far[1], near[1]) + m[5],
+    ]
+}
+
+/// A d: the adjoint of [`output`].
+#[inline(always)]
+fn output_adjoint(d: [f32; TILE]) -> [f32; PATCH] {
+    let (even, odd) = (d[0] + d[2], d[1] + d[3]);
+    let even2 = 4.0f32.mul_add(d[2], d[0]);
+    let odd2 = 2.0 * 4.0f32.mul_add(d[3], d[1]);
+    [d[0], even + odd, even - odd, even2 + odd2, even2 - odd2, d[3]]
+}
+
+/// A 1D transform, lane by lane. (No closures: each would have to be told to be inlined, or it is compiled without the
+/// vector instructions of its caller.)
+macro_rules! lanewise {
+    ($name:ident, $transform:ident, $from:expr, $to:expr) => {
+        #[inline(always)]
+        #[allow(clippy::needless_range_loop)]
+        pub(super) fn $name(from: &[Lanes; $from], to: &mut [Lanes; $to]) {
+            for lane in 0..LANES {
+                let mut values = [0.0; $from];
+                for i in 0..$from {
+                    values[i] = from[i][lane];
+                }
+                let results = $transform(values);
+                for i in 0..$to {
+                    to[i][lane] = results[i];
+                }
+            }
+        }
+    };
+}
+
+lanewise!(inputs, input, PATCH, PATCH);
+lanewise!(weights, weight, 3, PATCH);
+lanewise!(weight_adjoints, weight_adjoint, PATCH, 3);
+lanewise!(outputs, output, PATCH, TILE);
+lanewise!(output_adjoints, output_adjoint, TILE, PATCH);
+
+/// `to[k][t] = from[4 t + k]`.
+#[inline(always)]
+pub(super) fn deinterleave(simd: Simd, from: &[f32; TILE * LANES], to: &mut [Lanes; TILE]) {
+    #[cfg(target_arch = "x86_64")]
+    if simd.level() == Level::Avx512 {
+        use std::arch::x86_64::*;
+        // SAFETY: the level says that the processor has the instructions; loads and stores are within the arrays.
+        unsafe {
+            let low = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
+            let high = _mm512_add_epi32(low, _mm512_set1_epi32(2));
+            let row = |i: usize| _mm512_loadu_ps(from.as_ptr().add(i * LANES));
+            let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
+            let (p, q) = (_mm512_permutex2var_ps(r0, low, r1), _mm512_permutex2var_ps(r2, low, r3));
+            let (s, t) = (_mm512_permutex2var_ps(r0, high, r1), _mm512_permutex2var_ps(r2, high, r3));
+            _mm512_storeu_ps(to[0].as_mut_ptr(), _mm512_shuffle_f32x4::<0x44>(p, q));
+            _mm512_storeu_ps(to[1].as_mut_ptr(), _mm512_shuffle_f32x4::<0xEE>(p, q));
+            _mm512_storeu_ps(to[2].as_mut_ptr(), _mm512_shuffle_f32x4::<0x44>(s, t));
+            _mm512_storeu_ps(to[3].as_mut_ptr(), _mm512_shuffle_f32x4::<0xEE>(s, t));
+        }
+        return;
+    }
+    let _ = (simd, Level::Scalar);
+    for lane in 0..LANES {
+        for k in 0..TILE {
+            to[k][lane] = from[TILE * lane + k];
+        }
+    }
+}
+
+/// `to[4 t + k] = from[k][t]`.
+#[inline(always)]
+pub(super) fn interleave(simd: Simd, from: &[Lanes; TILE], to: &mut [f32; TILE * LANES]) {
+    #[cfg(target_arch = "x86_64")]
+    if simd.level() == Level::Avx512 {
+        use std::arch::x86_64::*;
+        // SAFETY: as in `deinterleave`.
+        unsafe {
+            let row = |k: usize| _mm512_loadu_ps(from[k].as_ptr());
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            let (t0, t1) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+            let (u0, u1) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+            // Quarter q of x_i is tile 4 q + i.
+            let (x0, x1) = (_mm512_shuffle_ps::<0x44>(t0, u0), _mm512_shuffle_ps::<0xEE>(t0, u0));
+            let (x2, x3) = (_mm512_shuffle_ps::<0x44>(t1, u1), _mm512_shuffle_ps::<0xEE>(t1, u1));
+            let (y0, y1) = (_mm512_shuffle_f32x4::<0x44>(x0, x1), _mm512_shuffle_f32x4::<0xEE>(x0, x1));
+            let (y2, y3) = (_mm512_shuffle_f32x4::<0x44>(x2, x3), _mm512_shuffle_f32x4::<0xEE>(x2, x3));
+            let mut put = |i: usize, row: __m512| _mm512_storeu_ps(to.as_mut_ptr().add(i * LANES), row);
+            put(0, _mm512_shuffle_f32x4::<0x88>(y0, y2));
+            put(1, _mm512_shuffle_f32x4::<0xDD>(y0, y2));
+            put(2, _mm512_shuffle_f32x4::<0x88>(y1, y3));
+            put(3, _mm512_shuffle_f32x4::<0xDD>(y1, y3));
+        }
+        return;
+    }
+    let _ = simd;
+    for lane in 0..LANES {
+        for k in 0..TILE {
+            to[TILE * lane + k] = from[k][lane];
+        }
+    }
+}

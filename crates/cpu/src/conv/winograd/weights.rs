@@ -1,0 +1,265 @@
+//! The weight gradient: for each of the 36 points one product [outputs, tiles] x [tiles, channels].
+//!
+//! Channels lie side by side in a vector here, so that the transforms write what the product reads. Rows of tiles are
+//! taken a few at a time; between them the chains rest in the sums.
+
+use super::transform::{self, Lanes};
+use super::{ConvGeometry, LANES, PATCH, POINTS, TILE};
+use crate::gemm::{Epilogue, Factors, Kernel, Lines, Rows, SMALL, Tile};
+use crate::machine::Machine;
+use crate::pool::Disjoint;
+use crate::scratch::with_scratch;
+use crate::simd::Simd;
+use std::ops::Range;
+
+/// Transformed numbers at a time, in floats: 6 MiB, in the second- and third-level caches.
+const AT_A_TIME: usize = 3 << 19;
+/// Tiles at a time, at least and at most: the sums pass through memory once for so many.
+const TILES: [usize; 2] = [128, 512];
+
+/// One side of the product: planes of a source, their patches transformed.
+struct Side<'a> {
+    source: &'a [f32],
+    planes: usize,
+    size: [usize; 2],
+    padding: [usize; 2],
+    /// Inputs of a tile along one axis: 6 of x, 4 of dy.
+    patch: usize,
+    /// Lanes of a panel.
+    width: usize,
+    down: usize,
+    across: usize,
+}
+
+/// dw, then `epilogue`.
+pub(in crate::conv) fn gradient(
+    machine: &Machine,
+    geometry: &ConvGeometry,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    epilogue: Option<Epilogue<'_, f32>>,
+) {
+    let kernel = Kernel::of(machine.simd);
+    let ConvGeometry { batch, channels, outputs, input, output, padding, .. } = *geometry;
+    let (down, across) = (output[1].div_ceil(TILE), output[2].div_ceil(TILE));
+    let of_x = Side {
+        source: x,
+        planes: channels,
+        size: [input[1], input[2]],
+        padding: [padding[1], padding[2]],
+        patch: PATCH,
+        width: kernel.nr,
+        down,
+        across,
+    };
+    let of_dy = Side {
+        source: dy,
+        planes: outputs,
+        size: [output[1], output[2]],
+        padding: [0, 0],
+        patch: TILE,
+        width: kernel.mr,
+        down,
+        across,
+    };
+    let rows = batch * down;
+    let tiles = (AT_A_TIME / (POINTS * (channels + outputs))).clamp(TILES[0], TILES[1]);
+    let together = (tiles / across).clamp(1, rows.max(1));
+    let columns = channels.next_multiple_of(LANES.max(kernel.width));
+    let work = batch * down * across * POINTS * channels * outputs;
+    let each = |units: usize, unit: &(dyn Fn(usize) + Sync)| {
+        if work < SMALL { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
+    };
+    let most = together * across;
+    let (x_size, dy_size) = (of_x.panels() * of_x.panel(most), of_dy.panels() * of_dy.panel(most));
+    let sums_size = outputs * columns;
+    with_scratch(POINTS * (x_size + dy_size + sums_size), |scratch| {
+        let (points_x, rest) = scratch.split_at_mut(POINTS * x_size);
+        let (points_dy, sums) = rest.split_at_mut(POINTS * dy_size);
+        if rows == 0 {
+            sums.fill(0.0);
+        }
+        let all_sums = Disjoint::new(sums);
+        for first in (0..rows).step_by(together) {
+            let some = first..rows.min(first + together);
+            let count = some.len() * across;
+            let (all_x, all_dy) = (Disjoint::new(&mut *points_x), Disjoint::new(&mut *points_dy));
+            let (panels_x, panels_dy) = (of_x.panels(), of_dy.panels());
+            each(panels_x + panels_dy, &|unit| {
+                let (side, all, panel) = match unit.checked_sub(panels_x) {
+                    None => (&of_x, all_x, unit),
+                    Some(panel) => (&of_dy, all_dy, panel),
+                };
+                let size = POINTS * side.panel(most);
+                // SAFETY: the panels of different units are apart.
+                let to = unsafe { all.slice(panel * size, size) };
+                with_scratch(side.patch * side.pitch() * LANES, |strip| {
+                    machine.simd.run(
+                        #[inline(always)]
+                        || side.transform(machine.simd, some.clone(), panel, (side.panel(most), to), strip),
+                    );
+                });
+            });
+            let (points_x, points_dy) = (&*points_x, &*points_dy);
+            each(POINTS, &|point| {
+                for column in 0..panels_x {
+                    let (lane, b) = (column * kernel.nr, (column * POINTS + point) * of_x.panel(most));
+                    let width = kernel.nr.min(columns - lane);
+                    for row in 0..panels_dy {
+                        let (output, a) = (row * kernel.mr, (row * POINTS + point) * of_dy.panel(most));
+                        let height = kernel.mr.min(outputs - output);
+                        let (a, b) = (&points_dy[a..][..count * kernel.mr], &points_x[b..][..count * kernel.nr]);
+                        let start = point * sums_size + output * columns + lane;
+                        // SAFETY: the panels have a row for every tile, by their slices; this unit alone touches the
+                        // sums of its point, and they have the rows and columns of the tile.
+                        unsafe {
+                            let c = all_sums.slice(start, (height - 1) * columns + width);
+                            kernel.tile(
+                                (height, width, count),
+                                Factors::packed(a.as_ptr()),
+                                Rows::even(b.as_ptr(), kernel.nr),
+                                (c.as_mut_ptr(), columns),
+                                first > 0,
+                            );
+                        }
+                    }
+                }
+            });
+        }
+        let sums = &*sums;
+        let dw = Disjoint::new(dw);
+        each(outputs, &|output| {
+            let length = channels * 9;
+            // SAFETY: the outputs of different units are apart.
+            let to = unsafe { dw.slice(output * length, length) };
+            machine.simd.run(
+                #[inline(always)]
+                || back(sums, sums_size, output * columns, to),
+            );
+            if let Some(epilogue) = epilogue {
+                // SAFETY: as above, and the slice is not used any more.
+                epilogue(unsafe { Tile::new(dw, outputs * length, length, 0, (output, output + 1), (0, length)) });
+            }
+        });
+    });
+}
+
+/// `to[channel][tap]` = G^T u G.
+#[inline(always)]
+fn back(sums: &[f32], sums_size: usize, start: usize, to: &mut [f32]) {
+    for (first, to) in to.chunks_mut(9 * LANES).enumerate() {
+        let mut rows: [[Lanes; PATCH]; 3] = [[[0.0; LANES]; PATCH]; 3];
+        for j in 0..PATCH {
+            let mut u: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
+            for (i, u) in u.iter_mut().enumerate() {
+                u.copy_from_slice(&sums[(i * PATCH + j) * sums_size + start + first * LANES..][..LANES]);
+            }
+            let mut column: [Lanes; 3] = [[0.0; LANES]; 3];
+            transform::weight_adjoints(&u, &mut column);
+            for i in 0..3 {
+                rows[i][j] = column[i];
+            }
+        }
+        let mut taps: [[Lanes; 3]; 3] = [[[0.0; LANES]; 3]; 3];
+        for (row, taps) in rows.iter().zip(&mut taps) {
+            transform::weight_adjoints(row, taps);
+        }
+        for (lane, to) in to.chunks_exact_mut(9).enumerate() {
+            for (tap, to) in to.iter_mut().enumerate() {
+                *to = taps[tap / 3][tap % 3][lane];
+            }
+        }
+    }
+}
+
+impl Side<'_> {
+    fn panels(&self) -> usize {
+        self.planes.div_ceil(self.width)
+    }
+
+    /// Floats of a panel of one point, for so many tiles: a whole vector may be written behind the last one.
+    fn panel(&self, tiles: usize) -> usize {
+        tiles * self.width + LANES
+    }
+
+    fn pitch(&self) -> usize {
+        TILE * self.across + self.patch + self.padding[1] + self.size[1]
+    }
+
+    /// `points[point][tile][lane]` of one panel: the transformed patches of the rows of tiles `rows`.
+    #[inline(always)]
+    fn transform(
+        &self,
+        simd: Simd,
+        rows: Range<usize>,
+        panel: usize,
+        (point_size, points): (usize, &mut [f32]),
+        strip: &mut [f32],
+    ) {
+        let ([height, width], pitch) = (self.size, self.pitch());
+        // Vectors of planes; where a panel is narrower than one, the next tile overwrites what is too much.
+        for lane in (0..self.width).step_by(LANES) {
+            let plane = panel * self.width + lane;
+            let count = LANES.min(self.width - lane).min(self.planes.saturating_sub(plane));
+            strip.fill(0.0);
+            let mut tile = 0;
+            for row in rows.clone() {
+                let (item, top) = (row / self.down, row % self.down * TILE);
+                for i in 0..if count > 0 { self.patch } else { 0 } {
+                    let strip = &mut strip[(i * pitch + self.padding[1]) * LANES..][..width * LANES];
+                    match (top + i).checked_sub(self.padding[0]).filter(|&y| y < height) {
+                        None => strip.fill(0.0),
+                        Some(y) => {
+                            let data = &self.source[((item * self.planes + plane) * height + y) * width..];
+                            let lines = Lines { data, stride: height * width, lanes: count, steps: width };
+                            lines.pack(simd, LANES, strip);
+                        }
+                    }
+                }
+                for across in 0..self.across {
+                    let corner = &strip[TILE * across * LANES..];
+                    let mut v: [[Lanes; PATCH]; PATCH] = [[[0.0; LANES]; PATCH]; PATCH];
+                    if self.patch == PATCH {
+                        patch_of_x(corner, pitch * LANES, &mut v);
+                    } else {
+                        patch_of_dy(corner, pitch * LANES, &mut v);
+                    }
+                    for (point, v) in v.as_flattened().iter().enumerate() {
+                        let to = point * point_size + tile * self.width + lane;
+                        points[to..to + LANES].copy_from_slice(v);
+                    }
+                    tile += 1;
+                }
+            }
+        }
+    }
+}
+
+/// One patch of inputs, with rows `pitch` apart, to 6 x 6 points: columns, then rows.
+macro_rules! patch {
+    ($name:ident, $transform:ident, $n:expr) => {
+        #[inline(always)]
+        #[allow(clippy::needless_range_loop)]
+        fn $name(corner: &[f32], pitch: usize, points: &mut [[Lanes; PATCH]; PATCH]) {
+            let mut columns: [[Lanes; $n]; PATCH] = [[[0.0; LANES]; $n]; PATCH];
+            for j in 0..$n {
+                let mut d: [Lanes; $n] = [[0.0; LANES]; $n];
+                for i in 0..$n {
+                    d[i].copy_from_slice(&corner[i * pitch + j * LANES..][..LANES]);
+                }
+                let mut v: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
+                transform::$transform(&d, &mut v);
+                for i in 0..PATCH {
+                    columns[i][j] = v[i];
+                }
+            }
+            for i in 0..PATCH {
+                transform::$transform(&columns[i], &mut points[i]);
+            }
+        }
+    };
+}
+
+patch!(patch_of_x, inputs, PATCH);
+patch!(patch_of_dy, output_adjoints, TILE);
