@@ -1,5 +1,6 @@
 //! The `glassbox` binary: trains networks and opens them. One file for each command.
 
+mod bench;
 mod doctor;
 mod eval;
 mod exit;
@@ -34,6 +35,8 @@ enum Command {
     Show(show::Arguments),
     /// Look at this machine and test that it computes right
     Doctor(doctor::Arguments),
+    /// Time nets and ops, and the two ceilings of this machine
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
         Command::Doctor(arguments) => (arguments.json, doctor::run(&arguments)),
+        Command::Bench(arguments) => (arguments.json, bench::run(&arguments)),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -1,5 +1,6 @@
 //! Executes plans on the CPU: kernels, SIMD, threads. `unsafe` lives here and nowhere else.
 
+pub mod ceiling;
 pub mod conv;
 mod device;
 mod exec;

@@ -1,5 +1,6 @@
 //! Transcripts: the built binary, run as a user runs it.
 
+mod bench;
 mod determinism;
 mod errors;
 mod interrupt;

@@ -37,9 +37,18 @@ impl Plan {
         };
         match &step.kernel {
             Kernel::Fused(program) => fused(program),
-            Kernel::Op { op, inputs, output, epilogue } => {
+            Kernel::Op { epilogue, .. } => self.product_flops(step) + epilogue.as_ref().map_or(0, fused),
+        }
+    }
+
+    /// Those of its matrix product or convolution alone, each term of the definition counted: what a kernel's share of the
+    /// machine's peak is measured by.
+    pub fn product_flops(&self, step: &Step) -> usize {
+        match &step.kernel {
+            Kernel::Fused(_) => 0,
+            Kernel::Op { op, inputs, output, .. } => {
                 let out = self.slots[*output].shape;
-                let core = match op {
+                match op {
                     Op::MatMul => 2 * out.count() * inputs[0].layout.shape.last().copied().unwrap_or(0),
                     Op::Conv(_) => 2 * out.count() * inputs[1].layout.shape[1..].iter().product::<usize>(),
                     Op::ConvInput(_) => {
@@ -47,8 +56,7 @@ impl Plan {
                     }
                     Op::ConvWeight(_) => 2 * inputs[1].layout.shape.count() * out[1..].iter().product::<usize>(),
                     _ => 0,
-                };
-                core + epilogue.as_ref().map_or(0, fused)
+                }
             }
         }
     }
