@@ -466,8 +466,8 @@ impl<'a> Planner<'a> {
         for input in self.inputs(node) {
             self.materialise_view(input);
             let mut seen = self.seen[input];
-            let free_strides =
-                matches!(tensor.op(), Op::MatMul) && seen.layout.strides().iter().all(|&stride| stride >= 0);
+            let strided = matches!(tensor.op(), Op::MatMul | Op::AttentionPass(_) | Op::AttentionGrad(_));
+            let free_strides = strided && seen.layout.strides().iter().all(|&stride| stride >= 0);
             let in_order = seen.layout.is_contiguous() && seen.layout.offset == 0;
             if !free_strides && !in_order {
                 let base = self.copy(seen);
