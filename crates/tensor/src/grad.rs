@@ -81,7 +81,9 @@ impl Tensor {
                     page.name
                 );
                 let sum = match gradients.remove(&input.id()) {
-                    Some(sum) => with_origin(node.origin(), || sum + part),
+                    Some(sum) => with_origin(node.origin(), || {
+                        crate::ops::join::sum_of_parts(&sum, &part).unwrap_or_else(|| sum + part)
+                    }),
                     None => part,
                 };
                 gradients.insert(input.id(), sum);
