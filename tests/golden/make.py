@@ -735,6 +735,93 @@ def lenet5():
     GOLDEN.add("lenet5", "net", "LeNet5", dict(lr=lr, momentum=momentum, steps=steps), "lenet5", tensors, f64_only)
 
 
+# ---------------------------------------------------------------- attention
+
+def attention_case(name, kind, settings, inputs, params, run):
+    """`run(inputs, params)` in both dtypes, and the gradients of all that is float."""
+    cotangent, tensors = None, {}
+    for key, dtype in DTYPES.items():
+        xs, ps = ({k: to(v, dtype).clone() for k, v in part.items()} for part in (inputs, params))
+        for t in (*xs.values(), *ps.values()):
+            t.requires_grad_(t.is_floating_point() and bool(t.isfinite().all()))
+        y = run(xs, ps)
+        if cotangent is None:
+            cotangent = Rand(name + "/cotangent").normal(*y.shape)
+        leaves = {k: t for k, t in (xs | ps).items() if t.requires_grad}
+        tensors[key] = ({f"input/{k}": t for k, t in xs.items()} | {f"param/{k}": t for k, t in ps.items()}
+                        | {"input/cotangent": to(cotangent, dtype), "output/y": y}
+                        | gradients(y, to(cotangent, dtype), leaves))
+    GOLDEN.add(name, "attention", kind, settings, "attention", tensors)
+
+
+def attention():
+    def sdpa(name, q, k, v=None, mask=None, **given):
+        rand = Rand(name)
+        inputs = {"q": rand.normal(*q), "k": rand.normal(*k), "v": rand.normal(*(v or k))}
+        if mask is not None:
+            inputs["attn_mask"] = mask(rand)
+        settings = dict(is_causal=False, scale=None, enable_gqa=False) | given
+        attention_case(name, "scaled_dot_product_attention", settings, inputs, {}, lambda xs, _: (
+            F.scaled_dot_product_attention(xs["q"], xs["k"], xs["v"], xs.get("attn_mask"), **settings)))
+
+    def pairs(*shape):
+        return lambda rand: rand.uniform(0, 1, *shape) < 0.6
+
+    def some_closed(rand):
+        closed = rand.uniform(0, 1, 5, 7) < 0.4
+        closed[2] = True
+        return torch.zeros(5, 7).masked_fill(closed, -math.inf)
+
+    def no_row(rand):
+        open_ = rand.uniform(0, 1, 2, 1, 5, 7) < 0.6
+        open_[0, 0, 3] = False
+        return open_
+
+    sdpa("sdpa", (2, 3, 5, 4), (2, 3, 5, 4))
+    sdpa("sdpa_2d", (5, 4), (7, 4), (7, 3))
+    sdpa("sdpa_3d", (2, 5, 4), (2, 7, 4))
+    sdpa("sdpa_more_keys", (2, 2, 5, 4), (2, 2, 7, 4), (2, 2, 7, 6))
+    sdpa("sdpa_more_queries", (2, 2, 7, 4), (2, 2, 5, 4))
+    sdpa("sdpa_scale", (2, 2, 5, 4), (2, 2, 5, 4), scale=0.3)
+    sdpa("sdpa_causal", (2, 3, 6, 4), (2, 3, 6, 4), is_causal=True)
+    sdpa("sdpa_causal_more_keys", (1, 2, 5, 4), (1, 2, 8, 4), is_causal=True)
+    sdpa("sdpa_causal_more_queries", (1, 2, 8, 4), (1, 2, 5, 4), is_causal=True)
+    sdpa("sdpa_causal_long", (1, 1, 80, 3), (1, 1, 80, 3), is_causal=True)
+    sdpa("sdpa_bool_mask", (2, 2, 5, 4), (2, 2, 7, 4), mask=pairs(5, 7))
+    sdpa("sdpa_bool_mask_rows_closed", (2, 2, 5, 4), (2, 2, 7, 4), mask=no_row)
+    sdpa("sdpa_float_mask", (2, 2, 5, 4), (2, 2, 7, 4), mask=lambda rand: rand.normal(2, 1, 5, 7))
+    sdpa("sdpa_float_mask_infinite", (2, 2, 5, 4), (2, 2, 7, 4), mask=some_closed)
+    sdpa("sdpa_grouped", (2, 6, 5, 4), (2, 2, 5, 4), enable_gqa=True, is_causal=True)
+
+    def multihead(name, queries, keys=None, mask=None, causal=False, bias=True):
+        rand, width, heads = Rand(name), 6, 2
+        inputs = {"x": rand.normal(2, queries, width)}
+        if keys:
+            inputs |= {"key": rand.normal(2, keys, width), "value": rand.normal(2, keys, width)}
+        if mask is not None:
+            inputs["attn_mask"] = mask(rand)
+        settings = dict(embed_dim=width, num_heads=heads, bias=bias, causal=causal)
+        params = {k: 0.5 * rand.normal(*p.shape)
+                  for k, p in nn.MultiheadAttention(width, heads, bias=bias).named_parameters()}
+
+        def run(xs, ps):
+            module = nn.MultiheadAttention(width, heads, bias=bias, batch_first=True, dtype=xs["x"].dtype)
+            key, value = xs.get("key", xs["x"]), xs.get("value", xs["x"])
+            closed = torch.ones(queries, key.shape[1], dtype=bool).triu(1) if causal else None
+            if mask is not None:
+                closed = ~xs["attn_mask"]  # PyTorch's layer wants the pairs that do not take part
+            call = dict(attn_mask=closed, is_causal=causal, need_weights=False)
+            return torch.func.functional_call(module, ps, (xs["x"], key, value), call)[0]
+
+        attention_case(name, "MultiheadAttention", settings, inputs, params, run)
+
+    multihead("multihead_self", 5)
+    multihead("multihead_self_causal", 5, causal=True)
+    multihead("multihead_self_no_bias", 5, causal=True, bias=False)
+    multihead("multihead_cross", 5, keys=7)
+    multihead("multihead_cross_mask", 5, keys=7, mask=pairs(5, 7))
+
+
 # ---------------------------------------------------------------- everything
 
 def write_json(path, lists):
@@ -759,7 +846,7 @@ def main():
     torch.backends.mkldnn.enabled = False  # PyTorch's plain kernels: fewer differences between processors
 
     for part in (linear_and_embedding, convolutions, normalisations, pools, activations, resizing_and_padding, losses,
-                 optimisers, lenet5):
+                 optimisers, lenet5, attention):
         part()
     GOLDEN.write(out)
     save_file(special_functions(), out / "math.safetensors", metadata={"torch": torch.__version__})

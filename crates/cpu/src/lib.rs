@@ -1,5 +1,6 @@
 //! Executes plans on the CPU: kernels, SIMD, threads. `unsafe` lives here and nowhere else.
 
+mod attention;
 pub mod ceiling;
 pub mod conv;
 mod device;

@@ -4,7 +4,7 @@
 
 use glassbox_cpu::Cpu;
 use glassbox_cpu::simd::Simd;
-use tensor::op::{Binary, Conv, Distribution, Pool, Reduction, Sample, Unary};
+use tensor::op::{Attention, Binary, Conv, Distribution, Pool, Reduction, Sample, Unary};
 use tensor::reference::evaluate;
 use tensor::{Array, AxisSet, DType, ErrorKind, Op, RandomKey, Scalar, Tensor, Values};
 
@@ -57,6 +57,7 @@ listed!(reductions -> Reduction {
 
 const ZERO: Scalar = Scalar::Int(0);
 const CONV: Conv = Conv { spatial: 1, stride: [1; 3], padding: [0; 3], dilation: [1; 3], groups: 1 };
+const ATTENTION: Attention = Attention { causal: false, scale: ZERO };
 const POOL: Pool = Pool {
     spatial: 1,
     kernel: [1; 3],
@@ -101,6 +102,9 @@ listed!(kinds -> Op {
     Op::ScatterAdd { .. } => Op::ScatterAdd { axis: 0 },
     Op::IndexSelect { .. } => Op::IndexSelect { axis: 0 },
     Op::IndexAdd { .. } => Op::IndexAdd { axis: 0 },
+    Op::Attention(_) => Op::Attention(ATTENTION),
+    Op::AttentionPass(_) => Op::AttentionPass(ATTENTION),
+    Op::AttentionGrad(_) => Op::AttentionGrad(ATTENTION),
     Op::Error => Op::Error,
 });
 

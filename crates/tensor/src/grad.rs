@@ -84,7 +84,9 @@ impl Tensor {
                     page.name
                 );
                 *sum = Some(match sum.take() {
-                    Some(sum) => with_origin(node.origin(), || sum + part),
+                    Some(sum) => with_origin(node.origin(), || {
+                        crate::ops::join::sum_of_parts(&sum, &part).unwrap_or_else(|| sum + part)
+                    }),
                     None => part,
                 });
             }

@@ -30,6 +30,7 @@ pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result};
 pub use layout::Layout;
 pub use op::{Op, Scalar};
+pub use ops::attention::AttentionOptions;
 pub use ops::conv::ConvOptions;
 pub use ops::pool::PoolOptions;
 pub use origin::{LayerPath, Origin, in_layer};

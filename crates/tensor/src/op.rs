@@ -136,6 +136,13 @@ pub enum Op {
         /// The axis.
         axis: u8,
     },
+    /// Inputs (pass, q, k, v) or (pass, q, k, v, mask): the result that `pass` holds, rows `[first, queries, others.., values]`.
+    /// A view of the pass; the other inputs are for its gradient.
+    Attention(Attention),
+    /// Inputs (q, k, v) or (q, k, v, mask), `[.., queries, width]` and so on: result, maxima and inverse sums, flat.
+    AttentionPass(Attention),
+    /// Inputs (pass, delta, g, q, k, v) or with a mask behind: the gradients of q, k and v, flat.
+    AttentionGrad(Attention),
     /// Building the node failed; the node carries the error.
     Error,
 }
@@ -305,6 +312,15 @@ pub struct Pool {
     pub count_include_pad: bool,
 }
 
+/// What attention is told beside its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Attention {
+    /// Whether query i looks at the keys 0 to i only.
+    pub causal: bool,
+    /// Factor of the scores.
+    pub scale: Scalar,
+}
+
 /// What the engine knows of an op: its page in the book.
 pub struct Page {
     /// Name, lower case.
@@ -377,13 +393,16 @@ impl Op {
             Op::ScatterAdd { .. } => &ops::index::SCATTER_ADD,
             Op::IndexSelect { .. } => &ops::index::INDEX_SELECT,
             Op::IndexAdd { .. } => &ops::index::INDEX_ADD,
+            Op::Attention(_) => &ops::attention::ATTENTION,
+            Op::AttentionPass(_) => &ops::attention::ATTENTION_PASS,
+            Op::AttentionGrad(_) => &ops::attention::ATTENTION_GRAD,
             Op::Error => &ops::source::ERROR,
         }
     }
 
-    /// Whether the op only renames positions of its input.
+    /// Whether the op only renames positions of its (first) input.
     pub fn is_view(&self) -> bool {
-        matches!(self, Op::Reshape | Op::Permute { .. } | Op::Expand | Op::Slice { .. } | Op::Detach)
+        matches!(self, Op::Reshape | Op::Permute { .. } | Op::Expand | Op::Slice { .. } | Op::Detach | Op::Attention(_))
     }
 
     /// Whether the result has, element for element, the shape of the iteration: what fuses into chains.

@@ -2,6 +2,7 @@
 //!
 //! All numbers are deterministic. Float inputs are f64 and shared by both widths.
 
+mod attention;
 mod contraction;
 mod elementwise;
 mod index;
@@ -10,6 +11,7 @@ mod reduce;
 mod source;
 mod view;
 
+pub(crate) use attention::{attention, attention_grad, attention_pass};
 pub(crate) use contraction::{conv, conv_input, conv_weight, matmul};
 pub(crate) use elementwise::{binary, cast, clamp, not, select, unary};
 pub(crate) use index::{gather, index_add, index_select, scatter_add};

@@ -1,5 +1,6 @@
 //! Running plans: kernels made ready once for a plan, then run step by step over its slots.
 
+mod attention;
 mod bind;
 mod contract;
 mod fused;
@@ -14,6 +15,7 @@ use tensor::plan::{Code, Instr, Kernel, Place, Plan, SlotId, Step};
 use tensor::{Error, ErrorKind, Result};
 
 use crate::machine::Machine;
+use attention::AttentionCall;
 pub use bind::run;
 use contract::Contraction;
 use fused::prepare::prepare;
@@ -36,6 +38,7 @@ pub struct Prepared {
 enum Ready {
     Fused(Box<Program>),
     Contraction(Box<Contraction>),
+    Attention(Box<AttentionCall>),
     Op(OpCall),
     /// Nothing: the step that follows does its work.
     Done,
@@ -76,6 +79,7 @@ impl Prepared {
                     Ok(())
                 }
                 Ready::Contraction(contraction) => contraction.run(machine, slots),
+                Ready::Attention(call) => call.run(machine, slots),
                 Ready::Op(call) => call.run(machine, slots),
                 Ready::Done => Ok(()),
             }
@@ -93,7 +97,7 @@ impl Ready {
         match self {
             Ready::Fused(program) => program.shared_bytes(),
             Ready::Contraction(contraction) => contraction.shared_bytes(),
-            Ready::Op(_) | Ready::Done => 0,
+            Ready::Attention(_) | Ready::Op(_) | Ready::Done => 0,
         }
     }
 }
@@ -147,6 +151,9 @@ fn ready(plan: &Plan, step: &Step, threads: usize) -> Result<Ready, String> {
             if matches!(op, Op::MatMul | Op::Conv(_) | Op::ConvInput(_) | Op::ConvWeight(_)) {
                 let contraction = Contraction::new(op, inputs, *output, plan, epilogue)?;
                 return Ok(Ready::Contraction(Box::new(contraction)));
+            }
+            if matches!(op, Op::AttentionPass(_) | Op::AttentionGrad(_)) {
+                return Ok(Ready::Attention(Box::new(AttentionCall::new(op, inputs, *output, plan)?)));
             }
             if epilogue.is_some() {
                 return Err(format!("{} takes no epilogue", op.page().name));

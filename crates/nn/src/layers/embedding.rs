@@ -32,6 +32,11 @@ impl Embedding {
         self
     }
 
+    /// The table, for a layer that shares it.
+    pub fn weight(&self) -> &Param {
+        &self.weight
+    }
+
     /// With another initial table.
     pub fn init(self, init: Init) -> Embedding {
         self.weight.redeclare(&[self.entries, self.width], init);

@@ -1,6 +1,7 @@
 //! The layers, one kind a file. Defaults, names and layouts are PyTorch's.
 
 pub mod activation;
+pub mod attention;
 pub mod batch_norm;
 pub mod conv;
 pub mod conv_transpose;
@@ -15,6 +16,7 @@ pub mod shape;
 pub use activation::{
     Elu, Gelu, GeluTanh, Hardtanh, LeakyRelu, LogSoftmax, Relu, Relu6, Sigmoid, Silu, Softmax, Softplus, Tanh,
 };
+pub use attention::{MultiheadAttention, causal_self_attention, multihead_attention};
 pub use batch_norm::{BatchNorm, batch_norm1d, batch_norm2d, batch_norm3d};
 pub use conv::{Conv, conv1d, conv2d, conv3d};
 pub use conv_transpose::{ConvTranspose, conv_transpose1d, conv_transpose2d, conv_transpose3d};

@@ -1,7 +1,8 @@
-//! Every golden value from PyTorch: layers, losses, optimisers, clipping, LeNet-5, schedules, initialisers.
+//! Every golden value from PyTorch: layers, losses, attention, optimisers, clipping, LeNet-5, schedules, initialisers.
 
 extern crate glassbox_nn as nn;
 
+mod attention;
 mod cases;
 mod clips;
 mod layers;
@@ -40,6 +41,11 @@ fn losses_equal_pytorch() {
 }
 
 #[test]
+fn attention_equals_pytorch() {
+    every("attention", attention::check);
+}
+
+#[test]
 fn optimisers_equal_pytorch() {
     every("optimiser", optimisers::check);
 }
@@ -56,9 +62,9 @@ fn lenet5_and_three_steps_of_sgd_equal_pytorch() {
 
 #[test]
 fn every_case_belongs_to_a_group_that_is_run() {
-    let groups = ["layer", "loss", "optimiser", "clip", "net"];
+    let groups = ["layer", "loss", "attention", "optimiser", "clip", "net"];
     let index = index();
-    assert_eq!(index.len(), 240);
+    assert_eq!(index.len(), 260);
     assert!(index.iter().all(|case| groups.contains(&case["group"].as_str().unwrap_or_default())));
 }
 
@@ -66,7 +72,7 @@ fn every_case_belongs_to_a_group_that_is_run() {
 fn every_tensor_of_the_files_belongs_to_a_case() {
     let names: std::collections::HashSet<String> =
         index().iter().filter_map(|case| case["name"].as_str().map(String::from)).collect();
-    for file in ["nn", "optim", "lenet5"] {
+    for file in ["nn", "optim", "lenet5", "attention"] {
         for name in tensors(file, tensor::DType::F64).keys() {
             assert!(names.contains(name.split('/').next().unwrap_or_default()), "{name}");
         }

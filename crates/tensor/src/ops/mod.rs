@@ -1,5 +1,6 @@
 //! The families of ops, one room each: how nodes are built, and the page of each op.
 
+pub mod attention;
 pub mod binary;
 pub mod conv;
 pub mod index;

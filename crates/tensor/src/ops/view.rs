@@ -109,6 +109,7 @@ pub(crate) fn through(node: &Node, layout: &Layout) -> Option<Layout> {
         Op::Expand => Some(layout.expand(*node.shape())),
         Op::Slice { axis, start, step } => Some(layout.slice(axis as usize, start, node.shape()[axis as usize], step)),
         Op::Detach => Some(*layout),
+        Op::Attention(_) => layout.slice(0, 0, node.shape().count(), 1).reshape(*node.shape()),
         _ => None,
     }
 }

@@ -159,6 +159,8 @@ impl<'a> Planner<'a> {
             }
         } else if let Op::Reduce { axes, .. } = op {
             self.place_reduction(node, axes);
+        } else if let Some(seen) = self.rejoined(node) {
+            self.seen[node] = seen;
         } else {
             self.place_call(node);
         }
@@ -192,6 +194,32 @@ impl<'a> Planner<'a> {
                 self.seen[node] = Seen { base, layout };
             }
         }
+    }
+
+    /// Parts of one value, joined as they lie: a view of it.
+    fn rejoined(&self, node: usize) -> Option<Seen> {
+        let Op::Concat { axis } = *self.tensor(node).op() else { return None };
+        let (axis, parts) = (axis as usize, self.inputs(node));
+        let [first, second, ..] = parts[..] else { return None };
+        let Seen { base, layout: whole } = self.seen[first];
+        let step = (self.seen[second].layout.offset as isize).checked_sub(whole.offset as isize)?;
+        let length = whole.shape[axis] as isize;
+        if length == 0 || step % length != 0 || self.floats(base) || self.tensor(node).count() == 0 {
+            return None;
+        }
+        let mut joined = Layout { shape: *self.tensor(node).shape(), ..whole };
+        joined.strides[axis] = step / length;
+        let mut offset = whole.offset as isize;
+        for part in parts {
+            let Seen { base: other, layout } = self.seen[part];
+            let along = |at: usize| layout.shape[at] == 1 || layout.strides[at] == joined.strides[at];
+            let same = (0..joined.shape.rank()).all(|at| along(at) || joined.shape[at] == 1);
+            if other != base || !same || layout.offset as isize != offset {
+                return None;
+            }
+            offset += joined.strides[axis] * layout.shape[axis] as isize;
+        }
+        Some(Seen { base, layout: joined })
     }
 
     /// The number behind a floating node that is one.
@@ -466,8 +494,8 @@ impl<'a> Planner<'a> {
         for input in self.inputs(node) {
             self.materialise_view(input);
             let mut seen = self.seen[input];
-            let free_strides =
-                matches!(tensor.op(), Op::MatMul) && seen.layout.strides().iter().all(|&stride| stride >= 0);
+            let strided = matches!(tensor.op(), Op::MatMul | Op::AttentionPass(_) | Op::AttentionGrad(_));
+            let free_strides = strided && seen.layout.strides().iter().all(|&stride| stride >= 0);
             let in_order = seen.layout.is_contiguous() && seen.layout.offset == 0;
             if !free_strides && !in_order {
                 let base = self.copy(seen);

@@ -97,8 +97,8 @@ pub enum Kernel {
     Fused(Fused),
     /// One op with a kernel of its own: contractions, pooling, indexing, joining, sorting, running sums.
     ///
-    /// Its inputs are contiguous from the start of their slots, which may hold more; those of [`Op::MatMul`] may have any
-    /// strides that are not negative.
+    /// Its inputs are contiguous from the start of their slots, which may hold more; those of [`Op::MatMul`] and of
+    /// attention may have any strides that are not negative.
     Op {
         /// The op.
         op: Op,
