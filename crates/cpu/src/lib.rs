@@ -6,6 +6,7 @@ mod exec;
 pub mod gemm;
 pub mod machine;
 pub mod pool;
+mod recurrent;
 mod scratch;
 pub mod simd;
 

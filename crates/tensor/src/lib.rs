@@ -32,6 +32,7 @@ pub use layout::Layout;
 pub use op::{Op, Scalar};
 pub use ops::conv::ConvOptions;
 pub use ops::pool::PoolOptions;
+pub use ops::recurrent::ScanOptions;
 pub use origin::{LayerPath, Origin, in_layer};
 pub use philox::RandomKey;
 pub use shape::{Axes, AxisSet, Dims, Shape};

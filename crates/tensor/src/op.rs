@@ -136,6 +136,18 @@ pub enum Op {
         /// The axis.
         axis: u8,
     },
+    /// A recurrent layer over a whole sequence, one direction: what every step leaves behind. See [`ops::recurrent`].
+    Recurrent(Recurrence),
+    /// Adjoint of the recurrent layer in the inputs of its steps, through time.
+    RecurrentGrad(Recurrence),
+    /// The part of [`Op::Recurrent`] (or, if `adjoint`, of [`Op::RecurrentGrad`]) that carries gradients; inputs: that op,
+    /// then everything it was computed from, to which the gradients go. A view of the first input.
+    RecurrentOutput {
+        /// Of which recurrence.
+        of: Recurrence,
+        /// Whether it is the adjoint's.
+        adjoint: bool,
+    },
     /// Building the node failed; the node carries the error.
     Error,
 }
@@ -305,6 +317,28 @@ pub struct Pool {
     pub count_include_pad: bool,
 }
 
+/// What repeats along a sequence, and which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Recurrence {
+    /// The cell.
+    pub cell: Cell,
+    /// From the last step to the first.
+    pub reverse: bool,
+}
+
+/// The cell of a recurrent layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
+    Lstm,
+    /// Gated recurrent unit (Cho et al. 2014).
+    Gru,
+    /// `h' = tanh(a)` (Elman 1990).
+    RnnTanh,
+    /// `h' = max(a, 0)`.
+    RnnRelu,
+}
+
 /// What the engine knows of an op: its page in the book.
 pub struct Page {
     /// Name, lower case.
@@ -377,13 +411,19 @@ impl Op {
             Op::ScatterAdd { .. } => &ops::index::SCATTER_ADD,
             Op::IndexSelect { .. } => &ops::index::INDEX_SELECT,
             Op::IndexAdd { .. } => &ops::index::INDEX_ADD,
+            Op::Recurrent(of) => ops::recurrent::page(of.cell),
+            Op::RecurrentGrad(of) => ops::recurrent::grad_page(of.cell),
+            Op::RecurrentOutput { .. } => &ops::recurrent::OUTPUT,
             Op::Error => &ops::source::ERROR,
         }
     }
 
     /// Whether the op only renames positions of its input.
     pub fn is_view(&self) -> bool {
-        matches!(self, Op::Reshape | Op::Permute { .. } | Op::Expand | Op::Slice { .. } | Op::Detach)
+        matches!(
+            self,
+            Op::Reshape | Op::Permute { .. } | Op::Expand | Op::Slice { .. } | Op::Detach | Op::RecurrentOutput { .. }
+        )
     }
 
     /// Whether the result has, element for element, the shape of the iteration: what fuses into chains.
