@@ -56,9 +56,9 @@ impl<'a> Direct<'a> {
         let (lanes, factors, lane_range, factor_range, c_factor_stride, c_lane_stride) =
             if turned { (a, b, rows, columns, 1, c_row_stride) } else { (b, a, columns, rows, c_row_stride, 1) };
         let thin = factor_range.len() <= if lanes.lane_stride == 1 { kernel.mr } else { DOT_ROWS };
-        // Few lanes, which stay in the cache, while the factors pass by.
+        // Few lanes, which stay in the cache, while the factors pass by row after row.
         let in_cache = small || lane_range.len() * k <= SMALL_FOOTPRINT / 2;
-        let few = lane_range.len() <= 2 * kernel.nr && in_cache;
+        let few = lane_range.len() <= 2 * kernel.nr && in_cache && factors.step == 1;
         let worth = k > 0 && m * n > 0 && (small || thin || few);
         worth.then_some(Direct {
             simd,
