@@ -129,7 +129,7 @@ impl Direct<'_> {
                 // SAFETY: the panel has k steps; every row of B is inside `drawn` by the assertion above; the tile
                 // aside has room for the largest tile.
                 unsafe {
-                    let b = Rows { start: drawn.as_ptr().add(first), step: 0, shifts: shifts.as_ptr() };
+                    let b = Rows::shifted(drawn.as_ptr().add(first), shifts);
                     kernel.tile(
                         (rows, columns, k),
                         Factors::strided(panel.as_ptr(), 1, kernel.mr),

@@ -12,13 +12,9 @@ use crate::conv::{
 };
 use crate::gemm::{Accumulate, Epilogue, Matrix, MatrixMut, Size, Tile, gemm, gemm_f64};
 use crate::machine::Machine;
-use crate::scratch::with_scratch;
 
 /// A smaller result is in cache when its contraction is done: what follows then runs over whole rows, in one go.
 const EPILOGUE_AFTER: usize = 1 << 14;
-
-/// Up to this many columns, a product fills little of the kernel's vectors (16 or 32 columns): its transpose fills them.
-const THIN: usize = 8;
 
 /// A contraction made ready.
 pub struct Contraction {
@@ -136,9 +132,6 @@ impl Contraction {
             Kind::MatMul(product) => product.run(machine, slots, &self.inputs, c, &|a, b, c, first_item| {
                 let each = |tile: Tile<'_, f32>| apply(tile, first_item, product.size.m, product.size.n);
                 let each: Option<Epilogue<'_, f32>> = if program.is_some() { Some(&each) } else { None };
-                if each.is_none() && product.size.n <= THIN && product.size.m >= 4 * product.size.n {
-                    return thin(machine, product.size, a, b, c);
-                }
                 gemm(machine, product.size, a, b, Accumulate::Zero, c, each).map_err(|error| error.to_string())
             }),
         }
@@ -160,32 +153,6 @@ impl Contraction {
         };
         done.map_err(|error| error.to_string())
     }
-}
-
-/// C = A B by way of its transpose, for few columns. The products are the same ones in the same order.
-fn thin(
-    machine: &Machine,
-    size: Size,
-    a: Matrix<'_, f32>,
-    b: Matrix<'_, f32>,
-    c: MatrixMut<'_, f32>,
-) -> Result<(), String> {
-    let Size { batch, m, n, k } = size;
-    with_scratch(batch * m * n, |across| {
-        let turned = MatrixMut { data: &mut *across, row_stride: m, batch_stride: m * n };
-        let size = Size { batch, m: n, n: m, k };
-        gemm(machine, size, b.transposed(), a.transposed(), Accumulate::Zero, turned, None)
-            .map_err(|error| error.to_string())?;
-        for item in 0..batch {
-            let from = &across[item * m * n..][..m * n];
-            for (i, row) in c.data[item * c.batch_stride..].chunks_mut(c.row_stride).take(m).enumerate() {
-                for (j, y) in row[..n].iter_mut().enumerate() {
-                    *y = from[j * m + i];
-                }
-            }
-        }
-        Ok(())
-    })
 }
 
 type ConvKernel = fn(

@@ -11,7 +11,7 @@ use crate::simd::Simd;
 use std::ops::Range;
 
 /// Floats of all three matrices that the second-level cache holds beside one another.
-const SMALL_FOOTPRINT: usize = 1 << 18;
+const SMALL_FOOTPRINT: usize = 3 << 17;
 /// Steps of k in a packed panel.
 const KC: usize = 512;
 /// Steps of k at a time where the rows of lanes are read in place and come from beyond the cache: they are memory pages
@@ -47,47 +47,32 @@ impl<'a> Direct<'a> {
     ) -> Option<Direct<'a>> {
         let kernel = Kernel::of(simd);
         let (m, n) = (rows.len(), columns.len());
-        let in_cache = m * n + (m + n) * k <= SMALL_FOOTPRINT;
+        let small = m * n + (m + n) * k <= SMALL_FOOTPRINT;
         // In multiply-adds of a vector: for each step of k, and for C written transposed.
         let cost = |lanes: &Plain<'_>, lane_count: usize, factor_count: usize| {
             lane_count.div_ceil(kernel.width) * (factor_count + if lanes.lane_stride == 1 { 0 } else { TRANSPOSE }) * k
         };
         let turned = cost(&a, m, n) + m * n / 2 < cost(&b, n, m);
-        let direct = if turned {
-            let (lanes, factors, lane_range, factor_range) = (a, b, rows, columns);
-            let (c_factor_stride, c_lane_stride) = (1, c_row_stride);
-            Direct {
-                simd,
-                kernel,
-                lanes,
-                factors,
-                lane_range,
-                factor_range,
-                k,
-                in_cache,
-                c,
-                c_factor_stride,
-                c_lane_stride,
-            }
-        } else {
-            let (lanes, factors, lane_range, factor_range) = (b, a, columns, rows);
-            let (c_factor_stride, c_lane_stride) = (c_row_stride, 1);
-            Direct {
-                simd,
-                kernel,
-                lanes,
-                factors,
-                lane_range,
-                factor_range,
-                k,
-                in_cache,
-                c,
-                c_factor_stride,
-                c_lane_stride,
-            }
-        };
-        let thin = direct.factor_range.len() <= if direct.lanes.lane_stride == 1 { kernel.mr } else { DOT_ROWS };
-        (k > 0 && m * n > 0 && (in_cache || thin)).then_some(direct)
+        let (lanes, factors, lane_range, factor_range, c_factor_stride, c_lane_stride) =
+            if turned { (a, b, rows, columns, 1, c_row_stride) } else { (b, a, columns, rows, c_row_stride, 1) };
+        let thin = factor_range.len() <= if lanes.lane_stride == 1 { kernel.mr } else { DOT_ROWS };
+        // Few lanes, which stay in the cache, while the factors pass by row after row.
+        let in_cache = small || lane_range.len() * k <= SMALL_FOOTPRINT / 2;
+        let few = lane_range.len() <= 2 * kernel.nr && in_cache && factors.step == 1;
+        let worth = k > 0 && m * n > 0 && (small || thin || few);
+        worth.then_some(Direct {
+            simd,
+            kernel,
+            lanes,
+            factors,
+            lane_range,
+            factor_range,
+            k,
+            in_cache,
+            c,
+            c_factor_stride,
+            c_lane_stride,
+        })
     }
 
     /// Computes it.
@@ -99,12 +84,18 @@ impl<'a> Direct<'a> {
             (lanes.end - 1) * plain.lane_stride + (self.k - 1) * plain.step < plain.data.len()
         };
         assert!(reach(&self.lanes, &self.lane_range) && reach(&self.factors, &self.factor_range));
-        // SAFETY: the operands are in bounds by the assertion, C by the caller's promise.
-        unsafe {
-            match (self.lanes.lane_stride, self.lanes.step) {
-                (1, _) => self.in_place(accumulate),
-                (_, 1) if self.factor_range.len() <= DOT_ROWS => self.dots(accumulate),
-                _ => self.packed(accumulate),
+        // Factors that several panels of lanes use, while they are in the cache.
+        let together = (SMALL_FOOTPRINT / 2 / self.k / self.kernel.mr * self.kernel.mr).max(self.kernel.mr);
+        for first in self.factor_range.clone().step_by(together) {
+            let factor_range = first..self.factor_range.end.min(first + together);
+            let part = Direct { factor_range, lane_range: self.lane_range.clone(), ..*self };
+            // SAFETY: the operands are in bounds by the assertion, C by the caller's promise.
+            unsafe {
+                match (self.lanes.lane_stride, self.lanes.step) {
+                    (1, _) => part.in_place(accumulate),
+                    (_, 1) if part.factor_range.len() <= DOT_ROWS => part.dots(accumulate),
+                    _ => part.packed(accumulate),
+                }
             }
         }
     }
@@ -112,10 +103,11 @@ impl<'a> Direct<'a> {
     /// Lanes contiguous in memory.
     unsafe fn in_place(&self, accumulate: bool) {
         let most = if self.in_cache { self.k } else { KC_IN_PLACE };
+        let together = self.kernel.columns(self.factor_range.len());
         for k0 in (0..self.k).step_by(most) {
             let k1 = self.k.min(k0 + most);
-            for first in self.lane_range.clone().step_by(self.kernel.nr) {
-                let lanes = first..self.lane_range.end.min(first + self.kernel.nr);
+            for first in self.lane_range.clone().step_by(together) {
+                let lanes = first..self.lane_range.end.min(first + together);
                 // SAFETY: `run` saw that all of the lanes are in bounds.
                 unsafe {
                     let rows = self.lanes.data.as_ptr().add(k0 * self.lanes.step + first);
@@ -161,11 +153,12 @@ impl<'a> Direct<'a> {
                     self.kernel.tile(size, factors, rows, (c, self.c_factor_stride), accumulate);
                 } else {
                     let mut aside = [0.0; MR_MAX * NR_MAX];
+                    let stride = self.kernel.columns(count);
                     if accumulate {
-                        self.fetch(c, (count, lanes.len()), &mut aside);
+                        self.fetch(c, (count, lanes.len()), &mut aside, stride);
                     }
-                    self.kernel.tile(size, factors, rows, (aside.as_mut_ptr(), NR_MAX), accumulate);
-                    self.give(c, (count, lanes.len()), &aside);
+                    self.kernel.tile(size, factors, rows, (aside.as_mut_ptr(), stride), accumulate);
+                    self.give(c, (count, lanes.len()), &aside, stride);
                 }
             }
         }
@@ -186,32 +179,32 @@ impl<'a> Direct<'a> {
                 let lines = RawLines { start, stride: self.lanes.lane_stride, count: lanes };
                 let c = self.c.add(self.factor_range.start * self.c_factor_stride + first * self.c_lane_stride);
                 if accumulate {
-                    self.fetch(c, (count, lanes), &mut aside);
+                    self.fetch(c, (count, lanes), &mut aside, NR_MAX);
                 }
                 self.kernel.dots((count, self.k), factors, lines, (aside.as_mut_ptr(), NR_MAX), accumulate);
-                self.give(c, (count, lanes), &aside);
+                self.give(c, (count, lanes), &aside, NR_MAX);
             }
         }
     }
 
     /// Copies a tile of C to a place where its lanes are contiguous.
-    unsafe fn fetch(&self, c: *const f32, (factors, lanes): (usize, usize), aside: &mut [f32; MR_MAX * NR_MAX]) {
+    unsafe fn fetch(&self, c: *const f32, (factors, lanes): (usize, usize), aside: &mut [f32], stride: usize) {
         for factor in 0..factors {
             for lane in 0..lanes {
                 // SAFETY: C is valid for these factors and lanes.
-                aside[factor * NR_MAX + lane] =
+                aside[factor * stride + lane] =
                     unsafe { *c.add(factor * self.c_factor_stride + lane * self.c_lane_stride) };
             }
         }
     }
 
     /// Copies it back.
-    unsafe fn give(&self, c: *mut f32, (factors, lanes): (usize, usize), aside: &[f32; MR_MAX * NR_MAX]) {
+    unsafe fn give(&self, c: *mut f32, (factors, lanes): (usize, usize), aside: &[f32], stride: usize) {
         for factor in 0..factors {
             for lane in 0..lanes {
                 // SAFETY: C is valid for these factors and lanes.
                 unsafe {
-                    *c.add(factor * self.c_factor_stride + lane * self.c_lane_stride) = aside[factor * NR_MAX + lane];
+                    *c.add(factor * self.c_factor_stride + lane * self.c_lane_stride) = aside[factor * stride + lane];
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! Each element of C is one chain of fused multiply-adds, k ascending. Between blocks of k the chain rests in C itself,
 //! which loses nothing, so neither the blocks nor the units show in the result.
 
+use super::blocked::Blocked;
 use super::direct::Direct;
 use super::kernel::{Factors, Kernel, Rows};
 use super::pack::Panels;
@@ -10,6 +11,7 @@ use super::{Epilogue, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
+use std::ops::Range;
 
 /// Steps of k in a block. A longer block passes C through memory less often; a panel of B (512 x 32 floats, 64 KiB at
 /// the widest) then comes from the second-level cache, which the kernel, with one 128-byte row of B for 28 vector
@@ -66,7 +68,8 @@ struct Cut {
 /// Cuts so that every thread has work, and every cut-off piece is still worth a unit. Columns are cut first, since a
 /// cut of the rows makes several units pack the same part of B.
 fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
-    let mut cut = Cut { rows: job.m, columns: even_part(job.n, NC, kernel.nr) };
+    let columns = if plain(job) { job.n } else { even_part(job.n, NC, kernel.nr) };
+    let mut cut = Cut { rows: job.m, columns };
     let work = job.multiply_adds();
     if threads == 1 || work < SMALL {
         return cut;
@@ -87,6 +90,11 @@ fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
         };
     }
     cut
+}
+
+/// Whether both operands lie in memory with plain strides.
+fn plain(job: &Job<'_>) -> bool {
+    job.a.plain(0).is_some() && job.b.plain(0).is_some()
 }
 
 /// The size of even parts of `total`, each a multiple of `step`, and at most about `most`.
@@ -110,7 +118,7 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
         if single { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
     };
     let padded = job.m.next_multiple_of(kernel.mr).saturating_mul(job.k);
-    let reused = units > job.a_period * down;
+    let reused = units > job.a_period * down && !plain(job);
     if reused && job.a_period.saturating_mul(padded) <= PREPACK_LIMIT {
         with_scratch(job.a_period * padded, |packed| {
             work.prepack(&each, packed);
@@ -167,7 +175,7 @@ impl Work<'_> {
         let (batch, place) = (unit / (self.down * self.across), unit % (self.down * self.across));
         let (r0, c0) = (place / self.across * self.cut.rows, place % self.across * self.cut.columns);
         let (r1, c1) = (job.m.min(r0 + self.cut.rows), job.n.min(c0 + self.cut.columns));
-        if prepacked.is_none() && self.direct(batch, (r0, r1), (c0, c1)) {
+        if prepacked.is_none() && (self.direct(batch, (r0, r1), (c0, c1)) || self.blocked(batch, (r0, r1), (c0, c1))) {
             return;
         }
         let in_place = if r1 - r0 <= ROWS_UNPACKED && job.k > 0 { job.b.plain(batch) } else { None };
@@ -229,6 +237,41 @@ impl Work<'_> {
         if let Some(epilogue) = job.epilogue {
             // SAFETY: as above, and the kernels have ended.
             epilogue(unsafe { Tile::new(job.c, job.c_batch_stride, job.c_row_stride, batch, rows, columns) });
+        }
+        true
+    }
+
+    /// Computes one rectangle from operands that lie in memory with plain strides.
+    fn blocked(&self, batch: usize, rows: (usize, usize), columns: (usize, usize)) -> bool {
+        let job = self.job;
+        let (Some(a), Some(b)) = (job.a.plain(batch % job.a_period), job.b.plain(batch)) else { return false };
+        if job.k == 0 {
+            return false;
+        }
+        // SAFETY: this unit alone touches its rectangle; the slice reaches from the first row of C to the last one.
+        let c = unsafe {
+            let rows_before = (rows.1 - 1) * job.c_row_stride;
+            job.c.slice(batch * job.c_batch_stride, rows_before + columns.1).as_mut_ptr()
+        };
+        let blocked = Blocked {
+            simd: self.machine.simd,
+            kernel: self.kernel,
+            a,
+            b,
+            rows: rows.0..rows.1,
+            columns: columns.0..columns.1,
+            k: job.k,
+            c,
+            c_stride: job.c_row_stride,
+        };
+        // SAFETY: as above.
+        unsafe {
+            blocked.run(job.accumulate, &|rows: Range<usize>| {
+                if let Some(epilogue) = job.epilogue {
+                    let rows = (rows.start, rows.end);
+                    epilogue(Tile::new(job.c, job.c_batch_stride, job.c_row_stride, batch, rows, columns));
+                }
+            });
         }
         true
     }

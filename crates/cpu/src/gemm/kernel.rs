@@ -39,18 +39,38 @@ impl Factors {
 /// are scattered.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows {
-    pub start: *const f32,
-    pub step: usize,
-    pub shifts: *const usize,
+    start: *const f32,
+    step: usize,
+    shifts: *const usize,
+    ahead: *const f32,
+    ahead_step: usize,
 }
 
 impl Rows {
     /// Rows `step` apart.
     #[inline(always)]
     pub fn even(start: *const f32, step: usize) -> Rows {
-        Rows { start, step, shifts: std::ptr::null() }
+        Rows { start, step, shifts: std::ptr::null(), ahead: start, ahead_step: 0 }
+    }
+
+    /// Rows that begin at `start + shifts[p]`.
+    #[inline(always)]
+    pub fn shifted(start: *const f32, shifts: &[usize]) -> Rows {
+        Rows { start, step: 0, shifts: shifts.as_ptr(), ahead: start, ahead_step: 0 }
+    }
+
+    /// For every [`BEAT`] steps of k, asks for the two cache lines at `start`, `start + step`, `start + 2 * step`, ...:
+    /// what will be wanted later comes while the sums run.
+    #[inline(always)]
+    pub fn ahead(self, start: *const f32, step: usize) -> Rows {
+        Rows { ahead: start, ahead_step: step, ..self }
     }
 }
+
+/// Steps of k from one request for memory to the next: many at a time would stand in the way of the loads.
+pub(crate) const BEAT: usize = 16;
+/// Floats in a cache line.
+const LINE: usize = 16;
 
 /// How a kernel finds its operands.
 const EVEN: u8 = 0;
@@ -71,6 +91,9 @@ pub(crate) struct Kernel {
     pub width: usize,
     /// For each way to find the operands, the tiles of full vectors and those whose last vector is a partial one.
     tiles: [[Tiles; 2]; 4],
+    /// For the first two ways, tiles of one and two rows and more vectors: few rows have too few sums to keep the
+    /// multipliers busy.
+    wide: [[Tiles; 2]; 2],
     /// See [`Kernel::transpose`].
     transpose: TransposeFn,
     /// See [`Kernel::dots`]: for 1, 2, ... rows of A.
@@ -104,6 +127,8 @@ impl RawLines {
 /// Most columns of any full tile, and most rows.
 pub(crate) const NR_MAX: usize = 32;
 pub(crate) const MR_MAX: usize = 14;
+/// Vectors in a wide tile of 1 and of 2 rows: eight sums cover the latency of a multiply-add on two ports.
+const WIDE: [usize; 2] = [8, 4];
 /// Most rows of A in a call of [`Kernel::dots`].
 pub(crate) const DOT_ROWS: usize = 8;
 /// Vectors of lines in a call of [`Kernel::dots`]: the chains of one overlap with the transpose of another.
@@ -123,7 +148,13 @@ impl Kernel {
         }
     }
 
-    /// C[rows, cols] (+)= A B for one tile, `rows <= mr` and `cols <= nr`.
+    /// Columns of a full tile of `rows` rows, where A is not scattered and B not shifted.
+    #[inline(always)]
+    pub fn columns(&self, rows: usize) -> usize {
+        self.nr.max(self.width * WIDE.get(rows - 1).copied().unwrap_or(0))
+    }
+
+    /// C[rows, cols] (+)= A B for one tile, `rows <= mr` and `cols <= nr` (or `columns(rows)`).
     ///
     /// # Safety
     /// Every element of A that `a` names is readable; `b` has `k` rows, each readable for `cols` floats; `c` has `rows`
@@ -145,7 +176,8 @@ impl Kernel {
             (true, false) => SHIFTED_B,
             (false, _) => SCATTERED_A,
         };
-        let tile = self.tiles[kind as usize][(last < self.width) as usize][rows - 1][vectors - 1];
+        let tables = if cols > self.nr { &self.wide[kind as usize] } else { &self.tiles[kind as usize] };
+        let tile = tables[(last < self.width) as usize][rows - 1][vectors - 1];
         // SAFETY: the caller's promise; a `Kernel` is handed out only for a level that the processor has.
         unsafe { tile(k, a, b, c, c_stride, last, accumulate) }
     }
@@ -199,12 +231,6 @@ unsafe fn tile<L: Lane, const M: usize, const V: usize, const KIND: u8, const PA
             if PART && v + 1 == V { L::load_part(from, mask) } else { L::load(from) }
         };
         let mut sums = [[L::zero(); V]; M];
-        // The tile below comes next.
-        for row in 0..M {
-            for v in 0..V {
-                L::prefetch(c.wrapping_add((M + row) * c_stride + v * L::WIDTH));
-            }
-        }
         if accumulate {
             for (row, sums) in sums.iter_mut().enumerate() {
                 for (v, sum) in sums.iter_mut().enumerate() {
@@ -215,42 +241,57 @@ unsafe fn tile<L: Lane, const M: usize, const V: usize, const KIND: u8, const PA
         let (mut row_of_b, mut column_of_a) = (b.start, a.start);
         // Rows of A are reached from every third of them: those between are one or two strides away.
         let (stride, three) = (a.row_stride, 3 * a.row_stride);
-        for p in 0..k {
-            if KIND == SHIFTED_B {
-                row_of_b = b.start.add(*b.shifts.add(p));
+        // The tile below comes next.
+        let (mut below, mut ahead) = (c.wrapping_add(M * c_stride).cast_const(), b.ahead);
+        let mut p = 0;
+        while p < k {
+            if p < M * BEAT {
+                L::prefetch(below);
+                L::prefetch(below.wrapping_add(LINE));
+                below = below.wrapping_add(c_stride);
             }
-            if KIND == SCATTERED_A {
-                column_of_a = a.start.add(*a.steps.add(p));
-            }
-            let mut columns = [L::zero(); V];
-            for (v, column) in columns.iter_mut().enumerate() {
-                *column = load(row_of_b, v);
-            }
-            let mut third = column_of_a;
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let factor = L::splat(match KIND {
-                    SCATTERED_A => column_of_a.add(*a.rows.add(row)),
-                    STRIDED_A => {
-                        if row > 0 && row.is_multiple_of(3) {
-                            third = third.wrapping_add(three);
+            L::prefetch(ahead);
+            L::prefetch(ahead.wrapping_add(LINE));
+            ahead = ahead.wrapping_add(b.ahead_step);
+            let end = k.min(p + BEAT);
+            while p < end {
+                if KIND == SHIFTED_B {
+                    row_of_b = b.start.add(*b.shifts.add(p));
+                }
+                if KIND == SCATTERED_A {
+                    column_of_a = a.start.add(*a.steps.add(p));
+                }
+                let mut columns = [L::zero(); V];
+                for (v, column) in columns.iter_mut().enumerate() {
+                    *column = load(row_of_b, v);
+                }
+                let mut third = column_of_a;
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let factor = L::splat(match KIND {
+                        SCATTERED_A => column_of_a.add(*a.rows.add(row)),
+                        STRIDED_A => {
+                            if row > 0 && row.is_multiple_of(3) {
+                                third = third.wrapping_add(three);
+                            }
+                            third.wrapping_add(row % 3 * stride)
                         }
-                        third.wrapping_add(row % 3 * stride)
+                        _ => column_of_a.add(row),
+                    });
+                    for (sum, column) in sums.iter_mut().zip(columns) {
+                        *sum = L::fma(factor, column, *sum);
                     }
-                    _ => column_of_a.add(row),
-                });
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = L::fma(factor, column, *sum);
+                    if KIND == STRIDED_A || KIND == SCATTERED_A {
+                        // Keeps the compiler from loading all of the factors first: there are no registers for that.
+                        compiler_fence(Ordering::SeqCst);
+                    }
                 }
-                if KIND == STRIDED_A || KIND == SCATTERED_A {
-                    // Keeps the compiler from loading all of the factors first: there are no registers for that.
-                    compiler_fence(Ordering::SeqCst);
+                if KIND != SHIFTED_B {
+                    row_of_b = row_of_b.wrapping_add(b.step);
                 }
-            }
-            if KIND != SHIFTED_B {
-                row_of_b = row_of_b.wrapping_add(b.step);
-            }
-            if KIND != SCATTERED_A {
-                column_of_a = column_of_a.wrapping_add(a.step);
+                if KIND != SCATTERED_A {
+                    column_of_a = column_of_a.wrapping_add(a.step);
+                }
+                p += 1;
             }
         }
         for (row, sums) in sums.iter().enumerate() {
@@ -420,12 +461,19 @@ macro_rules! kernel {
                 kernel!(@kind $module, SHIFTED_B, $rows, $vectors),
                 kernel!(@kind $module, SCATTERED_A, $rows, $vectors),
             ],
+            wide: [kernel!(@wide $module, EVEN), kernel!(@wide $module, STRIDED_A)],
             transpose: $module::transpose,
             dots: &[
                 $module::dots::<1>, $module::dots::<2>, $module::dots::<3>, $module::dots::<4>,
                 $module::dots::<5>, $module::dots::<6>, $module::dots::<7>, $module::dots::<8>,
             ],
         };
+    };
+    (@wide $module:ident, $kind:ident) => {
+        [kernel!(@wide $module, $kind, false), kernel!(@wide $module, $kind, true)]
+    };
+    (@wide $module:ident, $kind:ident, $part:literal) => {
+        &[kernel!(@row $module, $kind, $part, 1, [1 2 3 4 5 6 7 8]), kernel!(@row $module, $kind, $part, 2, [1 2 3 4])]
     };
     (@kind $module:ident, $kind:ident, $rows:tt, $vectors:tt) => {
         [kernel!(@rows $module, $kind, false, $rows, $vectors), kernel!(@rows $module, $kind, true, $rows, $vectors)]

@@ -3,6 +3,7 @@
 //! The order of every sum is fixed: `c = fma(a[i, p], b[p, j], c)` for p ascending, from 0 or from what C holds. Threads,
 //! vector width and blocking never show in the result.
 
+mod blocked;
 mod direct;
 mod driver;
 mod kernel;
@@ -200,26 +201,6 @@ pub fn gemm(
     let a_lanes = lanes(&a, a.row_stride, a.col_stride, k);
     let b_lanes = lanes(&b, b.col_stride, b.row_stride, k);
     let a_period = if a.batch_stride == 0 { 1 } else { batch };
-    // One column: C is a row where it is contiguous, and a row of vectors is faster than a column of single floats.
-    if n == 1 && (c.row_stride == 1 || m == 1) && epilogue.is_none() && a_lanes.batch_stride == 0 {
-        let period = if b.batch_stride == 0 { 1 } else { batch };
-        let job = Job {
-            batch,
-            m: 1,
-            n: m,
-            k,
-            a: &b_lanes,
-            a_period: period,
-            b: &a_lanes,
-            c: Disjoint::new(c.data),
-            c_row_stride: 0,
-            c_batch_stride: c.batch_stride,
-            accumulate: accumulate == Accumulate::C,
-            epilogue,
-        };
-        run(machine, &job);
-        return Ok(());
-    }
     let job = Job {
         batch,
         m,

@@ -84,6 +84,16 @@ fn every_width_and_thread_count_gives_the_bits_of_the_triple_loop() {
         (10, 1100, 40),
         (200, 17, 64),
         (190, 200, 270),
+        // Few rows or columns: wide tiles, lines transposed in registers, C written transposed.
+        (1, 129, 33),
+        (2, 65, 18),
+        (3, 95, 40),
+        (128, 4, 64),
+        (70, 2, 128),
+        (33, 8, 31),
+        (37, 9, 17),
+        (2, 40, 2000),
+        (1, 700, 900),
     ] {
         let size = Size { batch: 1, m, n, k };
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
@@ -93,6 +103,20 @@ fn every_width_and_thread_count_gives_the_bits_of_the_triple_loop() {
         assert_same(&machines, size, flipped_a, flipped_b, n + 1);
         assert_same(&machines, size, plain_a, flipped_b, n);
         assert_same(&machines, size, flipped_a, plain_b, n);
+    }
+}
+
+#[test]
+fn products_larger_than_the_cache_give_the_bits_of_the_triple_loop() {
+    let machines: Vec<Machine> = machines().into_iter().filter(|machine| machine.pool.threads() < 3).collect();
+    // Narrow; several blocks of k; several blocks of rows.
+    for (m, n, k) in [(700, 33, 530), (20, 100, 3300), (525, 66, 640)] {
+        let size = Size { batch: 1, m, n, k };
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let (plain_a, plain_b) = (Matrix::row_major(&a, k), Matrix::row_major(&b, n));
+        let (flipped_a, flipped_b) = (Matrix::row_major(&a, m).transposed(), Matrix::row_major(&b, k).transposed());
+        assert_same(&machines, size, plain_a, plain_b, n);
+        assert_same(&machines, size, flipped_a, flipped_b, n + 1);
     }
 }
 
