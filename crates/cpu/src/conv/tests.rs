@@ -38,6 +38,14 @@ fn looks(g: &ConvGeometry, p: usize, t: usize) -> Option<usize> {
     Some(at)
 }
 
+/// Whether input position q looks through kernel position t at a whole output position, inside or not.
+fn whole(g: &ConvGeometry, q: usize, t: usize) -> bool {
+    let split = |i: usize, s: [usize; 3]| [i / s[1] / s[2], i / s[2] % s[1], i % s[2]];
+    let (q, t) = (split(q, g.input), split(t, g.kernel));
+    let moved = |a: usize| (q[a] + g.padding[a]) as isize - (t[a] * g.dilation[a]) as isize;
+    (0..3).all(|a| moved(a).rem_euclid(g.stride[a] as isize) == 0)
+}
+
 /// The specification of the three, literally.
 struct Plain<'a>(&'a ConvGeometry);
 
@@ -75,7 +83,7 @@ impl Plain<'_> {
         for (i, sum) in dx.iter_mut().enumerate() {
             let (n, c, q) = (i / plane / g.channels, i / plane % g.channels, i % plane);
             for o in c / cg * og..(c / cg + 1) * og {
-                for t in 0..taps {
+                for t in (0..taps).filter(|&t| whole(g, q, t)) {
                     let dy = from[q * taps + t].map_or(0.0, |p| dy[(n * g.outputs + o) * positions + p]);
                     *sum = w[(o * cg + c % cg) * taps + t].mul_add(dy, *sum);
                 }

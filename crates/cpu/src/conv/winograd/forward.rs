@@ -109,7 +109,7 @@ impl<'a> Forward<'a> {
         let wanted = if machine.pool.threads() == 1 { 1 } else { machine.pool.threads() * UNITS_PER_THREAD };
         let parts = wanted.div_ceil(blocks).clamp(1, panels.div_ceil(2));
         let all = Disjoint::new(target);
-        let panel_size = POINTS * self.channels * kernel.mr;
+        let panel_size = POINTS * self.point_of_weights(kernel.mr);
         with_scratch(panels * panel_size, |packed| {
             let all_packed = Disjoint::new(packed);
             each(panels, &|panel| {
@@ -128,6 +128,11 @@ impl<'a> Forward<'a> {
                 self.unit(machine.simd, kernel, &self.segments(block), panels, packed, all);
             });
         });
+    }
+
+    /// Floats of one point of a panel of weights: a whole vector may be written behind the last one.
+    fn point_of_weights(&self, mr: usize) -> usize {
+        self.channels * mr + LANES
     }
 
     /// `packed[point][channel][row]` = G w G^T, of the target channels `rows`.
@@ -149,8 +154,9 @@ impl<'a> Forward<'a> {
                 let mut points: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
                 transform::weights(&[columns[0][i], columns[1][i], columns[2][i]], &mut points);
                 for (j, point) in points.iter().enumerate() {
-                    let at = ((i * PATCH + j) * self.channels + channel) * mr;
-                    packed[at..at + mr].copy_from_slice(&point[..mr]);
+                    // The next channel overwrites what is too much.
+                    let at = (i * PATCH + j) * self.point_of_weights(mr) + channel * mr;
+                    packed[at..at + LANES].copy_from_slice(point);
                 }
             }
         }
@@ -211,7 +217,7 @@ impl<'a> Forward<'a> {
                         for panel in some.clone() {
                             let row = panel * mr;
                             let height = mr.min(self.rows - row);
-                            let a = &packed[(panel * POINTS + point) * channels * mr..][..channels * mr];
+                            let a = &packed[(panel * POINTS + point) * self.point_of_weights(mr)..][..channels * mr];
                             let b = &points[point * point_size + column..];
                             let start = point * product_size + (row - rows.start) * room + column;
                             let c = &mut products[start..];
@@ -389,7 +395,7 @@ impl<'a> Forward<'a> {
                     let start = ((segment.item * self.rows + row) * height + y) * width + left;
                     // SAFETY: units have tiles or channels of their own.
                     let to = unsafe { target.slice(start, count) };
-                    to.copy_from_slice(&staged[i * line + TILE * tile..][..count]);
+                    copy_exact(&staged[i * line + TILE * tile..][..count], to);
                 }
                 tile += segment.count;
             }
@@ -429,5 +435,21 @@ impl<'a> Forward<'a> {
 fn copy(from: &[f32], to: &mut [f32], count: usize) {
     for first in (0..count).step_by(LANES) {
         to[first..first + LANES].copy_from_slice(&from[first..first + LANES]);
+    }
+}
+
+/// Copies a short row without calling a function for it.
+#[inline(always)]
+fn copy_exact(from: &[f32], to: &mut [f32]) {
+    let ((from, end), (to, rest)) = (from.as_chunks::<LANES>(), to.as_chunks_mut::<LANES>());
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    let ((end, last), (rest, place)) = (end.as_chunks::<TILE>(), rest.as_chunks_mut::<TILE>());
+    for (to, from) in rest.iter_mut().zip(end) {
+        *to = *from;
+    }
+    for (to, from) in place.iter_mut().zip(last) {
+        *to = *from;
     }
 }
