@@ -85,7 +85,12 @@ fn a_step_has_the_same_bits_everywhere() {
     let first = step(&devices[0], false);
     for device in &devices {
         for fused in [false, true] {
-            assert!(step(device, fused) == first, "{:?}, fused: {fused}", device.machine());
+            assert!(
+                step(device, fused) == first,
+                "{} x {}, fused: {fused}",
+                device.machine().simd.level(),
+                device.machine().pool.threads()
+            );
         }
     }
 }

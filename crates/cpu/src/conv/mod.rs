@@ -30,8 +30,8 @@ use direct::Direct;
 pub use geometry::{ConvError, ConvGeometry};
 use im2col::{Patches, PatchesAcross};
 use places::Places;
-pub use winograd::{ERROR as WINOGRAD_ERROR, suits as uses_winograd};
 pub use wide::{conv_forward_f64, conv_input_gradient_f64, conv_weight_gradient_f64};
+pub use winograd::{ERROR as WINOGRAD_ERROR, suits as uses_winograd};
 
 /// y = conv(x, w), then `epilogue` on each finished tile: its batch item is (sample, group), its rows are the output
 /// channels of the group, its columns the output positions.

@@ -205,7 +205,7 @@ impl Phase {
                 unsafe {
                     let start = canvas.as_ptr().add(self.start + first);
                     let b = Rows { start, step: 0, shifts: self.shifts.as_ptr() };
-                    let a = Factors::packed(weights.as_ptr());
+                    let a = Factors::strided(weights.as_ptr(), 1, kernel.mr);
                     kernel.tile((rows, columns, steps), a, b, (aside.as_mut_ptr(), NR_MAX), false);
                 }
             }

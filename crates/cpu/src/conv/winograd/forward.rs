@@ -19,6 +19,9 @@ const TILES: usize = 64;
 const PRODUCTS: usize = POINTS * 64 * TILES;
 /// Floats between the matrices of two points, beyond their size: no two then compete for one place in the cache.
 const APART: usize = 16;
+/// Channels whose transformed weights are gathered in the first-level cache before they are written: 36 places that are
+/// written by turns, each far from the others, would cost five times as much.
+const CHANNELS_STAGED: usize = 16;
 /// Units for each thread.
 const UNITS_PER_THREAD: usize = 4;
 
@@ -109,17 +112,19 @@ impl<'a> Forward<'a> {
         let wanted = if machine.pool.threads() == 1 { 1 } else { machine.pool.threads() * UNITS_PER_THREAD };
         let parts = wanted.div_ceil(blocks).clamp(1, panels.div_ceil(2));
         let all = Disjoint::new(target);
-        let panel_size = POINTS * self.point_of_weights(kernel.mr);
+        let panel_size = POINTS * self.channels * kernel.mr;
         with_scratch(panels * panel_size, |packed| {
             let all_packed = Disjoint::new(packed);
             each(panels, &|panel| {
                 // SAFETY: the panels of different units are apart.
                 let to = unsafe { all_packed.slice(panel * panel_size, panel_size) };
                 let rows = panel * kernel.mr..self.rows.min((panel + 1) * kernel.mr);
-                machine.simd.run(
-                    #[inline(always)]
-                    || self.pack_weights(rows, kernel.mr, to),
-                );
+                with_scratch(POINTS * (CHANNELS_STAGED * kernel.mr + LANES), |staged| {
+                    machine.simd.run(
+                        #[inline(always)]
+                        || self.pack_weights(rows.clone(), kernel.mr, staged, to),
+                    );
+                });
             });
             let packed = &*packed;
             each(blocks * parts, &|unit| {
@@ -130,34 +135,37 @@ impl<'a> Forward<'a> {
         });
     }
 
-    /// Floats of one point of a panel of weights: a whole vector may be written behind the last one.
-    fn point_of_weights(&self, mr: usize) -> usize {
-        self.channels * mr + LANES
-    }
-
     /// `packed[point][channel][row]` = G w G^T, of the target channels `rows`.
     #[inline(always)]
-    fn pack_weights(&self, rows: Range<usize>, mr: usize, packed: &mut [f32]) {
+    fn pack_weights(&self, rows: Range<usize>, mr: usize, staged: &mut [f32], packed: &mut [f32]) {
         let mut w: [Lanes; 9] = [[0.0; LANES]; 9];
-        for channel in 0..self.channels {
-            for (lane, row) in rows.clone().enumerate() {
-                let from = &self.weights[row * self.strides[0] + channel * self.strides[1]..][..9];
-                for (tap, from) in from.iter().enumerate() {
-                    w[if self.turned { 8 - tap } else { tap }][lane] = *from;
+        let point_size = CHANNELS_STAGED * mr + LANES;
+        for first in (0..self.channels).step_by(CHANNELS_STAGED) {
+            let count = CHANNELS_STAGED.min(self.channels - first);
+            for channel in 0..count {
+                for (lane, row) in rows.clone().enumerate() {
+                    let from = &self.weights[row * self.strides[0] + (first + channel) * self.strides[1]..][..9];
+                    for (tap, from) in from.iter().enumerate() {
+                        w[if self.turned { 8 - tap } else { tap }][lane] = *from;
+                    }
+                }
+                let mut columns: [[Lanes; PATCH]; 3] = [[[0.0; LANES]; PATCH]; 3];
+                for (j, column) in columns.iter_mut().enumerate() {
+                    transform::weights(&[w[j], w[3 + j], w[6 + j]], column);
+                }
+                for i in 0..PATCH {
+                    let mut points: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
+                    transform::weights(&[columns[0][i], columns[1][i], columns[2][i]], &mut points);
+                    for (j, point) in points.iter().enumerate() {
+                        // The next channel overwrites what is too much.
+                        let at = (i * PATCH + j) * point_size + channel * mr;
+                        staged[at..at + LANES].copy_from_slice(point);
+                    }
                 }
             }
-            let mut columns: [[Lanes; PATCH]; 3] = [[[0.0; LANES]; PATCH]; 3];
-            for (j, column) in columns.iter_mut().enumerate() {
-                transform::weights(&[w[j], w[3 + j], w[6 + j]], column);
-            }
-            for i in 0..PATCH {
-                let mut points: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
-                transform::weights(&[columns[0][i], columns[1][i], columns[2][i]], &mut points);
-                for (j, point) in points.iter().enumerate() {
-                    // The next channel overwrites what is too much.
-                    let at = (i * PATCH + j) * self.point_of_weights(mr) + channel * mr;
-                    packed[at..at + LANES].copy_from_slice(point);
-                }
+            for (point, staged) in staged.chunks_exact(point_size).enumerate() {
+                let to = &mut packed[(point * self.channels + first) * mr..][..count * mr];
+                to.copy_from_slice(&staged[..count * mr]);
             }
         }
     }
@@ -217,7 +225,7 @@ impl<'a> Forward<'a> {
                         for panel in some.clone() {
                             let row = panel * mr;
                             let height = mr.min(self.rows - row);
-                            let a = &packed[(panel * POINTS + point) * self.point_of_weights(mr)..][..channels * mr];
+                            let a = &packed[(panel * POINTS + point) * channels * mr..][..channels * mr];
                             let b = &points[point * point_size + column..];
                             let start = point * product_size + (row - rows.start) * room + column;
                             let c = &mut products[start..];
@@ -227,7 +235,7 @@ impl<'a> Forward<'a> {
                             unsafe {
                                 kernel.tile(
                                     (height, width, channels),
-                                    Factors::packed(a.as_ptr()),
+                                    Factors::strided(a.as_ptr(), 1, kernel.mr),
                                     Rows::even(b.as_ptr(), room),
                                     (c.as_mut_ptr(), room),
                                     false,
