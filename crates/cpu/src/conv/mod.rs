@@ -1,11 +1,12 @@
 //! Convolution and its two adjoints, as matrix products over virtual im2col matrices.
 //!
 //! The order of every sum is fixed, and is the specification. All are chains of `sum = fma(w or dy, x or dy, sum)` from
-//! zero; a place outside the image is a term with the factor 0, not a term left out:
+//! zero; a place outside the image is a term with the factor 0, not a term left out (but for the shapes of
+//! [`winograd::suits`], which have an algorithm and bits of their own):
 //! - forward: `y[n, o, p]` = chain over k = (c, kd, kh, kw), row-major within the group, of
 //!   `w[o, c, kd, kh, kw]`, `x[n, c, p * stride + (kd, kh, kw) * dilation - padding]`;
 //! - input gradient, which is also the transposed convolution: `dx[n, c, q]` = chain over k = (o, kd, kh, kw) of
-//!   `w[o, c, kd, kh, kw]`, `dy[n, o, (q + padding - (kd, kh, kw) * dilation) / stride]`, where not whole a zero too;
+//!   `w[o, c, kd, kh, kw]`, `dy[n, o, (q + padding - (kd, kh, kw) * dilation) / stride]`, over those k where this is whole;
 //! - weight gradient: `dw[o, c, kd, kh, kw]` = chain over k = (n, od, oh, ow) of `dy[n, o, p]`,
 //!   `x[n, c, p * stride + (kd, kh, kw) * dilation - padding]`.
 
@@ -14,11 +15,12 @@ mod depthwise;
 mod direct;
 mod geometry;
 mod im2col;
+mod phases;
 mod places;
 mod read;
 mod weights;
 mod wide;
-pub(crate) mod winograd;
+mod winograd;
 
 use crate::gemm::{Epilogue, Job, Panels, Strided, finish, run};
 use crate::machine::Machine;
@@ -29,6 +31,7 @@ pub use geometry::{ConvError, ConvGeometry};
 use im2col::{Patches, PatchesAcross};
 use places::Places;
 pub use wide::{conv_forward_f64, conv_input_gradient_f64, conv_weight_gradient_f64};
+pub use winograd::{ERROR as WINOGRAD_ERROR, suits as uses_winograd};
 
 /// y = conv(x, w), then `epilogue` on each finished tile: its batch item is (sample, group), its rows are the output
 /// channels of the group, its columns the output positions.
@@ -110,6 +113,10 @@ pub fn conv_input_gradient(
     let (taps, positions) = (geometry.taps(), geometry.input_positions());
     if winograd::suits(geometry) {
         winograd::Forward::backward(geometry, w, dy, epilogue).run(machine, dx);
+        return Ok(());
+    }
+    if phases::suits(geometry) {
+        phases::input_gradient(machine, geometry, w, dy, dx, epilogue);
         return Ok(());
     }
     if depthwise::suits(geometry) {

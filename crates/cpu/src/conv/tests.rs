@@ -38,6 +38,14 @@ fn looks(g: &ConvGeometry, p: usize, t: usize) -> Option<usize> {
     Some(at)
 }
 
+/// Whether input position q looks through kernel position t at a whole output position, inside or not.
+fn whole(g: &ConvGeometry, q: usize, t: usize) -> bool {
+    let split = |i: usize, s: [usize; 3]| [i / s[1] / s[2], i / s[2] % s[1], i % s[2]];
+    let (q, t) = (split(q, g.input), split(t, g.kernel));
+    let moved = |a: usize| (q[a] + g.padding[a]) as isize - (t[a] * g.dilation[a]) as isize;
+    (0..3).all(|a| moved(a).rem_euclid(g.stride[a] as isize) == 0)
+}
+
 /// The specification of the three, literally.
 struct Plain<'a>(&'a ConvGeometry);
 
@@ -75,7 +83,7 @@ impl Plain<'_> {
         for (i, sum) in dx.iter_mut().enumerate() {
             let (n, c, q) = (i / plane / g.channels, i / plane % g.channels, i % plane);
             for o in c / cg * og..(c / cg + 1) * og {
-                for t in 0..taps {
+                for t in (0..taps).filter(|&t| whole(g, q, t)) {
                     let dy = from[q * taps + t].map_or(0.0, |p| dy[(n * g.outputs + o) * positions + p]);
                     *sum = w[(o * cg + c % cg) * taps + t].mul_add(dy, *sum);
                 }
@@ -138,7 +146,7 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(2, 1, 1, 6, [1, 28, 28], [1, 5, 5], one, [0, 2, 2], one),
         geometry(2, 1, 6, 16, [1, 14, 14], [1, 5, 5], one, none, one),
         geometry(3, 1, 3, 17, [1, 11, 13], [1, 3, 3], [1, 2, 2], [0, 1, 1], one),
-        geometry(1, 1, 31, 40, [1, 9, 7], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(1, 1, 23, 40, [1, 9, 7], [1, 3, 3], one, [0, 1, 1], one),
         geometry(2, 1, 19, 20, [1, 10, 10], [1, 1, 1], one, none, one),
         geometry(2, 1, 5, 7, [1, 9, 9], [1, 1, 1], [1, 2, 2], none, one),
         geometry(2, 2, 6, 8, [1, 12, 9], [1, 3, 2], [1, 2, 1], [0, 1, 0], [1, 1, 3]),

@@ -40,7 +40,8 @@ pub fn conv_input_gradient_f64(
     geometry.check([("dx", dx.len()), ("w", w.len()), ("dy", dy.len())])?;
     let (outputs, channels, taps) = (geometry.group_outputs(), geometry.group_channels(), geometry.taps());
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
-    let table = table(&Places::backward(geometry));
+    let mut table = table(&Places::backward(geometry));
+    leave_out(geometry, &mut table);
     machine.pool.chunks(dx, plane, |unit, dx| {
         let (sample, channel) = (unit / geometry.channels, unit % geometry.channels);
         let first = channel / channels * outputs;
@@ -94,11 +95,31 @@ fn table(places: &Places) -> Vec<Vec<i32>> {
     (0..places.taps()).map(of_tap).collect()
 }
 
+/// A term that is not in the chain.
+const LEFT_OUT: i32 = i32::MIN;
+
+/// Marks the pairs of the input gradient that lie between output positions.
+fn leave_out(geometry: &ConvGeometry, table: &mut [Vec<i32>]) {
+    let ConvGeometry { input, kernel, stride, padding, dilation, .. } = *geometry;
+    for (tap, places) in table.iter_mut().enumerate() {
+        let tap = coordinates(tap, kernel);
+        for (position, place) in places.iter_mut().enumerate() {
+            let at = coordinates(position, input);
+            let whole = |a: usize| (at[a] + padding[a]) % stride[a] == tap[a] * dilation[a] % stride[a];
+            if !(0..3).all(whole) {
+                *place = LEFT_OUT;
+            }
+        }
+    }
+}
+
 /// One channel of the chain for every target position.
 fn add(table: &[Vec<i32>], w: &[f64], source: &[f64], target: &mut [f64]) {
     for (w, places) in w.iter().zip(table) {
         for (sum, place) in target.iter_mut().zip(places) {
-            *sum = w.mul_add(at(source, *place), *sum);
+            if *place != LEFT_OUT {
+                *sum = w.mul_add(at(source, *place), *sum);
+            }
         }
     }
 }

@@ -113,7 +113,8 @@ fn flat(dims: &[usize; 5], index: [usize; 5]) -> usize {
     index.iter().zip(dims).fold(0, |flat, (&i, &d)| flat * d + i)
 }
 
-/// Positions outside contribute `w * 0` (or `dy * 0`), so that the chain has the same length everywhere.
+/// Positions outside contribute `w * 0` (or `dy * 0`), so that the chain has the same length everywhere; what lies between
+/// the windows of a stride is no position, and contributes nothing.
 fn contract<T: Real>(op: &Op, conv: &Conv, e: &Extents, a: &[T], b: &[T]) -> Vec<T> {
     let groups = conv.groups as usize;
     let (per_in, per_out) = (e.w[1], e.y[1] / groups.max(1));
@@ -123,11 +124,14 @@ fn contract<T: Real>(op: &Op, conv: &Conv, e: &Extents, a: &[T], b: &[T]) -> Vec
             .checked_sub(conv.padding[axis] as usize)?;
         (q < e.x[2 + axis]).then_some(q)
     };
-    // The window p whose tap k lies on q.
+    // The window p whose tap k lies on q: `None` where none does, `Some(None)` where it is outside.
     let window = |axis: usize, q: usize, k: usize| {
-        let p = (q + conv.padding[axis] as usize).checked_sub(k * conv.dilation[axis] as usize)?;
         let stride = conv.stride[axis] as usize;
-        (p % stride == 0 && p / stride < e.y[2 + axis]).then_some(p / stride)
+        let (there, tap) = (q + conv.padding[axis] as usize, k * conv.dilation[axis] as usize);
+        if there % stride != tap % stride {
+            return None;
+        }
+        Some(there.checked_sub(tap).map(|moved| moved / stride).filter(|&p| p < e.y[2 + axis]))
     };
     match op {
         Op::Conv(_) => indices(e.y)
@@ -147,8 +151,9 @@ fn contract<T: Real>(op: &Op, conv: &Conv, e: &Extents, a: &[T], b: &[T]) -> Vec
                 indices([per_out, e.w[2], e.w[3], e.w[4]]).fold(T::ZERO, |sum, [o, kd, kh, kw]| {
                     let o = group * per_out + o;
                     let dy = match (window(0, qd, kd), window(1, qh, kh), window(2, qw, kw)) {
-                        (Some(d), Some(h), Some(w)) => a[flat(&e.y, [n, o, d, h, w])],
-                        _ => T::ZERO,
+                        (Some(Some(d)), Some(Some(h)), Some(Some(w))) => a[flat(&e.y, [n, o, d, h, w])],
+                        (Some(_), Some(_), Some(_)) => T::ZERO,
+                        _ => return sum,
                     };
                     b[flat(&e.w, [o, c % per_in, kd, kh, kw])].fma(dy, sum)
                 })

@@ -19,6 +19,9 @@ const TILES: usize = 64;
 const PRODUCTS: usize = POINTS * 64 * TILES;
 /// Floats between the matrices of two points, beyond their size: no two then compete for one place in the cache.
 const APART: usize = 16;
+/// Channels whose transformed weights are gathered in the first-level cache before they are written: 36 places that are
+/// written by turns, each far from the others, would cost five times as much.
+const CHANNELS_STAGED: usize = 16;
 /// Units for each thread.
 const UNITS_PER_THREAD: usize = 4;
 
@@ -116,10 +119,12 @@ impl<'a> Forward<'a> {
                 // SAFETY: the panels of different units are apart.
                 let to = unsafe { all_packed.slice(panel * panel_size, panel_size) };
                 let rows = panel * kernel.mr..self.rows.min((panel + 1) * kernel.mr);
-                machine.simd.run(
-                    #[inline(always)]
-                    || self.pack_weights(rows, kernel.mr, to),
-                );
+                with_scratch(POINTS * (CHANNELS_STAGED * kernel.mr + LANES), |staged| {
+                    machine.simd.run(
+                        #[inline(always)]
+                        || self.pack_weights(rows.clone(), kernel.mr, staged, to),
+                    );
+                });
             });
             let packed = &*packed;
             each(blocks * parts, &|unit| {
@@ -132,26 +137,35 @@ impl<'a> Forward<'a> {
 
     /// `packed[point][channel][row]` = G w G^T, of the target channels `rows`.
     #[inline(always)]
-    fn pack_weights(&self, rows: Range<usize>, mr: usize, packed: &mut [f32]) {
+    fn pack_weights(&self, rows: Range<usize>, mr: usize, staged: &mut [f32], packed: &mut [f32]) {
         let mut w: [Lanes; 9] = [[0.0; LANES]; 9];
-        for channel in 0..self.channels {
-            for (lane, row) in rows.clone().enumerate() {
-                let from = &self.weights[row * self.strides[0] + channel * self.strides[1]..][..9];
-                for (tap, from) in from.iter().enumerate() {
-                    w[if self.turned { 8 - tap } else { tap }][lane] = *from;
+        let point_size = CHANNELS_STAGED * mr + LANES;
+        for first in (0..self.channels).step_by(CHANNELS_STAGED) {
+            let count = CHANNELS_STAGED.min(self.channels - first);
+            for channel in 0..count {
+                for (lane, row) in rows.clone().enumerate() {
+                    let from = &self.weights[row * self.strides[0] + (first + channel) * self.strides[1]..][..9];
+                    for (tap, from) in from.iter().enumerate() {
+                        w[if self.turned { 8 - tap } else { tap }][lane] = *from;
+                    }
+                }
+                let mut columns: [[Lanes; PATCH]; 3] = [[[0.0; LANES]; PATCH]; 3];
+                for (j, column) in columns.iter_mut().enumerate() {
+                    transform::weights(&[w[j], w[3 + j], w[6 + j]], column);
+                }
+                for i in 0..PATCH {
+                    let mut points: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
+                    transform::weights(&[columns[0][i], columns[1][i], columns[2][i]], &mut points);
+                    for (j, point) in points.iter().enumerate() {
+                        // The next channel overwrites what is too much.
+                        let at = (i * PATCH + j) * point_size + channel * mr;
+                        staged[at..at + LANES].copy_from_slice(point);
+                    }
                 }
             }
-            let mut columns: [[Lanes; PATCH]; 3] = [[[0.0; LANES]; PATCH]; 3];
-            for (j, column) in columns.iter_mut().enumerate() {
-                transform::weights(&[w[j], w[3 + j], w[6 + j]], column);
-            }
-            for i in 0..PATCH {
-                let mut points: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
-                transform::weights(&[columns[0][i], columns[1][i], columns[2][i]], &mut points);
-                for (j, point) in points.iter().enumerate() {
-                    let at = ((i * PATCH + j) * self.channels + channel) * mr;
-                    packed[at..at + mr].copy_from_slice(&point[..mr]);
-                }
+            for (point, staged) in staged.chunks_exact(point_size).enumerate() {
+                let to = &mut packed[(point * self.channels + first) * mr..][..count * mr];
+                to.copy_from_slice(&staged[..count * mr]);
             }
         }
     }
@@ -389,7 +403,7 @@ impl<'a> Forward<'a> {
                     let start = ((segment.item * self.rows + row) * height + y) * width + left;
                     // SAFETY: units have tiles or channels of their own.
                     let to = unsafe { target.slice(start, count) };
-                    to.copy_from_slice(&staged[i * line + TILE * tile..][..count]);
+                    copy_exact(&staged[i * line + TILE * tile..][..count], to);
                 }
                 tile += segment.count;
             }
@@ -429,5 +443,21 @@ impl<'a> Forward<'a> {
 fn copy(from: &[f32], to: &mut [f32], count: usize) {
     for first in (0..count).step_by(LANES) {
         to[first..first + LANES].copy_from_slice(&from[first..first + LANES]);
+    }
+}
+
+/// Copies a short row without calling a function for it.
+#[inline(always)]
+fn copy_exact(from: &[f32], to: &mut [f32]) {
+    let ((from, end), (to, rest)) = (from.as_chunks::<LANES>(), to.as_chunks_mut::<LANES>());
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    let ((end, last), (rest, place)) = (end.as_chunks::<TILE>(), rest.as_chunks_mut::<TILE>());
+    for (to, from) in rest.iter_mut().zip(end) {
+        *to = *from;
+    }
+    for (to, from) in place.iter_mut().zip(last) {
+        *to = *from;
     }
 }

@@ -26,7 +26,7 @@ pub(super) use weights::gradient;
 pub const ERROR: f64 = 64.0;
 
 /// Fewer channels than this leave the transforms too much of the work.
-const CHANNELS_LEAST: usize = 32;
+const CHANNELS_LEAST: usize = 24;
 /// Results of a tile along one axis.
 const TILE: usize = 4;
 /// Inputs of a tile along one axis.

@@ -17,6 +17,9 @@ const AT_A_TIME: usize = 3 << 19;
 /// Tiles at a time, at least and at most: the sums pass through memory once for so many.
 const TILES: [usize; 2] = [128, 512];
 
+/// Tiles whose points are gathered in the first-level cache before they are written, point by point.
+const TILES_STAGED: usize = 16;
+
 /// One side of the product: planes of a source, their patches transformed.
 struct Side<'a> {
     source: &'a [f32],
@@ -94,10 +97,10 @@ pub(in crate::conv) fn gradient(
                 let size = POINTS * side.panel(most);
                 // SAFETY: the panels of different units are apart.
                 let to = unsafe { all.slice(panel * size, size) };
-                with_scratch(side.patch * side.pitch() * LANES, |strip| {
+                with_scratch((side.patch * side.pitch() + POINTS * TILES_STAGED) * LANES, |scratch| {
                     machine.simd.run(
                         #[inline(always)]
-                        || side.transform(machine.simd, some.clone(), panel, (side.panel(most), to), strip),
+                        || side.transform(machine.simd, some.clone(), panel, (side.panel(most), to), scratch),
                     );
                 });
             });
@@ -195,15 +198,16 @@ impl Side<'_> {
         rows: Range<usize>,
         panel: usize,
         (point_size, points): (usize, &mut [f32]),
-        strip: &mut [f32],
+        scratch: &mut [f32],
     ) {
         let ([height, width], pitch) = (self.size, self.pitch());
+        let (staged, strip) = scratch.split_at_mut(POINTS * TILES_STAGED * LANES);
         // Vectors of planes; where a panel is narrower than one, the next tile overwrites what is too much.
         for lane in (0..self.width).step_by(LANES) {
             let plane = panel * self.width + lane;
-            let count = LANES.min(self.width - lane).min(self.planes.saturating_sub(plane));
+            let count = LANES.min(self.planes.saturating_sub(plane));
             strip.fill(0.0);
-            let mut tile = 0;
+            let (mut tile, mut waiting) = (0, 0);
             for row in rows.clone() {
                 let (item, top) = (row / self.down, row % self.down * TILE);
                 for i in 0..if count > 0 { self.patch } else { 0 } {
@@ -226,11 +230,27 @@ impl Side<'_> {
                         patch_of_dy(corner, pitch * LANES, &mut v);
                     }
                     for (point, v) in v.as_flattened().iter().enumerate() {
-                        let to = point * point_size + tile * self.width + lane;
-                        points[to..to + LANES].copy_from_slice(v);
+                        let to = (point * TILES_STAGED + waiting) * LANES;
+                        staged[to..to + LANES].copy_from_slice(v);
                     }
-                    tile += 1;
+                    waiting += 1;
+                    if waiting == TILES_STAGED {
+                        self.write(staged, waiting, point_size, &mut points[tile * self.width + lane..]);
+                        (tile, waiting) = (tile + waiting, 0);
+                    }
                 }
+            }
+            self.write(staged, waiting, point_size, &mut points[tile * self.width + lane..]);
+        }
+    }
+
+    /// Moves the points of `count` tiles to their places.
+    #[inline(always)]
+    fn write(&self, staged: &[f32], count: usize, point_size: usize, points: &mut [f32]) {
+        for (point, staged) in staged.chunks_exact(TILES_STAGED * LANES).enumerate() {
+            let points = &mut points[point * point_size..];
+            for (tile, v) in staged.as_chunks::<LANES>().0[..count].iter().enumerate() {
+                points[tile * self.width..][..LANES].copy_from_slice(v);
             }
         }
     }
