@@ -21,8 +21,10 @@ impl Tensor {
             );
             return self.refused("cross_entropy", message, None);
         }
-        let shifted = self.below_top(1);
-        (shifted.exp().sum_keep(1).log() - shifted.gather(1, &target.unsqueeze(1))).mean(..)
+        // The target's logit is picked before the shift: the shifted ones need not lie in memory.
+        let top = self.max_keep(1).detach();
+        let picked = self.gather(1, &target.unsqueeze(1)) - &top;
+        ((self - &top).exp().sum_keep(1).log() - picked).mean(..)
     }
 
     /// The product of each element of `self [..a]` with each of `other [..b]`: `[..a, ..b]`.

@@ -18,6 +18,11 @@ pub static GATHER: Page = Page {
     gradient_formula: "g added at the indices",
     gradient: Some(|y, g| {
         let (Op::Gather { axis }, [x, index]) = (*y.op(), y.inputs()) else { return vec![None; 2] };
+        if index.dims()[axis as usize] == 1 && index.count() > 0 {
+            // One element a row: told apart by position, so that it fuses with what else the row's gradient is made of.
+            let here = Tensor::iota(x.shape(), axis as isize, DType::I64).eq(index);
+            return vec![Some(g.expand_like(x).keep_where(&here)), None];
+        }
         vec![Some(Tensor::zeros(x.shape(), x.dtype()).scatter_add(axis as isize, index, g)), None]
     }),
     reference: |node, inputs| {

@@ -2,8 +2,9 @@
 //!
 //! Groups are made in execution order, and a node joins a group only if all its other inputs come from groups before it. So
 //! the list of groups is always a valid schedule, and no cycle can arise. Three kinds of node never get a kernel of their
-//! own unless they must: views (a layout over the value they show), numbers (repeated where they are used), and *floating*
-//! nodes, elementwise ones with a single user whose inputs are leaves: they wait for their user and join its group.
+//! own unless they must: views (a layout over the value they show), numbers and what is computed of numbers alone (repeated
+//! where they are used), and *floating* nodes, elementwise ones with a single user whose inputs are leaves: they wait for
+//! their user and join its group.
 
 use super::trace::{NOT_A_LEAF, Trace};
 use super::{Code, Fused, Instr, Plan};
@@ -80,6 +81,8 @@ struct Planner<'a> {
     /// The group that computes a node.
     group_of: Vec<Option<usize>>,
     floating: Vec<bool>,
+    /// Whether a floating node is computed of numbers alone: one number at every point, in every shape it is seen in.
+    constant: Vec<bool>,
     /// Instructions that a floating node brings along.
     weight: Vec<usize>,
     users: Vec<u32>,
@@ -113,6 +116,7 @@ impl<'a> Planner<'a> {
             seen: Vec::with_capacity(count),
             group_of: vec![None; count],
             floating: vec![false; count],
+            constant: vec![false; count],
             weight: vec![0; count],
             users,
             outputs: Vec::new(),
@@ -149,10 +153,13 @@ impl<'a> Planner<'a> {
         if op.is_view() {
             self.place_view(node);
         } else if let Op::Full(_) = op {
-            self.floating[node] = true;
+            (self.floating[node], self.constant[node]) = (true, true);
         } else if op.is_elementwise() {
-            if self.fusion == Fusion::On && self.users[node] == 1 && self.inputs_float(node) {
-                self.floating[node] = true;
+            let inputs = self.inputs(node);
+            let constant = !inputs.is_empty() && inputs.iter().all(|&input| self.constant[input]);
+            let once = self.users[node] == 1 || constant;
+            if self.fusion == Fusion::On && once && self.inputs_float(node) {
+                (self.floating[node], self.constant[node]) = (true, constant);
                 self.weight[node] = 1 + self.inputs(node).iter().map(|&input| self.weight[input]).sum::<usize>();
             } else {
                 self.place_elementwise(node);
@@ -181,9 +188,10 @@ impl<'a> Planner<'a> {
         let tensor = self.tensor(node);
         let input = self.inputs(node)[0];
         let under = self.seen[input];
-        if let (true, Op::Full(_)) = (self.floats(under.base), *self.tensor_of(under.base).op()) {
+        if self.floats(input) && self.constant[input] {
             // A number seen in another shape is the same number.
-            self.floating[node] = true;
+            (self.floating[node], self.constant[node]) = (true, true);
+            self.weight[node] = self.weight[input];
             return;
         }
         match through(tensor, &under.layout) {
@@ -354,12 +362,24 @@ impl<'a> Planner<'a> {
                     let seen = Seen { base: self.seen[input].base, layout };
                     company |= self.groups[group].loads.contains(&seen);
                 }
-                Some(Found::Float(_)) => {}
+                Some(Found::Float(float)) => company |= self.shares_load(float, group),
                 None => return false,
             }
         }
         // What does not use the result of a contraction has no business in its epilogue.
         register || (company && self.groups[group].op.is_none())
+    }
+
+    /// Whether a floating node reads something that `group` reads already.
+    fn shares_load(&self, float: usize, group: usize) -> bool {
+        self.inputs(float).iter().any(|&input| {
+            let seen = self.seen[input];
+            if self.floats(seen.base) {
+                self.shares_load(seen.base, group)
+            } else {
+                self.groups[group].loads.contains(&seen)
+            }
+        })
     }
 
     /// How `group` gets the value of `input` for a node at this level; `None` if it cannot.
@@ -412,6 +432,10 @@ impl<'a> Planner<'a> {
         let (op, dtype) = (*tensor.op(), tensor.dtype());
         if let Some(op) = self.number(node) {
             return self.push(group, Instr { code: Code::Op(op), args: [0; 3], dtype, row });
+        }
+        if op.is_view() {
+            // Only constant nodes float as views.
+            return self.emit(self.inputs(node)[0], group, row);
         }
         if let Op::Random(distribution) = op {
             let key = self.inputs(node)[0];
