@@ -76,7 +76,7 @@ pub fn multiply(
             unsafe {
                 kernel.tile(
                     (rows, columns, k),
-                    Factors::packed(a.data.as_ptr().add(above * a.next)),
+                    Factors::strided(a.data.as_ptr().add(above * a.next), 1, kernel.mr),
                     Rows::even(b.data.as_ptr().add(panel * b.next), b.step),
                     (c.as_mut_ptr().add(row * stride + column), stride),
                     accumulate,

@@ -221,7 +221,7 @@ impl<'a> Forward<'a> {
                             unsafe {
                                 kernel.tile(
                                     (height, width, channels),
-                                    Factors::packed(a.as_ptr()),
+                                    Factors::strided(a.as_ptr(), 1, kernel.mr),
                                     Rows::even(b.as_ptr(), room),
                                     (c.as_mut_ptr(), room),
                                     false,

@@ -117,7 +117,7 @@ pub(in crate::conv) fn gradient(
                             let c = all_sums.slice(start, (height - 1) * columns + width);
                             kernel.tile(
                                 (height, width, count),
-                                Factors::packed(a.as_ptr()),
+                                Factors::strided(a.as_ptr(), 1, kernel.mr),
                                 Rows::even(b.as_ptr(), kernel.nr),
                                 (c.as_mut_ptr(), columns),
                                 first > 0,
