@@ -3,10 +3,8 @@
 //! One unit makes all three for an item, with five products; where items are too few for the threads, some units make
 //! those of keys and values and others that of queries, with seven. Each sum is the same chain either way.
 
-use tensor::math::exp;
-
 use super::product::{B, multiply};
-use super::{A, Matrix, Operand, QUERIES, Rectangle, Scores, room, run_units, share, take};
+use super::{A, Matrix, Operand, QUERIES, Rectangle, Scores, exponential, room, run_units, share, take};
 use crate::gemm::Kernel;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -75,6 +73,8 @@ impl Unit<'_> {
         let queries = (self.blocks.0 * QUERIES, heads.queries.min(self.blocks.1 * QUERIES));
         let keys = (self.key_blocks.0 * QUERIES, heads.keys.min(self.key_blocks.1 * QUERIES));
         let chunk = CHUNK.min(keys.1.saturating_sub(keys.0));
+        // An odd number of cache lines: rows whose distance is a power of two would share a few places of the cache.
+        let stride = (chunk.div_ceil(16) | 1) * 16;
         let up = |count: usize, step: usize| count.next_multiple_of(step);
         let (mr, nr) = (kernel.mr, kernel.nr);
         let lengths = [
@@ -86,10 +86,10 @@ impl Unit<'_> {
             up(width, mr) * QUERIES,
             up(value_width, mr) * QUERIES,
             up(QUERIES, mr) * chunk,
-            QUERIES * chunk,
-            QUERIES * chunk,
-            width * chunk,
-            value_width * chunk,
+            QUERIES * stride,
+            QUERIES * stride,
+            width * stride,
+            value_width * stride,
             if self.of_queries { queries.1.saturating_sub(queries.0) * width } else { 0 },
         ];
         with_scratch(lengths.into_iter().map(room).sum(), |mut loan| {
@@ -127,14 +127,14 @@ impl Unit<'_> {
                     q.pack(simd, r0..r1, 0..width, mr, &mut query_rows[..up(rows, mr) * width]);
                     g.pack(simd, r0..r1, 0..value_width, mr, &mut g_rows[..up(rows, mr) * value_width]);
                     let (a, b) = (A::packed(kernel, query_rows, width), B::packed(kernel, key_lanes, width));
-                    multiply(kernel, (rows, n, width), a, b, weights, chunk, false);
+                    multiply(kernel, (rows, n, width), a, b, weights, stride, false);
                     let (a, b) = (A::packed(kernel, g_rows, value_width), B::packed(kernel, value_lanes, value_width));
-                    multiply(kernel, (rows, n, value_width), a, b, slopes, chunk, false);
-                    self.weights_and_slopes((r0, r1), (k0, k0 + n), chunk, weights, slopes);
+                    multiply(kernel, (rows, n, value_width), a, b, slopes, stride, false);
+                    self.weights_and_slopes((r0, r1), (k0, k0 + n), stride, weights, slopes);
                     if self.of_keys {
                         q.transposed().pack(simd, 0..width, r0..r1, mr, &mut query_steps[..up(width, mr) * rows]);
-                        let (a, b) = (A::packed(kernel, query_steps, rows), B::in_place(kernel, slopes, chunk));
-                        multiply(kernel, (width, n, rows), a, b, sums_k, chunk, true);
+                        let (a, b) = (A::packed(kernel, query_steps, rows), B::in_place(kernel, slopes, stride));
+                        multiply(kernel, (width, n, rows), a, b, sums_k, stride, true);
                         g.transposed().pack(
                             simd,
                             0..value_width,
@@ -142,11 +142,11 @@ impl Unit<'_> {
                             mr,
                             &mut g_steps[..up(value_width, mr) * rows],
                         );
-                        let (a, b) = (A::packed(kernel, g_steps, rows), B::in_place(kernel, weights, chunk));
-                        multiply(kernel, (value_width, n, rows), a, b, sums_v, chunk, true);
+                        let (a, b) = (A::packed(kernel, g_steps, rows), B::in_place(kernel, weights, stride));
+                        multiply(kernel, (value_width, n, rows), a, b, sums_v, stride, true);
                     }
                     if self.of_queries {
-                        let strip = Matrix { data: &*slopes, row_stride: chunk, col_stride: 1 };
+                        let strip = Matrix { data: &*slopes, row_stride: stride, col_stride: 1 };
                         strip.pack(simd, 0..rows, 0..n, mr, &mut slope_rows[..up(rows, mr) * n]);
                         let (a, b) = (A::packed(kernel, slope_rows, n), B::packed(kernel, key_steps, count));
                         let sums = &mut sums_q[(r0 - queries.0) * width..];
@@ -156,8 +156,8 @@ impl Unit<'_> {
                 if self.of_keys {
                     let [_, of_k, of_v] = heads.gradients(self.item);
                     let scale = self.scores.attention.scale.f64() as f32;
-                    self.write_turned(of_k, (k0, k1), width, chunk, sums_k, scale);
-                    self.write_turned(of_v, (k0, k1), value_width, chunk, sums_v, 1.0);
+                    self.write_turned(of_k, (k0, k1), width, stride, sums_k, scale);
+                    self.write_turned(of_v, (k0, k1), value_width, stride, sums_v, 1.0);
                 }
             }
             if self.of_queries {
@@ -225,7 +225,7 @@ impl Unit<'_> {
 #[inline(always)]
 fn along(weights: &mut [f32], slopes: &mut [f32], scale: f32, [top, inverse, delta]: [f32; 3]) {
     for (weight, slope) in weights.iter_mut().zip(slopes) {
-        let p = exp(*weight * scale - top) * inverse;
+        let p = exponential(*weight * scale - top) * inverse;
         *weight = p;
         *slope = p * (*slope - delta);
     }

@@ -3,11 +3,10 @@
 //! A strip holds the scores of a block of queries transposed, `[key][query]`: the softmax runs down its columns with one
 //! query a lane, and it is the right factor of `y^T = v^T p^T` as it lies.
 
-use tensor::math::exp;
 use tensor::ops::attention::reference::BLOCK;
 
 use super::product::{B, multiply};
-use super::{A, Operand, QUERIES, Rectangle, Scores, room, run_units, share, take};
+use super::{A, Operand, QUERIES, Rectangle, Scores, exponential, room, run_units, share, take};
 use crate::gemm::Kernel;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -15,8 +14,9 @@ use crate::scratch::with_scratch;
 
 /// Queries that the softmax takes at once: one vector register.
 const LANES: usize = 16;
-/// Keys between which the sums of values rest in memory: a panel of the strip, 256 x 32 floats, stays in the first cache.
-const STEPS: usize = 256;
+/// Keys between which the sums of values rest in memory: a panel of the strip, 128 rows of 128 bytes, stays in that half
+/// of the first cache which rows 256 bytes apart can use.
+const STEPS: usize = 128;
 
 /// Writes the pass: see [`tensor::ops::attention::reference::forward`].
 pub(crate) fn attention_pass(machine: &Machine, scores: &Scores<'_>, v: Operand<'_, f32>, pass: &mut [f32]) {
@@ -115,7 +115,7 @@ fn softmax(strip: &mut [f32], end: usize, plain: usize, scale: f32) -> ([f32; LA
         for key in first..end.min(first + BLOCK) {
             let scores = &mut strip[key * QUERIES..][..LANES];
             for i in 0..LANES {
-                let e = exp(scores[i] - top[i]);
+                let e = exponential(scores[i] - top[i]);
                 scores[i] = e;
                 part[i] += e;
             }

@@ -13,7 +13,7 @@ pub(crate) use forward::attention_pass;
 
 use tensor::Layout;
 use tensor::op::Attention;
-use tensor::ops::attention::reference::Heads;
+use tensor::ops::attention::reference::{FAR, Heads};
 
 use crate::gemm::{Panels, Strided};
 use crate::machine::Machine;
@@ -128,17 +128,41 @@ struct Rectangle {
     key_step: usize,
 }
 
+impl Rectangle {
+    /// Minus infinity for the keys behind each query: a positive factor does not change it.
+    fn close_later_keys(&self, strip: &mut [f32]) {
+        let (r0, r1) = self.queries;
+        if self.key_step == 1 {
+            for query in r0..r1 {
+                let first = self.end_key.min(query + 1).max(self.first_key) - self.first_key;
+                let row = (query - r0) * self.query_step;
+                strip[row + first..row + self.end_key - self.first_key].fill(f32::NEG_INFINITY);
+            }
+        } else {
+            for key in self.first_key.max(r0)..self.end_key {
+                let row = (key - self.first_key) * self.key_step;
+                strip[row..row + key.min(r1) - r0].fill(f32::NEG_INFINITY);
+            }
+        }
+    }
+}
+
 impl Scores<'_> {
     /// Scales and masks the scores of a strip that need more than a factor, and returns how many keys of the strip need
     /// no more than that: those come first, and are left as they are.
     fn mask_strip(&self, item: usize, at: Rectangle, strip: &mut [f32]) -> usize {
         let (r0, r1) = at.queries;
+        let scale = self.attention.scale.f64() as f32;
+        if matches!(self.mask, Mask::None) && (scale > 0.0 || !self.attention.causal) {
+            if self.attention.causal {
+                at.close_later_keys(strip);
+            }
+            return at.end_key - at.first_key;
+        }
         let plain = match (&self.mask, self.attention.causal) {
-            (Mask::None, false) => at.end_key,
-            (Mask::None, true) => at.end_key.min(r0).max(at.first_key),
+            (Mask::None, _) => at.end_key.min(r0).max(at.first_key),
             _ => at.first_key,
         };
-        let scale = self.attention.scale.f64() as f32;
         for query in r0..r1 {
             let last = if self.attention.causal { query } else { usize::MAX };
             let mut place = (query - r0) * at.query_step + (plain - at.first_key) * at.key_step;
@@ -185,6 +209,13 @@ impl Scores<'_> {
         }
         (4 * threads).div_ceil(items).min(self.heads.queries.div_ceil(QUERIES)).max(1)
     }
+}
+
+/// The exponential of a score less the largest one, as specified.
+#[inline(always)]
+fn exponential(x: f32) -> f32 {
+    let e = tensor::math::exp(if x < FAR { FAR } else { x });
+    if x < FAR { 0.0 } else { e }
 }
 
 /// Runs units on all threads, or here if there is little to do.

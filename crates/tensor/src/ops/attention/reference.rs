@@ -9,6 +9,10 @@ use crate::shape::Shape;
 /// for the keys behind it.
 pub const BLOCK: usize = 64;
 
+/// A key whose score lies further below the largest one weighs nothing: e^-87 is about the least number that f32 holds in
+/// full, and what is less than that costs a processor a hundred times as much.
+pub const FAR: f32 = -87.0;
+
 /// The sizes of attention, its leading dimensions in two: the first one, and the product of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heads {
@@ -155,6 +159,11 @@ fn top<T: Real>(scores: &[T]) -> T {
     if top == -T::INFINITY { T::ZERO } else { top + T::ZERO }
 }
 
+/// The exponential of a score less the largest one.
+fn exponential<T: Real>(x: T) -> T {
+    if x < T::from_f64(f64::from(FAR)) { T::ZERO } else { x.exp() }
+}
+
 /// The value of a pass: the result `[outer, queries, inner, value width]`, all maxima, all inverse sums.
 pub fn forward<T: Real>(attention: &Attention, heads: &Heads, [q, k, v]: [&[T]; 3], mask: Mask<'_, T>) -> Vec<T> {
     let mut pass = vec![T::ZERO; heads.pass_count()];
@@ -167,7 +176,7 @@ pub fn forward<T: Real>(attention: &Attention, heads: &Heads, [q, k, v]: [&[T]; 
         for query in 0..queries {
             let scores = item.scores(query);
             let top = top(&scores);
-            let exps: Vec<T> = scores.iter().map(|&score| (score - top).exp()).collect();
+            let exps: Vec<T> = scores.iter().map(|&score| exponential(score - top)).collect();
             let block_sum = |block: &[T]| block.iter().fold(T::ZERO, |sum, &e| sum + e);
             let sum = exps.chunks(BLOCK).fold(T::ZERO, |sum, block| sum + block_sum(block));
             let inverse = if sum == T::ZERO { T::ZERO } else { T::ONE / sum };
@@ -202,7 +211,7 @@ pub fn backward<T: Real>(
         for query in 0..queries {
             let g = &g[heads.row(number, query, value_width)..][..value_width];
             for (key, score) in item.scores(query).into_iter().enumerate() {
-                let weight = (score - pass[tops + query]).exp() * pass[inverses + query];
+                let weight = exponential(score - pass[tops + query]) * pass[inverses + query];
                 let v = &v[key * value_width..][..value_width];
                 let towards = g.iter().zip(v).fold(T::ZERO, |sum, (&g, &v)| g.fma(v, sum));
                 let slope = weight * (towards - delta[heads.row(number, query, 1)]);
