@@ -135,11 +135,7 @@ fn each_symbol(logits: &Tensor, target: &Tensor) -> Tensor {
 }
 
 /// A step that makes `loss` smaller.
-fn supervised(
-    optimiser: impl Optimiser + 'static,
-    lr: f64,
-    mut loss: impl FnMut(&Pass) -> Tensor + 'static,
-) -> Work {
+fn supervised(optimiser: impl Optimiser + 'static, lr: f64, mut loss: impl FnMut(&Pass) -> Tensor + 'static) -> Work {
     let parameters = optimiser.parameters();
     let count = parameters.iter().map(|var| var.shape().count()).sum();
     let mut step = 0;

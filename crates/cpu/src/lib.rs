@@ -8,6 +8,7 @@ mod exec;
 pub mod gemm;
 pub mod machine;
 pub mod pool;
+mod recurrent;
 mod scratch;
 pub mod simd;
 

@@ -4,7 +4,7 @@
 
 use glassbox_cpu::Cpu;
 use glassbox_cpu::simd::Simd;
-use tensor::op::{Attention, Binary, Conv, Distribution, Pool, Reduction, Sample, Unary};
+use tensor::op::{Attention, Binary, Cell, Conv, Distribution, Pool, Recurrence, Reduction, Sample, Unary};
 use tensor::reference::evaluate;
 use tensor::{Array, AxisSet, DType, ErrorKind, Op, RandomKey, Scalar, Tensor, Values};
 
@@ -55,9 +55,14 @@ listed!(reductions -> Reduction {
     Reduction::Max => Reduction::Max, Reduction::Min => Reduction::Min,
 });
 
+listed!(cells -> Cell {
+    Cell::Lstm => Cell::Lstm, Cell::Gru => Cell::Gru, Cell::RnnTanh => Cell::RnnTanh, Cell::RnnRelu => Cell::RnnRelu,
+});
+
 const ZERO: Scalar = Scalar::Int(0);
 const CONV: Conv = Conv { spatial: 1, stride: [1; 3], padding: [0; 3], dilation: [1; 3], groups: 1 };
 const ATTENTION: Attention = Attention { causal: false, scale: ZERO };
+const RECURRENCE: Recurrence = Recurrence { cell: Cell::Lstm, reverse: false };
 const POOL: Pool = Pool {
     spatial: 1,
     kernel: [1; 3],
@@ -105,6 +110,9 @@ listed!(kinds -> Op {
     Op::Attention(_) => Op::Attention(ATTENTION),
     Op::AttentionPass(_) => Op::AttentionPass(ATTENTION),
     Op::AttentionGrad(_) => Op::AttentionGrad(ATTENTION),
+    Op::Recurrent(_) => Op::Recurrent(RECURRENCE),
+    Op::RecurrentGrad(_) => Op::RecurrentGrad(RECURRENCE),
+    Op::RecurrentOutput { .. } => Op::RecurrentOutput { of: RECURRENCE, adjoint: false },
     Op::Error => Op::Error,
 });
 
@@ -115,6 +123,10 @@ fn ops() -> Vec<Op> {
         .flat_map(|kind| match kind {
             Op::Unary(_) => unaries().into_iter().map(Op::Unary).collect(),
             Op::Binary(_) => binaries().into_iter().map(Op::Binary).collect(),
+            Op::Recurrent(of) => cells().into_iter().map(|cell| Op::Recurrent(Recurrence { cell, ..of })).collect(),
+            Op::RecurrentGrad(of) => {
+                cells().into_iter().map(|cell| Op::RecurrentGrad(Recurrence { cell, ..of })).collect()
+            }
             Op::Reduce { axes, .. } => reductions().into_iter().map(|op| Op::Reduce { op, axes }).collect(),
             kind => vec![kind],
         })

@@ -33,6 +33,7 @@ pub use op::{Op, Scalar};
 pub use ops::attention::AttentionOptions;
 pub use ops::conv::ConvOptions;
 pub use ops::pool::PoolOptions;
+pub use ops::recurrent::ScanOptions;
 pub use origin::{LayerPath, Origin, in_layer};
 pub use philox::RandomKey;
 pub use shape::{Axes, AxisSet, Dims, Shape};

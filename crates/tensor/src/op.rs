@@ -143,6 +143,18 @@ pub enum Op {
     AttentionPass(Attention),
     /// Inputs (pass, delta, g, q, k, v) or with a mask behind: the gradients of q, k and v, flat.
     AttentionGrad(Attention),
+    /// A recurrent layer over a whole sequence, one direction: what every step leaves behind. See [`ops::recurrent`].
+    Recurrent(Recurrence),
+    /// Adjoint of the recurrent layer in the inputs of its steps, through time.
+    RecurrentGrad(Recurrence),
+    /// The part of [`Op::Recurrent`] (or, if `adjoint`, of [`Op::RecurrentGrad`]) that carries gradients; inputs: that op,
+    /// then everything it was computed from, to which the gradients go. A view of the first input.
+    RecurrentOutput {
+        /// Of which recurrence.
+        of: Recurrence,
+        /// Whether it is the adjoint's.
+        adjoint: bool,
+    },
     /// Building the node failed; the node carries the error.
     Error,
 }
@@ -321,6 +333,28 @@ pub struct Attention {
     pub scale: Scalar,
 }
 
+/// What repeats along a sequence, and which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Recurrence {
+    /// The cell.
+    pub cell: Cell,
+    /// From the last step to the first.
+    pub reverse: bool,
+}
+
+/// The cell of a recurrent layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
+    Lstm,
+    /// Gated recurrent unit (Cho et al. 2014).
+    Gru,
+    /// `h' = tanh(a)` (Elman 1990).
+    RnnTanh,
+    /// `h' = max(a, 0)`.
+    RnnRelu,
+}
+
 /// What the engine knows of an op: its page in the book.
 pub struct Page {
     /// Name, lower case.
@@ -396,13 +430,25 @@ impl Op {
             Op::Attention(_) => &ops::attention::ATTENTION,
             Op::AttentionPass(_) => &ops::attention::ATTENTION_PASS,
             Op::AttentionGrad(_) => &ops::attention::ATTENTION_GRAD,
+            Op::Recurrent(of) => ops::recurrent::page(of.cell),
+            Op::RecurrentGrad(of) => ops::recurrent::grad_page(of.cell),
+            Op::RecurrentOutput { .. } => &ops::recurrent::OUTPUT,
             Op::Error => &ops::source::ERROR,
         }
     }
 
     /// Whether the op only renames positions of its (first) input.
     pub fn is_view(&self) -> bool {
-        matches!(self, Op::Reshape | Op::Permute { .. } | Op::Expand | Op::Slice { .. } | Op::Detach | Op::Attention(_))
+        matches!(
+            self,
+            Op::Reshape
+                | Op::Permute { .. }
+                | Op::Expand
+                | Op::Slice { .. }
+                | Op::Detach
+                | Op::Attention(_)
+                | Op::RecurrentOutput { .. }
+        )
     }
 
     /// Whether the result has, element for element, the shape of the iteration: what fuses into chains.

@@ -4,7 +4,9 @@ mod activation;
 mod failure;
 mod loss;
 mod norm;
+mod recurrent;
 mod resize;
 mod softmax;
 
+pub(crate) use recurrent::adjoint as recurrent_adjoint;
 pub use resize::Resize;

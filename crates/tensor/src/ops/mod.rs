@@ -7,6 +7,7 @@ pub mod index;
 pub mod join;
 pub mod matmul;
 pub mod pool;
+pub mod recurrent;
 pub mod reduce;
 pub mod select;
 pub mod sort;

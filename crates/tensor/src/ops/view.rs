@@ -83,7 +83,7 @@ pub static DETACH: Page = Page {
     samples: samples::detach,
 };
 
-fn gather_view(node: &Node, inputs: &[&Array]) -> Result<Array, String> {
+pub(crate) fn gather_view(node: &Node, inputs: &[&Array]) -> Result<Array, String> {
     let layout = through(node, &Layout::contiguous(*inputs[0].shape())).ok_or("not a view")?;
     fn pick<T: Copy>(v: &[T], layout: &Layout) -> Vec<T> {
         layout.positions().map(|position| v[position]).collect()
@@ -110,6 +110,7 @@ pub(crate) fn through(node: &Node, layout: &Layout) -> Option<Layout> {
         Op::Slice { axis, start, step } => Some(layout.slice(axis as usize, start, node.shape()[axis as usize], step)),
         Op::Detach => Some(*layout),
         Op::Attention(_) => layout.slice(0, 0, node.shape().count(), 1).reshape(*node.shape()),
+        Op::RecurrentOutput { .. } => Some(layout.slice(0, 0, node.shape()[0], 1)),
         _ => None,
     }
 }

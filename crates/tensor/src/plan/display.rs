@@ -55,6 +55,14 @@ impl Plan {
                         2 * inputs[0].layout.shape.count() * inputs[1].layout.shape[1..].iter().product::<usize>()
                     }
                     Op::ConvWeight(_) => 2 * inputs[1].layout.shape.count() * out[1..].iter().product::<usize>(),
+                    // One product of the state with the weight [rows, hidden] a step; backwards one with its transpose.
+                    Op::Recurrent(_) => {
+                        2 * inputs[0].layout.shape.count() * inputs[1].layout.shape.last().copied().unwrap_or(0)
+                    }
+                    Op::RecurrentGrad(_) => {
+                        let (g, w) = (&inputs[2].layout.shape, &inputs[1].layout.shape);
+                        2 * g[1..3].iter().product::<usize>() * w.count()
+                    }
                     _ => 0,
                 }
             }

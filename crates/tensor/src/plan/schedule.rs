@@ -85,7 +85,13 @@ impl Assembly<'_> {
             let node = group.op.as_ref().map(|op| self.trace.nodes[op.node].op());
             matches!(
                 node,
-                Some(Op::Gather { .. } | Op::ScatterAdd { .. } | Op::IndexSelect { .. } | Op::IndexAdd { .. })
+                Some(
+                    Op::Gather { .. }
+                        | Op::ScatterAdd { .. }
+                        | Op::IndexSelect { .. }
+                        | Op::IndexAdd { .. }
+                        | Op::Recurrent(_)
+                )
             )
         };
         let last_fallible = self.groups.iter().rposition(fallible);

@@ -5,6 +5,7 @@
 mod index;
 mod join;
 mod pool;
+mod recurrent;
 mod scan;
 
 use tensor::op::Op;
@@ -60,6 +61,8 @@ impl OpCall {
             Op::CumSum { axis } => scan::running_sum(&context, axis as usize),
             Op::ArgReduce { max, axis } => scan::arg_reduce(&context, max, axis as usize),
             Op::ArgSort { axis, descending } => scan::arg_sort(&context, axis as usize, descending),
+            Op::Recurrent(of) => recurrent::forward(&context, of),
+            Op::RecurrentGrad(of) => recurrent::backward(&context, of),
             ref op => Err(format!("no kernel for {}", op.page().name)),
         }
     }
