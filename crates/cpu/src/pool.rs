@@ -283,6 +283,17 @@ impl<'a, T> Disjoint<'a, T> {
         // SAFETY: in bounds by the check above; not aliased by the promise of the caller.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), length) }
     }
+
+    /// The part `start .. start + length`, to be read by any number of units.
+    ///
+    /// # Safety
+    /// Nobody writes this part while it is read.
+    #[inline(always)]
+    pub(crate) unsafe fn read(&self, start: usize, length: usize) -> &'a [T] {
+        assert!(start <= self.length && length <= self.length - start, "part of a slice out of bounds");
+        // SAFETY: in bounds by the check above; not written by the promise of the caller.
+        unsafe { std::slice::from_raw_parts(self.start.add(start), length) }
+    }
 }
 
 #[cfg(test)]

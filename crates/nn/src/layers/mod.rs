@@ -11,6 +11,7 @@ pub mod linear;
 pub mod norm;
 pub mod pool;
 pub mod residual;
+pub mod recurrent;
 pub mod shape;
 
 pub use activation::{
@@ -32,4 +33,5 @@ pub use pool::{
     avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d,
 };
 pub use residual::{Residual, residual};
+pub use recurrent::{Recurrent, Sequence, gru, lstm, rnn};
 pub use shape::{Flatten, Identity, ReflectionPad, Upsample, reflection_pad1d, reflection_pad2d, reflection_pad3d};
