@@ -152,7 +152,8 @@ impl Grid {
         for first in (0..k).step_by(KC) {
             let steps = KC.min(k - first);
             for panel in 0..panels {
-                let b = &b[(panel * k + first) * nr..][..steps * nr];
+                let from = (panel * k + first) * nr;
+                let b = &b[from..][..steps * nr];
                 let mut row = 0;
                 for group in groups {
                     let a = &a[(group.index * k + first) * mr..][..steps * mr];
