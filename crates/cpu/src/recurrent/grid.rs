@@ -117,7 +117,10 @@ impl Grid {
         }
         let chunks: Vec<&[Group]> = self.parts[0].chunks(GROUPS).collect();
         for step in 0..steps {
-            machine.pool.run(chunks.len() * self.blocks.len(), |number| {
+            let units = chunks.len() * self.blocks.len();
+            machine.pool.run(units, |number| {
+                // There and back, as in `serial`.
+                let number = if step % 2 == 0 { number } else { units - 1 - number };
                 unit(step, &self.blocks[number / chunks.len()], chunks[number % chunks.len()]);
             });
         }
