@@ -10,8 +10,8 @@ pub mod embedding;
 pub mod linear;
 pub mod norm;
 pub mod pool;
-pub mod residual;
 pub mod recurrent;
+pub mod residual;
 pub mod shape;
 
 pub use activation::{
@@ -32,6 +32,6 @@ pub use pool::{
     AdaptiveAvgPool, AvgPool, MaxPool, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, avg_pool1d,
     avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d,
 };
-pub use residual::{Residual, residual};
 pub use recurrent::{Recurrent, Sequence, gru, lstm, rnn};
+pub use residual::{Residual, residual};
 pub use shape::{Flatten, Identity, ReflectionPad, Upsample, reflection_pad1d, reflection_pad2d, reflection_pad3d};
