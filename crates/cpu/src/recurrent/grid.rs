@@ -167,7 +167,7 @@ impl Grid {
                     unsafe {
                         self.kernel.tile(
                             (group.len(), block.columns, steps),
-                            Factors::packed(a.as_ptr()),
+                            Factors::strided(a.as_ptr(), 1, mr),
                             Rows::even(b.as_ptr(), nr),
                             (c.as_mut_ptr(), stride),
                             true,
