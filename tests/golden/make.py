@@ -822,6 +822,69 @@ def attention():
     multihead("multihead_cross_mask", 5, keys=7, mask=pairs(5, 7))
 
 
+# ---------------------------------------------------------------- recurrent layers
+
+def recurrent_case(name, cls, start=False, lengths=None, **given):
+    """One call on a batch of 3 sequences of 5 steps and 4 inputs, with 3 hidden units: outputs, last states, gradients.
+
+    With `start`, from a random state; with `lengths`, as a packed sequence that need not be sorted.
+    """
+    rand = Rand(name)
+    given = dict(input_size=4, hidden_size=3) | given
+    settings = dict(num_layers=1, bias=True, batch_first=False, bidirectional=False) | given
+    states = ["h", "c"] if cls is nn.LSTM else ["h"]
+    module = cls(**given)
+    params = {k: 0.5 * rand.normal(*p.shape) for k, p in module.named_parameters()}
+    directions = settings["num_layers"] * (2 if settings["bidirectional"] else 1)
+    shape = (3, 5) if settings["batch_first"] else (5, 3)
+    inputs = {"x": rand.normal(*shape, 4)}
+    if start:
+        inputs |= {f"{k}0": rand.normal(directions, 3, 3) for k in states}
+    width = 3 * (2 if settings["bidirectional"] else 1)
+    cotangents = {"y": rand.normal(*shape, width)} | {k: rand.normal(directions, 3, 3) for k in states}
+
+    tensors = {}
+    for key, dtype in DTYPES.items():
+        module = cls(**given).to(dtype)
+        module.load_state_dict(params)
+        xs = {k: to(v, dtype).clone().requires_grad_() for k, v in inputs.items()}
+        begin = [xs[f"{k}0"] for k in states] if start else None
+        begin = begin if begin is None or cls is nn.LSTM else begin[0]
+        x = xs["x"]
+        if lengths is not None:
+            x = nn.utils.rnn.pack_padded_sequence(x, lengths, settings["batch_first"], enforce_sorted=False)
+        y, last = module(x, begin)
+        if lengths is not None:
+            y, _ = nn.utils.rnn.pad_packed_sequence(y, settings["batch_first"], total_length=5)
+        outputs = dict(zip(["y", *states], [y, *(last if cls is nn.LSTM else [last])]))
+        out = {f"param/{k}": p.clone() for k, p in module.named_parameters()}
+        out |= {f"input/{k}": v for k, v in xs.items()}
+        out |= {f"input/cotangent_{k}": to(v, dtype) for k, v in cotangents.items()}
+        out |= {f"output/{k}": v for k, v in outputs.items()}
+        if lengths is not None:
+            out["input/lengths"] = lengths
+        total = sum((v * out[f"input/cotangent_{k}"]).sum() for k, v in outputs.items())
+        leaves = xs | dict(module.named_parameters())
+        grads = torch.autograd.grad(total, list(leaves.values()))
+        out |= {f"grad/{k}": g for k, g in zip(leaves, grads)}
+        tensors[key] = out
+    GOLDEN.add(name, "recurrent", cls.__name__, settings, "recurrent", tensors)
+
+
+def recurrent():
+    lengths = torch.tensor([2, 5, 1])
+    kinds = [("lstm", nn.LSTM, {}), ("gru", nn.GRU, {}), ("rnn_tanh", nn.RNN, dict(nonlinearity="tanh")),
+             ("rnn_relu", nn.RNN, dict(nonlinearity="relu"))]
+    for name, cls, given in kinds:
+        recurrent_case(name, cls, **given)
+        recurrent_case(f"{name}_no_bias", cls, start=True, bias=False, **given)
+        recurrent_case(f"{name}_layers", cls, start=True, num_layers=3, batch_first=True, **given)
+        recurrent_case(f"{name}_bidirectional", cls, start=True, num_layers=2, bidirectional=True, **given)
+        recurrent_case(f"{name}_lengths", cls, start=True, lengths=lengths, batch_first=True, **given)
+        recurrent_case(f"{name}_lengths_bidirectional", cls, start=True, lengths=lengths, num_layers=2,
+                       bidirectional=True, **given)
+
+
 # ---------------------------------------------------------------- everything
 
 def write_json(path, lists):
@@ -846,7 +909,7 @@ def main():
     torch.backends.mkldnn.enabled = False  # PyTorch's plain kernels: fewer differences between processors
 
     for part in (linear_and_embedding, convolutions, normalisations, pools, activations, resizing_and_padding, losses,
-                 optimisers, lenet5, attention):
+                 optimisers, lenet5, attention, recurrent):
         part()
     GOLDEN.write(out)
     save_file(special_functions(), out / "math.safetensors", metadata={"torch": torch.__version__})

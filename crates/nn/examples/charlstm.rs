@@ -44,7 +44,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let optimizer = Adam::new(vec![Group::new(at.parameters())]);
     let parameters = optimizer.parameters();
 
-    let mut times = Vec::new();
+    let kernels = arguments.get(4).is_some_and(|text| text == "kernels");
+    let (mut times, mut best) = (Vec::new(), Vec::new());
     let mut last = 0.0;
     for step in 0..steps as u32 + 3 {
         let start = Instant::now();
@@ -54,11 +55,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let loss = logits.reshape([BATCH * LENGTH, VOCABULARY]).cross_entropy(&y);
         let leaves: Vec<Tensor> = parameters.iter().map(Var::tensor).collect();
         let updates = optimizer.step(&loss.grad(&leaves), 1e-3);
-        if step == 0 && arguments.get(4).is_some_and(|text| text == "kernels") {
-            println!("{}", cpu.plan(&[&loss], &updates)?);
+        if !kernels {
+            last = cpu.run(&[&loss], &updates)?[0].get_f64(0);
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+            continue;
         }
-        last = cpu.run(&[&loss], &updates)?[0].get_f64(0);
+        let plan = cpu.plan(&[&loss], &updates)?;
+        let (values, spent) = cpu.run_timed(&[&loss], &updates)?;
+        last = values[0].get_f64(0);
         times.push(start.elapsed().as_secs_f64() * 1e3);
+        best.resize(spent.len(), f64::INFINITY);
+        best.iter_mut().zip(spent).for_each(|(best, time)| *best = best.min(time.as_secs_f64() * 1e3));
+        if step as usize == steps + 2 {
+            println!("{plan}");
+            for (number, (step, ms)) in plan.steps.iter().zip(&best).enumerate().filter(|(_, (_, ms))| **ms > 0.2) {
+                let gflops = plan.flops(step) as f64 / ms / 1e6;
+                println!("{number:>4} {:<20} {ms:>8.2} ms {gflops:>7.1} GFLOP/s", step.ops[0].0);
+            }
+            println!("all kernels: {:.1} ms", best.iter().sum::<f64>());
+        }
     }
     let times = &mut times[3..];
     times.sort_by(f64::total_cmp);

@@ -158,79 +158,95 @@ impl Run<'_> {
     /// a part in stay in `da`.
     #[inline(always)]
     fn cells(&self, (step, state): (usize, usize), block: &Block, samples: usize, (dh, da): (&[f32], &mut [f32])) {
+        let (gates, nr) = (self.of.cell.gates(), self.grid.kernel.nr);
+        let (t, before, _) = self.of.step(step, self.grid.size.steps);
+        for ((dh, da), n) in dh.chunks_exact(nr).zip(da.chunks_exact_mut(gates * nr)).zip(samples..) {
+            let whole = block.len() / LANES * LANES;
+            for first in (0..whole).step_by(LANES) {
+                self.lanes::<true>((t, before, state), n, block.start, (first, LANES), (dh, da));
+            }
+            if whole < block.len() {
+                self.lanes::<false>((t, before, state), n, block.start, (whole, block.len() - whole), (dh, da));
+            }
+        }
+    }
+
+    /// Hidden units `first..first + lanes` of a block of one sample, at most [`LANES`]; `WHOLE` if that many.
+    #[inline(always)]
+    fn lanes<const WHOLE: bool>(
+        &self,
+        (t, before, state): (usize, usize, usize),
+        n: usize,
+        start: usize,
+        (first, lanes): (usize, usize),
+        (dh, da): (&[f32], &mut [f32]),
+    ) {
         let Extent { steps, batch, hidden } = self.grid.size;
         let (cell, nr) = (self.of.cell, self.grid.kernel.nr);
         let (gates, width) = (cell.gates(), cell.gradients() * hidden);
-        let (t, before, _) = self.of.step(step, steps);
-        for ((dh, da), n) in dh.chunks_exact(nr).zip(da.chunks_exact_mut(gates * nr)).zip(samples..) {
-            for first in (0..block.len()).step_by(LANES) {
-                let lanes = LANES.min(block.len() - first);
-                let unit = block.start + first;
-                let at = |field: usize, row: usize| ((field * (steps + 1) + row) * batch + n) * hidden + unit;
-                let kept = |field: usize, row: usize| load(&self.saved[at(field, row)..][..lanes]);
-                let dh = load(&dh[first..][..lanes]);
-                // SAFETY: the unit alone has this block and these samples; the slices do not overlap.
-                let out =
-                    |gate: usize| unsafe { self.out.slice((t * batch + n) * width + gate * hidden + unit, lanes) };
-                // SAFETY: as above.
-                let (past, through_c) = unsafe {
-                    (self.past.slice(n * hidden + unit, lanes), self.through_c.slice(n * hidden + unit, lanes))
-                };
-                let mut dc = load(through_c);
-                if cell == Cell::Lstm {
-                    let given = load(&self.g[at(1, state)..][..lanes]);
-                    for j in 0..LANES {
-                        dc[j] = given[j] + dc[j];
-                    }
-                }
-                if !takes(self.lengths, n, t) {
-                    past.copy_from_slice(&dh[..lanes]);
-                    through_c.copy_from_slice(&dc[..lanes]);
-                    (0..cell.gradients()).for_each(|gate| out(gate).fill(0.0));
-                    da.chunks_exact_mut(nr).for_each(|da| da[first..][..lanes].fill(0.0));
-                    continue;
-                }
-                let mut sums = [[0f32; LANES]; 4];
-                match cell {
-                    Cell::Lstm => {
-                        let acts = [kept(2, t), kept(3, t), kept(4, t), kept(5, t)];
-                        let (c, next_c) = (kept(1, before), kept(1, state));
-                        for j in 0..LANES {
-                            let one = [acts[0][j], acts[1][j], acts[2][j], acts[3][j]];
-                            let (da, past) = reference::lstm_adjoint(one, c[j], next_c[j], dh[j], dc[j]);
-                            (sums[0][j], sums[1][j], sums[2][j], sums[3][j]) = (da[0], da[1], da[2], da[3]);
-                            dc[j] = past;
-                        }
-                        through_c.copy_from_slice(&dc[..lanes]);
-                        past.fill(0.0);
-                    }
-                    Cell::Gru => {
-                        let (r, z, new, s, h) = (kept(1, t), kept(2, t), kept(3, t), kept(4, t), kept(0, before));
-                        let (mut dn, mut through) = ([0f32; LANES], [0f32; LANES]);
-                        for j in 0..LANES {
-                            let (da, past) = reference::gru_adjoint([r[j], z[j], new[j]], s[j], h[j], dh[j]);
-                            (sums[0][j], sums[1][j], dn[j], sums[2][j]) = (da[0], da[1], da[2], da[3]);
-                            through[j] = past;
-                        }
-                        [sums[0], sums[1], dn]
-                            .iter()
-                            .enumerate()
-                            .for_each(|(gate, sum)| out(gate).copy_from_slice(&sum[..lanes]));
-                        past.copy_from_slice(&through[..lanes]);
-                    }
-                    cell => {
-                        let h = kept(0, state);
-                        for j in 0..LANES {
-                            sums[0][j] = reference::plain_adjoint(cell, h[j], dh[j]);
-                        }
-                        past.fill(0.0);
-                    }
-                }
-                for (gate, sum) in sums[..gates].iter().enumerate() {
-                    out(cell.gradients() - gates + gate).copy_from_slice(&sum[..lanes]);
-                    da[gate * nr + first..][..lanes].copy_from_slice(&sum[..lanes]);
-                }
+        let lanes = if WHOLE { LANES } else { lanes };
+        let unit = start + first;
+        let at = |field: usize, row: usize| ((field * (steps + 1) + row) * batch + n) * hidden + unit;
+        let kept = |field: usize, row: usize| load(&self.saved[at(field, row)..][..lanes]);
+        let dh = load(&dh[first..][..lanes]);
+        // SAFETY: the unit alone has this block and these samples; the slices do not overlap.
+        let out = |gate: usize| unsafe { self.out.slice((t * batch + n) * width + gate * hidden + unit, lanes) };
+        // SAFETY: as above.
+        let (past, through_c) =
+            unsafe { (self.past.slice(n * hidden + unit, lanes), self.through_c.slice(n * hidden + unit, lanes)) };
+        let mut dc = load(through_c);
+        if cell == Cell::Lstm {
+            let given = load(&self.g[at(1, state)..][..lanes]);
+            for j in 0..LANES {
+                dc[j] = given[j] + dc[j];
             }
+        }
+        if !takes(self.lengths, n, t) {
+            past.copy_from_slice(&dh[..lanes]);
+            through_c.copy_from_slice(&dc[..lanes]);
+            (0..cell.gradients()).for_each(|gate| out(gate).fill(0.0));
+            da.chunks_exact_mut(nr).for_each(|da| da[first..][..lanes].fill(0.0));
+            return;
+        }
+        let mut sums = [[0f32; LANES]; 4];
+        match cell {
+            Cell::Lstm => {
+                let acts = [kept(2, t), kept(3, t), kept(4, t), kept(5, t)];
+                let (c, next_c) = (kept(1, before), kept(1, state));
+                for j in 0..LANES {
+                    let one = [acts[0][j], acts[1][j], acts[2][j], acts[3][j]];
+                    let (da, past) = reference::lstm_adjoint(one, c[j], next_c[j], dh[j], dc[j]);
+                    (sums[0][j], sums[1][j], sums[2][j], sums[3][j]) = (da[0], da[1], da[2], da[3]);
+                    dc[j] = past;
+                }
+                through_c.copy_from_slice(&dc[..lanes]);
+                past.fill(0.0);
+            }
+            Cell::Gru => {
+                let (r, z, new, s, h) = (kept(1, t), kept(2, t), kept(3, t), kept(4, t), kept(0, before));
+                let (mut dn, mut through) = ([0f32; LANES], [0f32; LANES]);
+                for j in 0..LANES {
+                    let (da, past) = reference::gru_adjoint([r[j], z[j], new[j]], s[j], h[j], dh[j]);
+                    (sums[0][j], sums[1][j], dn[j], sums[2][j]) = (da[0], da[1], da[2], da[3]);
+                    through[j] = past;
+                }
+                [sums[0], sums[1], dn]
+                    .iter()
+                    .enumerate()
+                    .for_each(|(gate, sum)| out(gate).copy_from_slice(&sum[..lanes]));
+                past.copy_from_slice(&through[..lanes]);
+            }
+            cell => {
+                let h = kept(0, state);
+                for j in 0..LANES {
+                    sums[0][j] = reference::plain_adjoint(cell, h[j], dh[j]);
+                }
+                past.fill(0.0);
+            }
+        }
+        for (gate, sum) in sums[..gates].iter().enumerate() {
+            out(cell.gradients() - gates + gate).copy_from_slice(&sum[..lanes]);
+            da[gate * nr + first..][..lanes].copy_from_slice(&sum[..lanes]);
         }
     }
 }

@@ -123,76 +123,97 @@ impl Run<'_> {
     /// The cells of a unit, from their sums. h takes the place of the first gate's sums.
     #[inline(always)]
     fn cells(&self, step: usize, block: &Block, samples: usize, sums: &mut [f32]) {
-        let Extent { steps, batch, hidden } = self.grid.size;
-        let (cell, nr) = (self.of.cell, self.grid.kernel.nr);
-        let gates = cell.gates();
-        let (t, before, after) = self.of.step(step, steps);
+        let (gates, nr) = (self.of.cell.gates(), self.grid.kernel.nr);
+        let (t, before, after) = self.of.step(step, self.grid.size.steps);
         for (row, n) in sums.chunks_exact_mut(gates * nr).zip(samples..) {
-            for first in (0..block.len()).step_by(LANES) {
-                let lanes = LANES.min(block.len() - first);
-                let at =
-                    |field: usize, row: usize| ((field * (steps + 1) + row) * batch + n) * hidden + block.start + first;
-                // SAFETY: the unit alone touches these hidden units of this sample, and none of its slices overlap.
-                let part = |field: usize, row: usize| unsafe { self.saved.slice(at(field, row), lanes) };
-                // SAFETY: as above: the row before was written by an earlier step.
-                let past = |field: usize| unsafe { self.saved.read(at(field, before), lanes) };
-                if !takes(self.given.lengths, n, t) {
-                    for field in 0..cell.differentiated() {
-                        part(field, after).copy_from_slice(past(field));
-                    }
-                    for field in cell.differentiated()..cell.fields() {
-                        part(field, t).fill(0.0);
-                    }
-                    row[first..][..lanes].copy_from_slice(past(0));
-                    continue;
-                }
-                let sum = |gate: usize| load(&row[gate * nr + first..][..lanes]);
-                let mut h = [0f32; LANES];
-                match cell {
-                    Cell::Lstm => {
-                        let (mut acts, mut c) = ([sum(0), sum(1), sum(2), sum(3)], load(past(1)));
-                        for j in 0..LANES {
-                            let one = [acts[0][j], acts[1][j], acts[2][j], acts[3][j]];
-                            let (next_h, next_c, one) = reference::lstm(one, c[j]);
-                            (h[j], c[j]) = (next_h, next_c);
-                            (acts[0][j], acts[1][j], acts[2][j], acts[3][j]) = (one[0], one[1], one[2], one[3]);
-                        }
-                        part(1, after).copy_from_slice(&c[..lanes]);
-                        for (gate, acts) in acts.iter().enumerate() {
-                            part(2 + gate, t).copy_from_slice(&acts[..lanes]);
-                        }
-                    }
-                    Cell::Gru => {
-                        let (mut r, mut z, s) = (sum(0), sum(1), sum(2));
-                        let from = ((t * batch + n) * 3 + 2) * hidden + block.start + first;
-                        let mut new = load(&self.given.gates[from..][..lanes]);
-                        let before = load(past(0));
-                        for j in 0..LANES {
-                            let (next, one) = reference::gru([r[j], z[j], new[j]], s[j], before[j]);
-                            (h[j], r[j], z[j], new[j]) = (next, one[0], one[1], one[2]);
-                        }
-                        for (field, values) in [r, z, new, s].iter().enumerate() {
-                            part(1 + field, t).copy_from_slice(&values[..lanes]);
-                        }
-                    }
-                    cell => {
-                        let a = sum(0);
-                        for j in 0..LANES {
-                            h[j] = reference::plain(cell, a[j]);
-                        }
-                    }
-                }
-                part(0, after).copy_from_slice(&h[..lanes]);
-                row[first..][..lanes].copy_from_slice(&h[..lanes]);
+            let whole = block.len() / LANES * LANES;
+            for first in (0..whole).step_by(LANES) {
+                self.lanes::<true>((t, before, after), n, block.start, (first, LANES), row);
+            }
+            if whole < block.len() {
+                self.lanes::<false>((t, before, after), n, block.start, (whole, block.len() - whole), row);
             }
         }
+    }
+
+    /// Hidden units `first..first + lanes` of a block of one sample, at most [`LANES`]; `WHOLE` if that many.
+    #[inline(always)]
+    fn lanes<const WHOLE: bool>(
+        &self,
+        (t, before, after): (usize, usize, usize),
+        n: usize,
+        start: usize,
+        (first, lanes): (usize, usize),
+        row: &mut [f32],
+    ) {
+        let Extent { steps, batch, hidden } = self.grid.size;
+        let (cell, nr) = (self.of.cell, self.grid.kernel.nr);
+        let lanes = if WHOLE { LANES } else { lanes };
+        let at = |field: usize, row: usize| ((field * (steps + 1) + row) * batch + n) * hidden + start + first;
+        // SAFETY: the unit alone touches these hidden units of this sample, and none of its slices overlap.
+        let part = |field: usize, row: usize| unsafe { self.saved.slice(at(field, row), lanes) };
+        // SAFETY: as above: the row before was written by an earlier step.
+        let past = |field: usize| unsafe { self.saved.read(at(field, before), lanes) };
+        if !takes(self.given.lengths, n, t) {
+            for field in 0..cell.differentiated() {
+                part(field, after).copy_from_slice(past(field));
+            }
+            for field in cell.differentiated()..cell.fields() {
+                part(field, t).fill(0.0);
+            }
+            row[first..][..lanes].copy_from_slice(past(0));
+            return;
+        }
+        let sum = |gate: usize| load(&row[gate * nr + first..][..lanes]);
+        let mut h = [0f32; LANES];
+        match cell {
+            Cell::Lstm => {
+                let (mut acts, mut c) = ([sum(0), sum(1), sum(2), sum(3)], load(past(1)));
+                for j in 0..LANES {
+                    let one = [acts[0][j], acts[1][j], acts[2][j], acts[3][j]];
+                    let (next_h, next_c, one) = reference::lstm(one, c[j]);
+                    (h[j], c[j]) = (next_h, next_c);
+                    (acts[0][j], acts[1][j], acts[2][j], acts[3][j]) = (one[0], one[1], one[2], one[3]);
+                }
+                part(1, after).copy_from_slice(&c[..lanes]);
+                for (gate, acts) in acts.iter().enumerate() {
+                    part(2 + gate, t).copy_from_slice(&acts[..lanes]);
+                }
+            }
+            Cell::Gru => {
+                let (mut r, mut z, s) = (sum(0), sum(1), sum(2));
+                let from = ((t * batch + n) * 3 + 2) * hidden + start + first;
+                let mut new = load(&self.given.gates[from..][..lanes]);
+                let before = load(past(0));
+                for j in 0..LANES {
+                    let (next, one) = reference::gru([r[j], z[j], new[j]], s[j], before[j]);
+                    (h[j], r[j], z[j], new[j]) = (next, one[0], one[1], one[2]);
+                }
+                for (field, values) in [r, z, new, s].iter().enumerate() {
+                    part(1 + field, t).copy_from_slice(&values[..lanes]);
+                }
+            }
+            cell => {
+                let a = sum(0);
+                for j in 0..LANES {
+                    h[j] = reference::plain(cell, a[j]);
+                }
+            }
+        }
+        part(0, after).copy_from_slice(&h[..lanes]);
+        row[first..][..lanes].copy_from_slice(&h[..lanes]);
     }
 }
 
 /// Up to `LANES` numbers, zeros behind them.
 #[inline(always)]
 pub(super) fn load(from: &[f32]) -> [f32; LANES] {
-    let mut lanes = [0.0; LANES];
-    lanes[..from.len()].copy_from_slice(from);
-    lanes
+    match from.try_into() {
+        Ok(lanes) => lanes,
+        Err(_) => {
+            let mut lanes = [0.0; LANES];
+            lanes[..from.len()].copy_from_slice(from);
+            lanes
+        }
+    }
 }

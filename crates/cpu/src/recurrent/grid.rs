@@ -117,7 +117,10 @@ impl Grid {
         }
         let chunks: Vec<&[Group]> = self.parts[0].chunks(GROUPS).collect();
         for step in 0..steps {
-            machine.pool.run(chunks.len() * self.blocks.len(), |number| {
+            let units = chunks.len() * self.blocks.len();
+            machine.pool.run(units, |number| {
+                // There and back, as in `serial`.
+                let number = if step % 2 == 0 { number } else { units - 1 - number };
                 unit(step, &self.blocks[number / chunks.len()], chunks[number % chunks.len()]);
             });
         }
@@ -152,7 +155,8 @@ impl Grid {
         for first in (0..k).step_by(KC) {
             let steps = KC.min(k - first);
             for panel in 0..panels {
-                let b = &b[(panel * k + first) * nr..][..steps * nr];
+                let from = (panel * k + first) * nr;
+                let b = &b[from..][..steps * nr];
                 let mut row = 0;
                 for group in groups {
                     let a = &a[(group.index * k + first) * mr..][..steps * mr];
@@ -163,7 +167,7 @@ impl Grid {
                     unsafe {
                         self.kernel.tile(
                             (group.len(), block.columns, steps),
-                            Factors::strided(a.as_ptr(), 1, self.kernel.mr),
+                            Factors::strided(a.as_ptr(), 1, mr),
                             Rows::even(b.as_ptr(), nr),
                             (c.as_mut_ptr(), stride),
                             true,

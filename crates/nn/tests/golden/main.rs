@@ -10,6 +10,7 @@ mod lenet5;
 mod losses;
 mod optimisers;
 mod plain;
+mod recurrent;
 
 use cases::{Case, index, tensors};
 
@@ -61,10 +62,15 @@ fn lenet5_and_three_steps_of_sgd_equal_pytorch() {
 }
 
 #[test]
+fn recurrent_layers_equal_pytorch() {
+    every("recurrent", recurrent::check);
+}
+
+#[test]
 fn every_case_belongs_to_a_group_that_is_run() {
-    let groups = ["layer", "loss", "attention", "optimiser", "clip", "net"];
+    let groups = ["layer", "loss", "attention", "optimiser", "clip", "net", "recurrent"];
     let index = index();
-    assert_eq!(index.len(), 260);
+    assert_eq!(index.len(), 284);
     assert!(index.iter().all(|case| groups.contains(&case["group"].as_str().unwrap_or_default())));
 }
 
@@ -72,7 +78,7 @@ fn every_case_belongs_to_a_group_that_is_run() {
 fn every_tensor_of_the_files_belongs_to_a_case() {
     let names: std::collections::HashSet<String> =
         index().iter().filter_map(|case| case["name"].as_str().map(String::from)).collect();
-    for file in ["nn", "optim", "lenet5", "attention"] {
+    for file in ["nn", "optim", "lenet5", "attention", "recurrent"] {
         for name in tensors(file, tensor::DType::F64).keys() {
             assert!(names.contains(name.split('/').next().unwrap_or_default()), "{name}");
         }

@@ -74,6 +74,12 @@ pub(crate) fn recurrent(cell: Cell) -> Vec<Sample> {
         let gates = x[0].transpose(0, 1).flip(2);
         apply(cell, case, &[&[gates], &x[1..]].concat())
     }));
+    let case = ("the state of one layer of several", 2, 2, 3, None, false);
+    let mut of_several = inputs(cell, case, 80);
+    of_several[2] = uniform(&[3, 2, 3], (-1.0, 1.0), 84);
+    samples.push(sample(case.0, of_several, move |x| {
+        apply(cell, case, &[&[x[0].clone(), x[1].clone(), x[2].select(0, 0)], &x[3..]].concat())
+    }));
     let case = ("special", 1, 4, 6, None, false);
     let mut odd = inputs(cell, case, 70);
     odd[2] = special().reshaped(shape(&[4, 6]));

@@ -5,16 +5,25 @@ use tensor::op::Recurrence;
 use tensor::ops::recurrent::{Extent, check_lengths, reference};
 
 use super::Context;
+use crate::exec::memory::Plain;
 use crate::recurrent::{self, Given};
 
 fn extent(saved: &tensor::Shape) -> Extent {
     Extent { steps: saved[1] - 1, batch: saved[2], hidden: saved[3] }
 }
 
+/// Input `number` of the call: its slot may hold more behind it.
+fn input<'a, T: Plain>(context: &Context<'a>, number: usize) -> &'a [T] {
+    let (slot, shape) = context.call.inputs[number];
+    &context.slots.read(slot)[..shape.count()]
+}
+
 /// The lengths, checked, if the call has more than `count` inputs.
 fn lengths<'a>(context: &Context<'a>, count: usize, steps: usize) -> Result<Option<&'a [i64]>, String> {
-    let Some(&(slot, _)) = context.call.inputs.get(count) else { return Ok(None) };
-    let lengths: &[i64] = context.slots.read(slot);
+    if context.call.inputs.len() <= count {
+        return Ok(None);
+    }
+    let lengths = input(context, count);
     check_lengths(lengths, steps).map(|()| Some(lengths))
 }
 
@@ -25,10 +34,10 @@ pub(super) fn forward(context: &Context<'_>, of: Recurrence) -> Result<(), Strin
     macro_rules! given {
         () => {
             Given {
-                gates: slots.read(call.inputs[0].0),
-                weight: slots.read(call.inputs[1].0),
-                h: slots.read(call.inputs[2].0),
-                other: if of.cell.inputs() > 3 { slots.read(call.inputs[3].0) } else { &[] },
+                gates: input(context, 0),
+                weight: input(context, 1),
+                h: input(context, 2),
+                other: if of.cell.inputs() > 3 { input(context, 3) } else { &[] },
                 lengths,
             }
         };
@@ -56,18 +65,17 @@ pub(super) fn backward(context: &Context<'_>, of: Recurrence) -> Result<(), Stri
     let (call, slots) = (context.call, context.slots);
     let size = extent(&call.inputs[0].1);
     let lengths = lengths(context, 3, size.steps)?;
-    let [saved, weight, g] = [0, 1, 2].map(|input| call.inputs[input].0);
     match call.dtype {
         DType::F32 => {
             // SAFETY: this step writes its output.
             let out: &mut [f32] = unsafe { slots.write(call.output) };
-            let given = (slots.read(saved), slots.read(weight), slots.read(g));
+            let given = (input(context, 0), input(context, 1), input(context, 2));
             recurrent::backward(context.machine, of, size, given, lengths, out);
         }
         DType::F64 => {
             // SAFETY: as above.
             let out: &mut [f64] = unsafe { slots.write(call.output) };
-            let given = (slots.read(saved), slots.read(weight), slots.read(g));
+            let given = (input(context, 0), input(context, 1), input(context, 2));
             context.machine.simd.run(
                 #[inline(always)]
                 || reference::backward(of, size, given, lengths, out),
