@@ -284,6 +284,13 @@ impl<'a, T> Disjoint<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), length) }
     }
 
+    /// Where element `start` lies, at least `reach` elements before the end.
+    #[inline(always)]
+    pub(crate) fn pointer(&self, start: usize, reach: usize) -> *mut T {
+        assert!(start <= self.length && reach <= self.length - start, "part of a slice out of bounds");
+        self.start.wrapping_add(start)
+    }
+
     /// The part `start .. start + length`, to be read by any number of units.
     ///
     /// # Safety

@@ -94,6 +94,17 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Why [`Shape::broadcast`] gave nothing.
+    pub(crate) fn no_broadcast(&self, other: &Shape) -> String {
+        let fits = |(&a, &b): (&usize, &usize)| a == b || a == 1 || b == 1;
+        if self.iter().rev().zip(other.iter().rev()).all(fits) {
+            return format!("{self} and {other} together have more elements than memory can address");
+        }
+        format!("{self} and {other} do not broadcast")
+    }
+}
+
 impl Deref for Shape {
     type Target = [usize];
     fn deref(&self) -> &[usize] {

@@ -101,7 +101,8 @@ impl Tensor {
         let (origin, forward) = (origin(at), FORWARD.get());
         let node =
             Node { id: next_id(), op, inputs, shape, dtype, origin, forward, value: OnceLock::new(), var, error };
-        if let Some(mut spare) = SPARE.with_borrow_mut(Vec::pop)
+        // (At the end of a thread there are none.)
+        if let Ok(Some(mut spare)) = SPARE.try_with(|spare| spare.borrow_mut().pop())
             && let Some(empty) = Arc::get_mut(&mut spare.0)
         {
             *empty = node;
@@ -168,6 +169,10 @@ impl Tensor {
     /// Remembers the computed value, so that graphs built on this tensor start from it. For devices.
     pub fn realise(&self, value: Arc<Array>) {
         debug_assert_eq!(value.shape(), &self.0.shape);
+        // A variable's leaf stays one: a graph on it must still be refused after the variable has changed.
+        if self.0.var.is_some() {
+            return;
+        }
         // A second value would be the same bits: the first one stays.
         let _ = self.0.value.set(value);
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tensor::plan::{Next, Place, Trace};
 use tensor::var::State;
-use tensor::{Array, Result, Shape, Tensor, Values, Var};
+use tensor::{Array, Error, ErrorKind, Result, Shape, Tensor, Values, Var};
 
 use super::Prepared;
-use super::memory::{Slots, first_byte, first_byte_mut};
+use super::memory::{Arenas, Slots, first_byte, first_byte_mut, fits};
 use crate::machine::Machine;
 
 /// The variables of a run, locked in one order for all runs, so that no two wait for each other.
@@ -39,9 +39,10 @@ impl<'a> Locked<'a> {
 /// Runs a prepared plan for a trace that it was made for.
 ///
 /// # Errors
-/// A stale variable; a value that an op does not allow. No variable has changed then.
+/// A stale variable; too little memory; a value that an op does not allow. No variable has changed then.
 pub fn run(
     machine: &Machine,
+    arenas: &Arenas,
     prepared: &Prepared,
     trace: &Trace<'_>,
     outputs: &[&Tensor],
@@ -71,8 +72,14 @@ pub fn run(
             leaves[leaf] = first_byte_mut(Arc::make_mut(&mut locked.state(var).value).values_mut());
         }
     }
+    let kept = plan.slots.iter().filter(|slot| matches!(slot.place, Place::Fresh(_)));
+    let kept = kept.map(|slot| slot.shape.count().saturating_mul(slot.dtype.size())).fold(0, usize::saturating_add);
+    let arena = if fits(kept) { arenas.take(prepared.bytes()) } else { None };
+    let Some(mut arena) = arena else {
+        let message = format!("the plan needs {} bytes for its results and {} beside", kept, prepared.bytes());
+        return Err(Error::new(ErrorKind::Device, "cpu", message).help("make the batch or the tensors smaller"));
+    };
     let mut fresh: Vec<Array> = Vec::with_capacity(plan.fresh);
-    let mut arena = prepared.arena();
     let start = arena.start();
     let mut bases = std::mem::take(&mut arena.bases);
     bases.clear();
@@ -93,7 +100,7 @@ pub fn run(
     let slots = unsafe { Slots::new(plan, &bases, extra) };
     let done = prepared.steps(machine, slots, times);
     arena.bases = bases;
-    prepared.give_back(arena);
+    arenas.give_back(arena);
     done?;
     Ok(deliver(prepared, trace, outputs, fresh, &mut locked))
 }

@@ -1,5 +1,7 @@
 //! The memory of a run: the arena, and where each slot of the plan lies.
 
+use std::sync::{Mutex, PoisonError};
+
 use tensor::Values;
 use tensor::plan::{Plan, SlotId};
 
@@ -11,17 +13,45 @@ struct Line([u8; 64]);
 /// Working memory of one run, reused by the next one.
 pub struct Arena {
     lines: Vec<Line>,
-    /// The start of every slot: filled in at each run, kept here so that a warm run allocates nothing.
+    /// The start of every slot: filled in at each run, kept here so that a warm run need not make room for them.
     pub bases: Vec<*mut u8>,
+}
+
+/// The arenas of a device, which all its plans share: one for each run at a time.
+#[derive(Default)]
+pub struct Arenas(Mutex<Vec<Arena>>);
+
+impl Arenas {
+    /// An arena of at least `bytes`; `None` if there is not that much memory.
+    pub fn take(&self, bytes: usize) -> Option<Arena> {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match free {
+            Some(arena) if arena.lines.len() * 64 >= bytes => Some(arena),
+            // Too small for this plan: it goes, so that in the end the arena of the largest plan serves all.
+            _ => {
+                drop(free);
+                Arena::new(bytes)
+            }
+        }
+    }
+
+    /// For the next run.
+    pub fn give_back(&self, arena: Arena) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
+    }
+}
+
+/// Whether there is memory for `bytes` more. What is less than a gibibyte is not worth asking.
+pub fn fits(bytes: usize) -> bool {
+    bytes < 1 << 30 || Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
 }
 
 // SAFETY: the pointers are only a buffer that the next run overwrites before it reads them.
 unsafe impl Send for Arena {}
 
 impl Arena {
-    /// An arena of `bytes`.
-    pub fn new(bytes: usize) -> Arena {
-        Arena { lines: vec![Line([0; 64]); bytes.div_ceil(64)], bases: Vec::new() }
+    fn new(bytes: usize) -> Option<Arena> {
+        fits(bytes).then(|| Arena { lines: vec![Line([0; 64]); bytes.div_ceil(64)], bases: Vec::new() })
     }
 
     /// Its first byte.

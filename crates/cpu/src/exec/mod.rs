@@ -7,7 +7,7 @@ mod fused;
 mod memory;
 mod ops;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tensor::op::Op;
@@ -20,7 +20,8 @@ pub use bind::run;
 use contract::Contraction;
 use fused::prepare::prepare;
 use fused::program::Program;
-use memory::{Arena, Slots};
+pub use memory::Arenas;
+use memory::Slots;
 use ops::OpCall;
 
 /// A plan with everything that can be decided before its values are known.
@@ -30,8 +31,6 @@ pub struct Prepared {
     steps: Vec<Ready>,
     /// Bytes of working memory behind the arena.
     extra: usize,
-    /// Arenas of earlier runs.
-    free: Mutex<Vec<Arena>>,
 }
 
 /// A kernel call made ready.
@@ -57,16 +56,12 @@ impl Prepared {
         }
         drop_constant_bases(&plan, &mut steps);
         let extra = steps.iter().map(Ready::shared_bytes).max().unwrap_or(0);
-        Ok(Prepared { plan: Arc::new(plan), steps, extra, free: Mutex::default() })
+        Ok(Prepared { plan: Arc::new(plan), steps, extra })
     }
 
-    fn arena(&self) -> Arena {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| Arena::new(self.plan.arena.next_multiple_of(64) + self.extra))
-    }
-
-    fn give_back(&self, arena: Arena) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
+    /// Bytes of working memory of a run: the arena, then what the steps need.
+    fn bytes(&self) -> usize {
+        self.plan.arena.next_multiple_of(64) + self.extra
     }
 
     /// Runs all steps; `times`, if given, receives the time of each.

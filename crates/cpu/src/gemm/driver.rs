@@ -223,16 +223,12 @@ impl Work<'_> {
     fn direct(&self, batch: usize, rows: (usize, usize), columns: (usize, usize)) -> bool {
         let job = self.job;
         let (Some(a), Some(b)) = (job.a.plain(batch % job.a_period), job.b.plain(batch)) else { return false };
-        // SAFETY: this unit alone touches its rectangle; the slice reaches from the first row of C to the last one.
-        let start = unsafe {
-            let rows_before = (rows.1 - 1) * job.c_row_stride;
-            job.c.slice(batch * job.c_batch_stride, rows_before + columns.1).as_mut_ptr()
-        };
+        let start = job.c.pointer(batch * job.c_batch_stride, (rows.1 - 1) * job.c_row_stride + columns.1);
         let ranges = (rows.0..rows.1, columns.0..columns.1);
         let Some(direct) = Direct::new(self.machine.simd, (a, b), ranges, job.k, (start, job.c_row_stride)) else {
             return false;
         };
-        // SAFETY: as above.
+        // SAFETY: this unit alone touches its rectangle, which ends within the bounds checked above.
         unsafe { direct.run(job.accumulate) };
         if let Some(epilogue) = job.epilogue {
             // SAFETY: as above, and the kernels have ended.

@@ -27,15 +27,19 @@ impl Tensor {
             Ok(axes) => axes,
             Err(refused) => return refused,
         };
-        axes.iter().fold(self.clone(), |x, axis| {
+        let mut x = self.clone();
+        // (Loops: closures would not pass the caller's line on.)
+        for axis in &axes {
             // In f32, as in PyTorch, whatever the dtype.
             let source = |i: usize| ((i as f32 * axis.step as f32).floor() as usize).min(axis.from - 1);
             let times = axis.to / axis.from;
             if axis.to % axis.from == 0 && (0..axis.to).all(|i| source(i) == i / times) {
-                return repeat(&x, axis.axis, times);
+                x = repeat(&x, axis.axis, times);
+                continue;
             }
-            select(&x, axis.axis, (0..axis.to).map(source))
-        })
+            x = select(&x, axis.axis, (0..axis.to).map(source));
+        }
+        x
     }
 
     /// Linear interpolation along each axis (bilinear in pictures). With `align_corners` the corner elements coincide,
@@ -46,9 +50,10 @@ impl Tensor {
             Ok(axes) => axes,
             Err(refused) => return refused,
         };
-        axes.iter().fold(self.clone(), |x, axis| {
+        let mut x = self.clone();
+        for axis in &axes {
             if axis.from == axis.to && (align_corners || axis.step == 1.0) {
-                return x;
+                continue;
             }
             let position = |i: usize| match align_corners {
                 true if axis.to > 1 => (i * (axis.from - 1)) as f64 / (axis.to - 1) as f64,
@@ -62,8 +67,9 @@ impl Tensor {
             along[0] = axis.to;
             let share = Tensor::from_vec(share, along).cast(x.dtype());
             let (a, b) = (select(&x, axis.axis, (0..axis.to).map(left)), select(&x, axis.axis, right));
-            a * (1.0 - &share) + b * share
-        })
+            x = a * (1.0 - &share) + b * share;
+        }
+        x
     }
 }
 

@@ -279,7 +279,7 @@ pub(crate) fn binary(op: Binary, a: Operand, b: Operand, at: &'static Location<'
         return Tensor::failed(error, at);
     }
     let Some(shape) = a.shape().broadcast(b.shape()) else {
-        let error = Error::new(ErrorKind::Shape, name, format!("{} and {} do not broadcast", a.shape(), b.shape()))
+        let error = Error::new(ErrorKind::Shape, name, a.shape().no_broadcast(b.shape()))
             .note(provenance("the left operand", &a))
             .note(provenance("the right operand", &b));
         return Tensor::failed(error, at);

@@ -275,10 +275,8 @@ impl Tensor {
                         "output padding {extra} must be smaller than stride {stride} or dilation {dilation}"
                     ));
                 }
-                let full = self.dims()[2 + axis].saturating_sub(1) * stride
-                    + dilation * weight.dims()[2 + axis].saturating_sub(1)
-                    + extra
-                    + 1;
+                let full = (self.dims()[2 + axis] - 1).saturating_mul(stride);
+                let full = full.saturating_add(dilation.saturating_mul(weight.dims()[2 + axis] - 1) + extra + 1);
                 shape[2 + axis] =
                     full.checked_sub(2 * conv.padding[axis] as usize).filter(|&size| size > 0).ok_or_else(|| {
                         format!("padding {} leaves nothing of {full} along spatial axis {axis}", conv.padding[axis])

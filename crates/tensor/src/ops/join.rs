@@ -8,7 +8,7 @@ use crate::op::{Op, Page, Scalar};
 use crate::ops::reduce::around;
 use crate::ops::source::filled;
 use crate::samples;
-use crate::shape::resolve_axis;
+use crate::shape::{Shape, resolve_axis};
 use crate::tensor::{Inputs, Tensor, checked, provenance};
 
 /// A constant margin.
@@ -201,7 +201,13 @@ impl Tensor {
             if first.dtype().is_half() {
                 return fail(ErrorKind::DType, format!("{} is storage: cast to f32 first", first.dtype()));
             }
-            shape[axis] += size;
+            match shape[axis].checked_add(size).and_then(|sum| {
+                shape[axis] = sum;
+                Shape::new(&shape)
+            }) {
+                Some(longer) => shape = longer,
+                None => return fail(ErrorKind::Shape, format!("{} tensors are too large together", tensors.len())),
+            }
         }
         if tensors.len() == 1 {
             return first.clone();
@@ -212,7 +218,11 @@ impl Tensor {
     /// The tensors side by side along a new axis.
     #[track_caller]
     pub fn stack(tensors: &[Tensor], axis: isize) -> Tensor {
-        let raised: Vec<Tensor> = tensors.iter().map(|tensor| tensor.unsqueeze(axis)).collect();
+        // A loop, since a closure would not pass the caller's line on.
+        let mut raised = Vec::with_capacity(tensors.len());
+        for tensor in tensors {
+            raised.push(tensor.unsqueeze(axis));
+        }
         Tensor::concat(&raised, axis)
     }
 }

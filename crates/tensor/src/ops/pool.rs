@@ -9,7 +9,7 @@ use crate::op::{Op, Page, Pool};
 use crate::real::Real;
 use crate::samples;
 use crate::shape::Shape;
-use crate::tensor::{Inputs, Tensor, provenance};
+use crate::tensor::{Inputs, Tensor, checked, provenance};
 
 /// Largest value of each window.
 pub static MAX_POOL: Page = Page {
@@ -262,6 +262,11 @@ impl Tensor {
             let message = format!("sizes {sizes:?} for {}", self.shape());
             let error = Error::new(ErrorKind::Shape, "adaptive_avg_pool", message).note(provenance("x", self));
             return Tensor::failed(error, at);
+        }
+        let mut shape = self.dims()[..2].to_vec();
+        shape.extend(sizes);
+        if let Err(error) = checked("adaptive_avg_pool", &shape[..]) {
+            return Tensor::failed(error.note(provenance("x", self)), at);
         }
         if self.dims()[2..].iter().zip(sizes).all(|(&size, &out)| size % out == 0) {
             let kernel: Vec<usize> = self.dims()[2..].iter().zip(sizes).map(|(&size, &out)| size / out).collect();

@@ -265,7 +265,10 @@ impl Tensor {
         };
         let folded: usize = axes.iter().map(|axis| self.dims()[axis]).product();
         if folded == 0 && matches!(op, Reduction::Max | Reduction::Min) && self.shape().without(axes).count() > 0 {
-            return fail(ErrorKind::Shape, format!("no values to choose from in {} over {axes:?}", self.shape()));
+            return fail(
+                ErrorKind::Shape,
+                format!("no values to choose from in {} over axes {:?}", self.shape(), axes.iter().collect::<Vec<_>>()),
+            );
         }
         if axes.is_empty() {
             return self.clone();

@@ -290,10 +290,22 @@ impl Tensor {
         self.shaped(self.shape().without(axes), at)
     }
 
-    /// Elements `start..end` along `axis`.
+    /// Elements `start..end` along `axis`, all of which must be there.
     #[track_caller]
     pub fn narrow(&self, axis: isize, range: std::ops::Range<usize>) -> Tensor {
-        self.slice(axis, range.start as isize, range.end as isize, 1)
+        let at = Location::caller();
+        if self.error().is_some() {
+            return self.clone();
+        }
+        let axis = match resolve_axis(axis, self.rank()) {
+            Ok(axis) => axis,
+            Err(message) => return self.view_error("narrow", ErrorKind::Argument, message, at),
+        };
+        if range.start > range.end || range.end > self.dims()[axis] {
+            let message = format!("elements {range:?} of an axis of {} in {}", self.dims()[axis], self.shape());
+            return self.view_error("narrow", ErrorKind::Argument, message, at);
+        }
+        self.strided(axis, range.start, range.len(), 1, at)
     }
 
     /// Elements `start, start + step, ...` before `end` along `axis`, as Python's `start:end:step` for a positive step:

@@ -17,8 +17,13 @@ pub(super) fn assemble(trace: &Trace, groups: Vec<Group>, outputs: &[usize], tar
         let values = group.registers.iter().map(|(node, _)| *node).chain(group.op.as_ref().map(|op| op.node));
         values.for_each(|value| _ = producer_of.insert(value as u64, index));
     }
-    let mut assembly =
-        Assembly { trace, groups: &groups, producer_of, slots: Vec::new(), slot_of: IdMap::default(), fresh: 0 };
+    let mut last_reader = IdMap::default();
+    for (index, group) in groups.iter().enumerate() {
+        let inputs = group.op.iter().flat_map(|op| &op.inputs).chain(&group.loads).map(|seen| seen.base);
+        inputs.chain(group.keys.iter().copied()).for_each(|base| _ = last_reader.insert(base as u64, index));
+    }
+    let (slots, slot_of) = (Vec::new(), IdMap::default());
+    let mut assembly = Assembly { trace, groups: &groups, producer_of, last_reader, slots, slot_of, fresh: 0 };
     for (index, leaf) in trace.leaves.iter().enumerate() {
         let node = trace.index.get(leaf.id()) as usize;
         assembly.add(Some(node), leaf.dtype(), *leaf.shape(), Place::Leaf(index));
@@ -40,6 +45,8 @@ struct Assembly<'a> {
     groups: &'a [Group],
     /// The group that makes a value.
     producer_of: IdMap<usize>,
+    /// The last group that reads a value.
+    last_reader: IdMap<usize>,
     slots: Vec<Slot>,
     /// The slot of a value, by its number in the planner.
     slot_of: IdMap<SlotId>,
@@ -116,11 +123,7 @@ impl Assembly<'_> {
     /// just the element that it writes.
     fn may_overwrite(&self, leaf: usize, value: usize, producer: usize) -> bool {
         let node = self.trace.index.get(self.trace.leaves[leaf].id()) as usize;
-        let reads = |group: &Group| {
-            let inputs = group.op.iter().flat_map(|op| &op.inputs);
-            group.keys.contains(&node) || group.loads.iter().chain(inputs).any(|seen| seen.base == node)
-        };
-        if self.groups[producer + 1..].iter().any(reads) {
+        if self.last_reader.get(&(node as u64)).is_some_and(|&last| last > producer) {
             return false;
         }
         let group = &self.groups[producer];

@@ -59,9 +59,10 @@ pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<
         trace.outputs.push(index);
         mixer.write_u64(u64::from(index) << 2 | 1);
     }
+    let mut updated: IdMap<()> = IdMap::with_capacity_and_hasher(updates.len(), Default::default());
     for update in updates {
         update.value.check()?;
-        trace.check_update(update)?;
+        check_update(update, updated.insert(update.var.id(), ()).is_some())?;
         let index = trace.visit(&update.value, &mut stack, &mut mixer, &mut variables)?;
         trace.targets.push(index);
         mixer.write_u64(u64::from(index) << 2 | 2);
@@ -76,19 +77,19 @@ pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<
     Ok(trace)
 }
 
-impl<'a> Trace<'a> {
-    fn check_update(&self, update: &Update) -> Result<()> {
-        let (var, value) = (&update.var, &update.value);
-        if var.shape() != value.shape() || var.dtype() != value.dtype() {
-            let message = format!("{} is {} {}", var.name(), var.dtype(), var.shape());
-            return Err(Error::new(ErrorKind::Shape, "update", message).note(provenance("its next value", value)));
-        }
-        if self.updates.iter().any(|other| other.is(var)) {
-            return Err(Error::new(ErrorKind::Argument, "update", format!("{} is updated twice", var.name())));
-        }
-        Ok(())
+fn check_update(update: &Update, again: bool) -> Result<()> {
+    let (var, value) = (&update.var, &update.value);
+    if var.shape() != value.shape() || var.dtype() != value.dtype() {
+        let message = format!("{} is {} {}", var.name(), var.dtype(), var.shape());
+        return Err(Error::new(ErrorKind::Shape, "update", message).note(provenance("its next value", value)));
     }
+    if again {
+        return Err(Error::new(ErrorKind::Argument, "update", format!("{} is updated twice", var.name())));
+    }
+    Ok(())
+}
 
+impl<'a> Trace<'a> {
     fn visit(
         &mut self,
         root: &'a Tensor,
