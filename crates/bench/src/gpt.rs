@@ -1,7 +1,7 @@
 //! A small transformer that continues a text (Radford et al. 2019), without biases and dropout, head tied to the table.
 
 use nn::{Gelu, Init, Layer, LayerNorm, Linear, Param, Pass, Scope, layer_norm, linear};
-use tensor::{DType, Tensor};
+use tensor::{AttentionOptions, Tensor};
 
 /// Sizes of the transformer.
 #[derive(Clone, Copy)]
@@ -76,17 +76,12 @@ impl Block {
         let qkv = self.qkv.forward(&self.norm1.forward(x, pass), pass); // [N, T, 3 width]
         let of_heads = |part: &Tensor| part.reshape([n, t, self.heads, width / self.heads]).transpose(1, 2);
         let [q, k, v] = [0, 1, 2].map(|i| of_heads(&qkv.narrow(2, i * width..(i + 1) * width)));
-        let y = causal_attention(&q, &k, &v).transpose(1, 2).reshape([n, t, width]);
+        let y = q
+            .attention(&k, &v, &AttentionOptions { causal: true, ..Default::default() })
+            .transpose(1, 2)
+            .reshape([n, t, width]);
         let x = x + self.project.forward(&y, pass);
         let inner = Gelu.forward(&self.expand.forward(&self.norm2.forward(&x, pass), pass), pass);
         x + self.contract.forward(&inner, pass)
     }
-}
-
-/// `softmax(q k' / sqrt(d)) v` over the symbols up to each one; all `[N, heads, T, d]` (Vaswani et al. 2017).
-fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
-    let (t, d) = (q.dims()[2], q.dims()[3]);
-    let scores = q.matmul(&k.transpose(2, 3)) * (1.0 / (d as f64).sqrt()); // [N, heads, T, T]
-    let seen = Tensor::iota([t, t], 0, DType::I32).ge(Tensor::iota([t, t], 1, DType::I32));
-    scores.where_else(&seen, f64::NEG_INFINITY).softmax(-1).matmul(v)
 }

@@ -8,7 +8,7 @@ use tensor::var::State;
 use tensor::{Array, Error, ErrorKind, Result, Shape, Tensor, Values, Var};
 
 use super::Prepared;
-use super::memory::{Arenas, Slots, first_byte, first_byte_mut, fits};
+use super::memory::{Arenas, Slots, advise_huge, first_byte, first_byte_mut, fits};
 use crate::machine::Machine;
 
 /// The variables of a run, locked in one order for all runs, so that no two wait for each other.
@@ -89,7 +89,10 @@ pub fn run(
             Place::Arena(offset) => start.wrapping_add(offset),
             Place::Fresh(_) => {
                 fresh.push(Array::new(slot.shape, Values::zeros(slot.dtype, slot.shape.count())));
-                fresh.last_mut().map_or(std::ptr::null_mut(), |array| first_byte_mut(array.values_mut()))
+                let bytes = slot.shape.count() * slot.dtype.size();
+                let start = fresh.last_mut().map_or(std::ptr::null_mut(), |array| first_byte_mut(array.values_mut()));
+                advise_huge(start, bytes);
+                start
             }
         });
     }
