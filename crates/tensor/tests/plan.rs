@@ -1,7 +1,7 @@
 //! What the planner puts into one kernel.
 
 use glassbox_tensor::plan::{Fusion, Kernel, Next, Plan, build, trace};
-use glassbox_tensor::{Array, DType, Op, RandomKey, Shape, Tensor, Update, Var};
+use glassbox_tensor::{Array, AttentionOptions, DType, Op, RandomKey, Shape, Tensor, Update, Var};
 
 fn planned(outputs: &[&Tensor], updates: &[Update]) -> Plan {
     build(&trace(outputs, updates).unwrap(), Fusion::On)
@@ -40,6 +40,21 @@ fn bias_and_activation_run_in_the_epilogue_of_the_product() {
     let y = (x.matmul(&w.tensor().transpose(0, 1)) + b.tensor()).relu();
     let plan = planned(&[&y], &[]);
     assert!(matches!(plan.steps[..], [ref step] if matches!(step.kernel, Kernel::Op { op: Op::MatMul, .. })), "{plan}");
+}
+
+#[test]
+fn attention_on_the_parts_of_one_product_and_its_gradient_copy_nothing() {
+    let (x, w) = (variable("x", &[2 * 5, 12]), variable("w", &[36, 12]));
+    let all = x.tensor().matmul(&w.tensor().transpose(0, 1)).reshape([2, 5, 3, 3, 4]);
+    let [q, k, v] = [0, 1, 2].map(|which| all.select(2, which).transpose(1, 2));
+    let options = AttentionOptions { causal: true, ..Default::default() };
+    let y = q.attention(&k, &v, &options).transpose(1, 2).reshape([10, 12]);
+    let loss = (&y * &y).sum(..);
+    let plan = planned(&[&loss.grad([&w.tensor()]).remove(0)], &[]);
+    let kernels: Vec<&str> = plan.steps.iter().map(|step| step.ops[0].0).collect();
+    let calls = kernels.iter().filter(|name| ["matmul", "attention_pass", "attention_grad"].contains(name)).count();
+    assert_eq!(calls, 4, "{plan}");
+    assert!(!kernels.iter().any(|name| ["concat", "pad", "permute", "reshape"].contains(name)), "{plan}");
 }
 
 #[test]

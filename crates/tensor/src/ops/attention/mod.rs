@@ -97,7 +97,7 @@ pub static ATTENTION_GRAD: Page = Page {
         };
         let heads = Heads::of(q.shape(), k.shape(), v.shape());
         let mask = mask.first().map(|mask| mask.values());
-        fn all<'a, T: crate::Element>(arrays: [&'a Array; 6]) -> Result<[&'a [T]; 6], String> {
+        fn all<T: crate::Element>(arrays: [&Array; 6]) -> Result<[&[T]; 6], String> {
             let slices: Vec<&[T]> = arrays.iter().filter_map(|array| array.as_slice::<T>()).collect();
             slices.try_into().map_err(|_| "inputs of different dtypes".to_string())
         }

@@ -47,7 +47,7 @@ pub fn parts(all: &Tensor, heads: &Heads, like: [&Tensor; 3]) -> [Tensor; 3] {
             None => all.narrow(0, start..start + shape.count()),
         };
         start += shape.count();
-        by_head(&part.reshape(&shape))
+        by_head(&part.reshape(shape))
     })
 }
 
