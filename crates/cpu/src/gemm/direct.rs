@@ -52,7 +52,7 @@ impl<'a> Direct<'a> {
         let cost = |lanes: &Plain<'_>, lane_count: usize, factor_count: usize| {
             lane_count.div_ceil(kernel.width) * (factor_count + if lanes.lane_stride == 1 { 0 } else { TRANSPOSE }) * k
         };
-        let turned = cost(&a, m, n) + m * n / 2 < cost(&b, n, m);
+        let turned = cost(&a, m, n) + 6 * m * n < cost(&b, n, m);
         let (lanes, factors, lane_range, factor_range, c_factor_stride, c_lane_stride) =
             if turned { (a, b, rows, columns, 1, c_row_stride) } else { (b, a, columns, rows, c_row_stride, 1) };
         let thin = factor_range.len() <= if lanes.lane_stride == 1 { kernel.mr } else { DOT_ROWS };
