@@ -204,7 +204,7 @@ impl Phase {
                 // aside has room for the largest tile.
                 unsafe {
                     let start = canvas.as_ptr().add(self.start + first);
-                    let b = Rows { start, step: 0, shifts: self.shifts.as_ptr() };
+                    let b = Rows::shifted(start, &self.shifts);
                     let a = Factors::strided(weights.as_ptr(), 1, kernel.mr);
                     kernel.tile((rows, columns, steps), a, b, (aside.as_mut_ptr(), NR_MAX), false);
                 }
