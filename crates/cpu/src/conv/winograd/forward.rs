@@ -15,12 +15,12 @@ use std::ops::Range;
 
 /// Tiles of a unit: two AVX-512 panels. The weights, from a farther cache, are read once for so many tiles.
 const TILES: usize = 64;
-/// Floats of products (36 points, some target channels, all tiles of a unit) kept until they are transformed back.
-const PRODUCTS: usize = POINTS * 64 * TILES;
+/// Target channels whose products with all tiles of a unit are kept until they are transformed back: 576 KiB.
+const CHANNELS_KEPT: usize = 64;
 /// Floats between the matrices of two points, beyond their size: no two then compete for one place in the cache.
 const APART: usize = 16;
-/// Channels whose transformed weights are gathered in the first-level cache before they are written: 36 places that are
-/// written by turns, each far from the others, would cost five times as much.
+/// Channels whose transformed weights are gathered in the first-level cache before they are written: to write 36 places
+/// by turns, each far from the others, took 49 ms where this takes 30 (512 channels, 4 x 4).
 const CHANNELS_STAGED: usize = 16;
 /// Units for each thread.
 const UNITS_PER_THREAD: usize = 4;
@@ -113,25 +113,38 @@ impl<'a> Forward<'a> {
         let parts = wanted.div_ceil(blocks).clamp(1, panels.div_ceil(2));
         let all = Disjoint::new(target);
         let panel_size = POINTS * self.channels * kernel.mr;
+        if blocks == 1 {
+            // Each panel of weights is used once: where it is transformed.
+            each(parts, &|part| {
+                let panels = part * panels / parts..(part + 1) * panels / parts;
+                self.unit(machine.simd, kernel, &self.segments(0), panels, None, all);
+            });
+            return;
+        }
         with_scratch(panels * panel_size, |packed| {
             let all_packed = Disjoint::new(packed);
             each(panels, &|panel| {
                 // SAFETY: the panels of different units are apart.
                 let to = unsafe { all_packed.slice(panel * panel_size, panel_size) };
-                let rows = panel * kernel.mr..self.rows.min((panel + 1) * kernel.mr);
-                with_scratch(POINTS * (CHANNELS_STAGED * kernel.mr + LANES), |staged| {
-                    machine.simd.run(
-                        #[inline(always)]
-                        || self.pack_weights(rows.clone(), kernel.mr, staged, to),
-                    );
-                });
+                self.weights_of(machine.simd, kernel, panel, to);
             });
             let packed = &*packed;
             each(blocks * parts, &|unit| {
                 let (block, part) = (unit / parts, unit % parts);
                 let panels = part * panels / parts..(part + 1) * panels / parts;
-                self.unit(machine.simd, kernel, &self.segments(block), panels, packed, all);
+                self.unit(machine.simd, kernel, &self.segments(block), panels, Some(packed), all);
             });
+        });
+    }
+
+    /// One panel of weights, transformed.
+    fn weights_of(&self, simd: Simd, kernel: &Kernel, panel: usize, to: &mut [f32]) {
+        let rows = panel * kernel.mr..self.rows.min((panel + 1) * kernel.mr);
+        with_scratch(POINTS * (CHANNELS_STAGED * kernel.mr + LANES), |staged| {
+            simd.run(
+                #[inline(always)]
+                || self.pack_weights(rows.clone(), kernel.mr, staged, to),
+            );
         });
     }
 
@@ -197,7 +210,7 @@ impl<'a> Forward<'a> {
         kernel: &Kernel,
         segments: &[Segment],
         panels: Range<usize>,
-        packed: &[f32],
+        packed: Option<&[f32]>,
         target: Disjoint<'_, f32>,
     ) {
         let (channels, mr) = (self.channels, kernel.mr);
@@ -205,9 +218,12 @@ impl<'a> Forward<'a> {
         let room = count.next_multiple_of(LANES);
         let columns = count.next_multiple_of(kernel.width);
         let point_size = channels * room + APART;
-        let most = (PRODUCTS / (POINTS * TILES * mr)).max(1).min(panels.len());
+        let most = (CHANNELS_KEPT / mr).max(1).min(panels.len());
         let product_size = most * mr * room + APART;
-        with_scratch(POINTS * (point_size + product_size) + NR_MAX, |scratch| {
+        let panel_size = POINTS * channels * mr;
+        let own = if packed.is_none() { most * panel_size } else { 0 };
+        with_scratch(POINTS * (point_size + product_size) + NR_MAX + own, |scratch| {
+            let (own, scratch) = scratch.split_at_mut(own);
             let (products, points) = scratch.split_at_mut(POINTS * product_size);
             let input_room = self.input_room(segments, room);
             with_scratch(input_room, |scratch| {
@@ -219,13 +235,23 @@ impl<'a> Forward<'a> {
             for first in panels.clone().step_by(most) {
                 let some = first..panels.end.min(first + most);
                 let rows = some.start * mr..self.rows.min(some.end * mr);
+                let packed = match packed {
+                    Some(packed) => &packed[some.start * panel_size..],
+                    None => {
+                        for (panel, to) in some.clone().zip(own.chunks_exact_mut(panel_size)) {
+                            self.weights_of(simd, kernel, panel, to);
+                        }
+                        &*own
+                    }
+                };
                 for point in 0..POINTS {
                     for column in (0..columns).step_by(kernel.nr) {
                         let width = kernel.nr.min(columns - column);
                         for panel in some.clone() {
                             let row = panel * mr;
                             let height = mr.min(self.rows - row);
-                            let a = &packed[(panel * POINTS + point) * channels * mr..][..channels * mr];
+                            let a =
+                                &packed[(panel - some.start) * panel_size + point * channels * mr..][..channels * mr];
                             let b = &points[point * point_size + column..];
                             let start = point * product_size + (row - rows.start) * room + column;
                             let c = &mut products[start..];

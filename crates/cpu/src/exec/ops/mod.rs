@@ -7,6 +7,7 @@ mod join;
 mod pool;
 mod recurrent;
 mod scan;
+mod windows;
 
 use tensor::op::Op;
 use tensor::plan::SlotId;

@@ -5,12 +5,13 @@ use tensor::real::Real;
 use tensor::{DType, Shape};
 
 use super::Context;
+use super::windows::{Least, largest_of_rows};
 use crate::exec::memory::Plain;
 
 /// Sizes of the planes: spatial sizes of the larger and of the pooled side.
-struct Planes {
-    size: [usize; 3],
-    windows: [usize; 3],
+pub(super) struct Planes {
+    pub size: [usize; 3],
+    pub windows: [usize; 3],
 }
 
 impl Planes {
@@ -45,31 +46,9 @@ impl Planes {
 /// Whether x takes the place of the best so far: NaN beats numbers, the first wins.
 #[inline(always)]
 #[allow(clippy::eq_op)]
-fn beats<T: PartialOrd + Copy>(x: T, best: T) -> bool {
+pub(super) fn beats<T: PartialOrd + Copy>(x: T, best: T) -> bool {
     // Without branches, so that loops over it become vector code.
     (x > best) | ((x != x) & (best == best))
-}
-
-/// Position of the (first) largest value of a window.
-#[inline(always)]
-fn largest<T: PartialOrd + Copy>(pool: &Pool, planes: &Planes, x: &[T], window: [usize; 3]) -> usize {
-    let size = planes.size;
-    let taps = |axis: usize| {
-        let (_, end, _) = pool.window(axis, window[axis], size[axis]);
-        (pool.first_tap(axis, window[axis])..end).step_by(pool.dilation[axis] as usize)
-    };
-    let mut best: Option<(T, usize)> = None;
-    for d in taps(0) {
-        for h in taps(1) {
-            for w in taps(2) {
-                let index = (d * size[1] + h) * size[2] + w;
-                if best.is_none_or(|(top, _)| beats(x[index], top)) {
-                    best = Some((x[index], index));
-                }
-            }
-        }
-    }
-    best.map_or(0, |(_, index)| index)
 }
 
 /// 2 x 2 windows side by side over a plane: the usual case.
@@ -126,7 +105,7 @@ fn two_by_two<T: Copy + Default, R: Copy + Default>(
 }
 
 pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
-    fn run<T: Plain + PartialOrd + Default>(context: &Context<'_>, pool: &Pool) {
+    fn run<T: Plain + Least + Default>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.inputs[0].1, &call.shape);
         let x: &[T] = context.slots.read(call.inputs[0].0);
@@ -153,7 +132,10 @@ pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> 
                     },
                 );
             } else {
-                planes.each(|number, window| y[number] = x[largest(pool, &planes, x, window)]);
+                let (mut best, mut at) = (Vec::new(), Vec::new());
+                largest_of_rows(context.machine.simd, pool, &planes, x, (&mut best, &mut at), |first, best, _| {
+                    y[first..first + best.len()].copy_from_slice(best);
+                });
             }
         });
     }
@@ -166,7 +148,7 @@ pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> 
 }
 
 pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
-    fn run<T: Plain + PartialOrd + Default>(context: &Context<'_>, pool: &Pool) {
+    fn run<T: Plain + Least + Default>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.inputs[0].1, &call.shape);
         let x: &[T] = context.slots.read(call.inputs[0].0);
@@ -200,7 +182,10 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
                     },
                 );
             } else {
-                planes.each(|number, window| y[number] = largest(pool, &planes, x, window) as i64);
+                let (mut best, mut at) = (Vec::new(), Vec::new());
+                largest_of_rows(context.machine.simd, pool, &planes, x, (&mut best, &mut at), |first, _, at| {
+                    y[first..first + at.len()].iter_mut().zip(at).for_each(|(y, at)| *y = i64::from(*at));
+                });
             }
         });
     }
