@@ -73,7 +73,7 @@ fn some_blocks(
             for step in (0..end).step_by(STEPS) {
                 let size = (value_width, rows, STEPS.min(end - step));
                 let b = B::in_place(kernel, &strip[step * QUERIES..], QUERIES);
-                multiply(kernel, size, a.from_step(kernel, step), b, result, QUERIES, true);
+                multiply(kernel, size, a.after(kernel, step), b, result, QUERIES, true);
             }
             let [of_tops, of_inverses] = heads.statistics(item);
             for (i, &inverse) in inverses[..rows].iter().enumerate() {

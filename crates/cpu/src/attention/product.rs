@@ -24,8 +24,8 @@ impl<'a> A<'a> {
         A { data, next: kernel.mr * k }
     }
 
-    /// From step `k` on.
-    pub fn from_step(self, kernel: &Kernel, k: usize) -> A<'a> {
+    /// The steps from `k` on.
+    pub fn after(self, kernel: &Kernel, k: usize) -> A<'a> {
         A { data: &self.data[k * kernel.mr..], ..self }
     }
 }
