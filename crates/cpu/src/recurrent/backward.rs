@@ -113,7 +113,7 @@ impl Run<'_> {
                 // SAFETY: the units of this step write only the other one.
                 let a = unsafe { from.read(0, self.grid.packed_rows(all)) };
                 let panel = all * nr;
-                self.grid.multiply(a, &self.weight[block.index * panel..][..panel], all, 1, block, groups, dh);
+                self.grid.multiply((a, all), &self.weight[block.index * panel..][..panel], 1, block, groups, dh);
             }
             if done == steps {
                 return self.first_state(state, block, samples, dh);
@@ -198,7 +198,7 @@ impl Run<'_> {
         if cell == Cell::Lstm {
             let given = load(&self.g[at(1, state)..][..lanes]);
             for j in 0..LANES {
-                dc[j] = given[j] + dc[j];
+                dc[j] += given[j];
             }
         }
         if !takes(self.lengths, n, t) {

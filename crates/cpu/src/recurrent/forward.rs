@@ -88,7 +88,7 @@ impl Run<'_> {
             // SAFETY: the units of this step write only the other state.
             let a = unsafe { from.read(0, self.grid.packed_rows(hidden)) };
             let panels = gates * hidden * nr;
-            self.grid.multiply(a, &self.weight[block.index * panels..][..panels], hidden, gates, block, groups, sums);
+            self.grid.multiply((a, hidden), &self.weight[block.index * panels..][..panels], gates, block, groups, sums);
             self.machine.simd.run(
                 #[inline(always)]
                 || self.cells(step, block, samples, sums),

@@ -140,9 +140,8 @@ impl Grid {
     /// them, whose sums stand `nr` apart in a row of `sums`.
     pub fn multiply(
         &self,
-        a: &[f32],
+        (a, k): (&[f32], usize),
         b: &[f32],
-        k: usize,
         panels: usize,
         block: &Block,
         groups: &[Group],
