@@ -150,6 +150,7 @@ impl<'a> Forward<'a> {
 
     /// `packed[point][channel][row]` = G w G^T, of the target channels `rows`.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop)]
     fn pack_weights(&self, rows: Range<usize>, mr: usize, staged: &mut [f32], packed: &mut [f32]) {
         let mut w: [Lanes; 9] = [[0.0; LANES]; 9];
         let point_size = CHANNELS_STAGED * mr + LANES;
