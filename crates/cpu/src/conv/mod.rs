@@ -47,7 +47,7 @@ pub fn conv_forward(
     let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
     let (k, positions) = (channels * geometry.taps(), geometry.output_positions());
     if winograd::suits(geometry) {
-        winograd::Forward::forward(geometry, x, w, epilogue).run(machine, y);
+        winograd::Forward::new(geometry, x, w, epilogue).run(machine, y);
         return Ok(());
     }
     if depthwise::suits(geometry) {

@@ -53,7 +53,7 @@ struct Segment {
 
 impl<'a> Forward<'a> {
     /// y = conv(x, w).
-    pub fn forward(geometry: &ConvGeometry, x: &'a [f32], w: &'a [f32], epilogue: Option<Epilogue<'a, f32>>) -> Self {
+    pub fn new(geometry: &ConvGeometry, x: &'a [f32], w: &'a [f32], epilogue: Option<Epilogue<'a, f32>>) -> Self {
         let ConvGeometry { batch, channels, outputs, input, output, padding, .. } = *geometry;
         Forward {
             source: x,
@@ -167,9 +167,10 @@ impl<'a> Forward<'a> {
                 for (j, column) in columns.iter_mut().enumerate() {
                     transform::weights(&[w[j], w[3 + j], w[6 + j]], column);
                 }
-                for i in 0..PATCH {
+                let [left, middle, right] = &columns;
+                for (i, ((left, middle), right)) in left.iter().zip(middle).zip(right).enumerate() {
                     let mut points: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
-                    transform::weights(&[columns[0][i], columns[1][i], columns[2][i]], &mut points);
+                    transform::weights(&[*left, *middle, *right], &mut points);
                     for (j, point) in points.iter().enumerate() {
                         // The next channel overwrites what is too much.
                         let at = (i * PATCH + j) * point_size + channel * mr;
