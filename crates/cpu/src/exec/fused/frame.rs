@@ -3,6 +3,7 @@
 use tensor::RandomKey;
 use tensor::order::{BLOCK, LANES};
 
+use super::ahead::Ahead;
 use super::fold::{Fold, Folded};
 use super::kernels::{Arg, Call, Kernel};
 use super::program::{Kind, Line, Pass, Program, RESULT, What};
@@ -150,11 +151,17 @@ impl Frame<'_> {
         }
     }
 
-    /// Computes the lines of a pass on one tile, then its stores.
-    fn tile(&mut self, pass: &Pass, tile: &Tile) {
+    /// Computes the lines of a pass on one tile, then its stores; meanwhile asks for the memory of the `next` tile.
+    fn tile(&mut self, pass: &Pass, tile: &Tile, next: Option<&Tile>) {
         let (program, points) = (self.program, tile.kn * tile.rn);
         let order = program.order;
+        let mut ahead = Ahead::default();
+        if let Some(next) = next {
+            self.streams(pass, next, &mut ahead);
+        }
+        let share = ahead.lines().div_ceil(pass.lines.len().max(1));
         for placed in &pass.lines {
+            ahead.ask(share);
             let index = placed.line as usize;
             let line = &program.lines[index];
             if line.kind != Kind::Full {
@@ -216,6 +223,25 @@ impl Frame<'_> {
         }
     }
 
+    /// What a pass reads and writes of a tile, where that lies side by side.
+    fn streams(&self, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
+        let program = self.program;
+        let mut add = |operand: &Operand| {
+            if let Some(at) = operand.direct(tile, program.order) {
+                let start = self.memory(operand).wrapping_offset(at * operand.size as isize);
+                ahead.add(start, tile.kn * tile.rn * operand.size);
+            }
+        };
+        for placed in &pass.lines {
+            if let Line { what: What::Load { operand, .. }, kind: Kind::Full, .. } =
+                &program.lines[placed.line as usize]
+            {
+                add(&program.operands[*operand as usize]);
+            }
+        }
+        pass.stores.iter().for_each(|store| add(&store.operand));
+    }
+
     /// Repeats a row or a single value for every point of a tile.
     ///
     /// # Safety
@@ -275,8 +301,9 @@ impl Frame<'_> {
             let mut r = r0;
             while r < r1 {
                 let rn = program.tile_reduced.min(r1 - r).min(program.run - r % program.run);
-                self.tile(pass, &Tile { k0, kn, r0: r, rn });
+                let tile = Tile { k0, kn, r0: r, rn };
                 r += rn;
+                self.tile(pass, &tile, (r + rn <= r1).then_some(&Tile { r0: r, ..tile }));
             }
             return;
         }
@@ -292,7 +319,8 @@ impl Frame<'_> {
             let mut r = block;
             while r < end {
                 let rn = program.tile_reduced.min(end - r).min(program.run - r % program.run);
-                self.tile(pass, &Tile { k0, kn, r0: r, rn });
+                let tile = Tile { k0, kn, r0: r, rn };
+                self.tile(pass, &tile, (r + 2 * rn <= r1).then_some(&Tile { r0: r + rn, ..tile }));
                 for (number, &fold_line) in pass.folds.iter().enumerate() {
                     let line = &program.lines[fold_line as usize];
                     let What::Fold(fold) = line.what else { continue };
@@ -347,12 +375,14 @@ impl Frame<'_> {
 
     /// All passes for the kept points `k0 .. k0 + kn`.
     pub(super) fn rows_tile(&mut self, k0: usize, kn: usize) {
+        let left = self.program.kept - (k0 + kn);
         let program = self.program;
         self.base = k0;
         self.row_lines(&program.before, k0, kn);
         for pass in &program.passes {
             if program.resident {
-                self.tile(pass, &Tile { k0, kn, r0: 0, rn: program.reduced });
+                let tile = Tile { k0, kn, r0: 0, rn: program.reduced };
+                self.tile(pass, &tile, (kn <= left).then_some(&Tile { k0: k0 + kn, ..tile }));
             } else {
                 self.range(pass, (k0, kn), 0, program.reduced);
                 self.combine(pass, k0, kn);

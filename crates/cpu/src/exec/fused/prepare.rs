@@ -15,6 +15,8 @@ const TILE_BYTES: usize = 24 << 10;
 const RESIDENT_BYTES: usize = 256 << 10;
 /// Tiles are cut to shorter runs of memory than they could be, down to this many points; below, copying is cheaper.
 const SHORTEST_RUN: usize = 192;
+/// Points of memory side by side that are worth coming back for.
+const LONG_RUN: usize = 1024;
 /// Kept points side by side: their 16 chains of f32 are 16 KiB.
 const MOST_COLUMNS: usize = 256;
 
@@ -312,7 +314,9 @@ impl<'a> Builder<'a> {
         }
         program.passes = passes;
         program.bytes = bytes;
-        program.choose_tiles(threads);
+        let stores = program.passes.iter().flat_map(|pass| pass.stores.iter().map(|store| &store.operand));
+        let shortest = self.operands.iter().chain(stores).filter_map(Operand::run).min();
+        program.choose_tiles(shortest, threads);
         if program.resident {
             let mut whole = Pass::default();
             for pass in program.passes.drain(..) {
@@ -326,11 +330,6 @@ impl<'a> Builder<'a> {
             program.passes = vec![whole];
         }
         if order == Order::Rows && program.tile_kept == 1 && !program.resident {
-            let runs = self
-                .operands
-                .iter()
-                .chain(program.passes.iter().flat_map(|pass| pass.stores.iter().map(|s| &s.operand)));
-            let shortest = runs.filter_map(Operand::run).min();
             program.run = shortest.filter(|&run| run >= SHORTEST_RUN).unwrap_or(usize::MAX);
         }
         program.operands = self.operands;
@@ -437,7 +436,8 @@ impl<'a> Builder<'a> {
 }
 
 impl Program {
-    fn choose_tiles(&mut self, threads: usize) {
+    /// `shortest`: the shortest run of folded points in memory, if an operand jumps.
+    fn choose_tiles(&mut self, shortest: Option<usize>, threads: usize) {
         let bytes = self.bytes.max(4);
         let room = TILE_BYTES / bytes;
         // A power of two, so that tiles never cross a block.
@@ -454,7 +454,9 @@ impl Program {
         let (k, r) = match self.order {
             Order::Rows if folds && (1..=tensor::order::BLOCK).contains(&reduced) && small(reduced) => {
                 self.resident = true;
-                ((room / reduced).clamp(1, kept), reduced)
+                // Short runs of neighbouring rows are taken together: memory comes in long stretches, not in single lines.
+                let together = shortest.map_or(1, |run| LONG_RUN / run.max(1)).min(RESIDENT_BYTES / (reduced * bytes));
+                ((room / reduced).max(together).clamp(1, kept), reduced)
             }
             Order::Rows => (1, room.min(reduced.max(1).next_power_of_two())),
             Order::Columns => {

@@ -175,13 +175,20 @@ impl Operand {
             Order::Rows => (&self.kept, tile.k0, tile.kn, &self.reduced, tile.r0, tile.rn),
             Order::Columns => (&self.reduced, tile.r0, tile.rn, &self.kept, tile.k0, tile.kn),
         };
-        for o in 0..on {
-            let base = self.offset + outer.at(o0 + o);
-            let mut place = o * n;
+        if inner.dims.len() > 1 {
+            // Broken lines: neighbours of one run come before the next run, as they lie in memory.
+            let mut place = 0;
             inner.runs(i0, n, |position, stride, count| {
-                run(base + position, stride, count, place);
+                for o in 0..on {
+                    run(self.offset + outer.at(o0 + o) + position, stride, count, o * n + place);
+                }
                 place += count;
             });
+            return;
+        }
+        for o in 0..on {
+            let base = self.offset + outer.at(o0 + o);
+            inner.runs(i0, n, |position, stride, count| run(base + position, stride, count, o * n));
         }
     }
 }
