@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod config;
+mod divergence;
 mod durable;
 mod error;
 mod evaluate;

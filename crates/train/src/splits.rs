@@ -27,6 +27,8 @@ pub struct Splits {
     pub source: Option<PathBuf>,
     /// The files that were read.
     pub files: Vec<DataFile>,
+    /// What the reader should know of the split, such as classes without rows to test.
+    pub notes: Vec<String>,
 }
 
 /// A file of a dataset.
@@ -91,7 +93,8 @@ impl Input {
         json!({ "shape": self.shape, "mean": self.mean, "std": self.std, "classes": self.classes })
     }
 
-    /// As `data.json` holds it; `None` if it does not.
+    /// As `data.json` holds it; `None` if it does not, or if no network could take it: sizes of 0 or beyond all pictures,
+    /// other channels than 1 or 3, no mean and deviation for each, no classes.
     pub fn from_json(value: &Value) -> Option<Input> {
         let array = |name: &str| value.get(name)?.as_array();
         let sizes = |name: &str| -> Option<Vec<usize>> {
@@ -103,7 +106,27 @@ impl Input {
         let texts = |name: &str| -> Option<Vec<String>> {
             array(name)?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
         };
-        Some(Input { shape: sizes("shape")?, mean: floats("mean")?, std: floats("std")?, classes: texts("classes")? })
+        let input =
+            Input { shape: sizes("shape")?, mean: floats("mean")?, std: floats("std")?, classes: texts("classes")? };
+        input.is_sound().then_some(input)
+    }
+
+    fn is_sound(&self) -> bool {
+        /// Numbers of one row: more than any picture that can be asked for has, and few enough to allocate.
+        const MOST: usize = 1 << 20;
+        let count = self.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        let first = match self.shape[..] {
+            [columns] => columns,
+            [channels @ (1 | 3), _, _] => channels,
+            _ => return false,
+        };
+        let fits = |numbers: &[f32]| numbers.len() == 1 || numbers.len() == first;
+        count.is_some_and(|count| (1..=MOST).contains(&count))
+            && fits(&self.mean)
+            && fits(&self.std)
+            && self.mean.iter().chain(&self.std).all(|x| x.is_finite())
+            && self.std.iter().all(|&std| std > 0.0)
+            && !self.classes.is_empty()
     }
 }
 
@@ -173,4 +196,33 @@ pub fn check_classes(input: &Input, classes: &[String]) -> Result<()> {
         why: format!("the data has {}, but the run was trained on {}", classes.join(", "), input.classes.join(", ")),
         help: "give data with the same classes".to_owned(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: Value) -> Option<Input> {
+        let mut input = json!({ "shape": [3, 8, 8], "mean": [0.5], "std": [0.2], "classes": ["cat", "dog"] });
+        input[name] = value;
+        Input::from_json(&input)
+    }
+
+    #[test]
+    fn an_input_that_no_network_could_take_is_none() {
+        assert!(with("shape", json!([1, 28, 28])).is_some() && with("std", json!([1, 2, 3])).is_some());
+        let shapes = [json!([]), json!([3, 8]), json!([2, 8, 8]), json!([3, 0, 8]), json!([3, 1_000_000, 1_000_000])];
+        for shape in shapes.into_iter().chain([json!([u64::MAX, u64::MAX]), json!([3, u64::MAX, u64::MAX])]) {
+            assert_eq!(with("shape", shape.clone()), None, "{shape}");
+        }
+        for (name, value) in [
+            ("mean", json!([])),
+            ("mean", json!([1e300])),
+            ("std", json!([0.0])),
+            ("std", json!([1, 2])),
+            ("classes", json!([])),
+        ] {
+            assert_eq!(with(name, value.clone()), None, "{name} {value}");
+        }
+    }
 }
