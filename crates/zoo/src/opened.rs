@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use nn::{Layer, Scope};
+use nn::{Layer, Pass, Scope};
+use tensor::{DType, Tensor};
 use train::{Error, Input, Result, RunDir, Settings, load_model};
 
 use crate::recipe::{Recipe, find};
@@ -43,6 +44,13 @@ pub fn open(path: &Path) -> Result<Opened> {
     let (input, source) = run.input()?;
     let scope = Scope::root(run.record().seed);
     let model = (recipe.model)(&scope, &settings, &input)?;
+    let shape: Vec<usize> = std::iter::once(1).chain(input.shape.iter().copied()).collect();
+    let outputs = model.forward(&Tensor::zeros(&shape, DType::F32), &Pass::eval());
+    outputs.check().map_err(|error| damaged(&path.join("data.json"), error.into()))?;
+    if outputs.dims() != [1, input.classes.len()] {
+        let error = Error::usage("the network does not fit the input that it describes", "");
+        return Err(damaged(&path.join("data.json"), error));
+    }
     let (step, notes) = load_model(&scope, &run.checkpoints())?;
     Ok(Opened { recipe, settings, input, scope, model, source, step, notes })
 }
