@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use glassbox::train::event::grouped;
-use glassbox::train::{Error, check_classes, evaluate};
+use glassbox::train::{Error, check_classes, evaluate, rows_hash};
 use serde_json::json;
 
 use crate::exit;
@@ -27,10 +27,18 @@ pub struct Arguments {
 
 /// Carries out `eval`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
-    let (opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
+    let (mut opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
     let dir = arguments.data.as_deref().or(opened.source.as_deref());
     let splits = (opened.recipe.splits)(&opened.settings, dir)?;
     check_classes(&opened.input, splits.test.class_names())?;
+    if arguments.data.is_none() && rows_hash(splits.test.as_ref())? != opened.test_hash {
+        let note =
+            "the data is not what it was when the run was trained, so some of these rows may have been trained on";
+        if !arguments.json {
+            say(format_args!("note: {note}"));
+        }
+        opened.notes.push(note.to_owned());
+    }
     let batch = opened.settings.get_size("eval.batch")?;
     let scores = evaluate(&cpu, opened.model.as_ref(), splits.test, &opened.input, batch)?;
     if arguments.json {

@@ -10,7 +10,7 @@ use crate::durable;
 use crate::error::{Error, Result};
 use crate::event::{Event, Status};
 use crate::record::Record;
-use crate::splits::{Input, read_input};
+use crate::splits::{DataRecord, read_data};
 use workshop::Workshop;
 
 mod workshop;
@@ -115,12 +115,12 @@ impl RunDir {
         Ok((String::from_utf8_lossy(&durable::read(&path)?).into_owned(), path))
     }
 
-    /// What the model sees of a row, and the folder of the data, if any.
+    /// What `data.json` says of the data.
     ///
     /// # Errors
-    /// If `data.json` is missing or damaged.
-    pub fn input(&self) -> Result<(Input, Option<PathBuf>)> {
-        read_input(&self.path.join("data.json"))
+    /// If it is missing or damaged.
+    pub fn data(&self) -> Result<DataRecord> {
+        read_data(&self.path.join("data.json"))
     }
 
     /// The folder of the checkpoints.

@@ -161,8 +161,16 @@ impl Splits {
     }
 }
 
-/// Rows, rows of each class, and a hash of all rows with their labels in order.
+/// Rows, rows of each class, and their hash.
 fn describe(part: &dyn Dataset) -> Result<Value> {
+    Ok(json!({ "rows": part.len(), "class_rows": class_counts(part)?, "sha256": rows_hash(part)? }))
+}
+
+/// SHA-256, in hexadecimal, of all rows with their labels in order: what `data.json` holds of each part.
+///
+/// # Errors
+/// If a row cannot be read.
+pub fn rows_hash(part: &dyn Dataset) -> Result<String> {
     let mut hash = Hash::new();
     for row in 0..part.len() {
         hash.update(part.content_hash(row)?);
@@ -170,17 +178,28 @@ fn describe(part: &dyn Dataset) -> Result<Value> {
             hash.update((class as u64).to_le_bytes());
         }
     }
-    Ok(json!({ "rows": part.len(), "class_rows": class_counts(part)?, "sha256": hex(&hash.finalize()) }))
+    Ok(hex(&hash.finalize()))
 }
 
-/// The input of a run, from its `data.json`.
-pub(crate) fn read_input(path: &Path) -> Result<(Input, Option<PathBuf>)> {
+/// What a run's `data.json` says of its data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataRecord {
+    /// What the model sees of a row.
+    pub input: Input,
+    /// The folder of the data, if any.
+    pub source: Option<PathBuf>,
+    /// The [`rows_hash`] of the test part.
+    pub test_hash: String,
+}
+
+pub(crate) fn read_data(path: &Path) -> Result<DataRecord> {
     let broken = |why: &str| Error::corrupt(path, why, "take the run from a backup, or train again");
     let text = crate::durable::read(path)?;
     let value: Value = serde_json::from_slice(&text).map_err(|error| broken(&error.to_string()))?;
     let input =
         value.get("input").and_then(Input::from_json).ok_or_else(|| broken("it does not describe the input"))?;
-    Ok((input, value.get("source").and_then(Value::as_str).map(PathBuf::from)))
+    let test_hash = value["parts"]["test"]["sha256"].as_str().unwrap_or_default().to_owned();
+    Ok(DataRecord { input, source: value["source"].as_str().map(PathBuf::from), test_hash })
 }
 
 /// An error unless there are as many classes as the model has outputs.

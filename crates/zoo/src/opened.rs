@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nn::{Layer, Pass, Scope};
 use tensor::{DType, Tensor};
-use train::{Error, Input, Result, RunDir, Settings, load_model};
+use train::{DataRecord, Error, Input, Result, RunDir, Settings, load_model};
 
 use crate::recipe::{Recipe, find};
 
@@ -22,6 +22,8 @@ pub struct Opened {
     pub model: Box<dyn Layer>,
     /// The folder of the data it was trained on, if any.
     pub source: Option<PathBuf>,
+    /// The hash of the rows that it was tested on (`train::rows_hash`).
+    pub test_hash: String,
     /// Steps that the weights were trained for.
     pub step: u64,
     /// What the reader should know, such as torn checkpoints.
@@ -41,7 +43,7 @@ pub fn open(path: &Path) -> Result<Opened> {
     let mut settings = (recipe.settings)();
     let (text, file) = run.config()?;
     settings.read_toml(&text, &file).map_err(|error| damaged(&file, error))?;
-    let (input, source) = run.input()?;
+    let DataRecord { input, source, test_hash } = run.data()?;
     let scope = Scope::root(run.record().seed);
     let model = (recipe.model)(&scope, &settings, &input)?;
     let shape: Vec<usize> = std::iter::once(1).chain(input.shape.iter().copied()).collect();
@@ -52,5 +54,5 @@ pub fn open(path: &Path) -> Result<Opened> {
         return Err(damaged(&path.join("data.json"), error));
     }
     let (step, notes) = load_model(&scope, &run.checkpoints())?;
-    Ok(Opened { recipe, settings, input, scope, model, source, step, notes })
+    Ok(Opened { recipe, settings, input, scope, model, source, test_hash, step, notes })
 }

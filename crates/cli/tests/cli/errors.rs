@@ -252,7 +252,7 @@ fn an_output_that_takes_nothing_is_an_error() {
 fn numbers_below_their_limits_are_values_not_flags() {
     let folder = Folder::new();
     fails(&folder, "train digits --seed -1", 2, &["train.seed cannot be \"-1\"", "a whole number from 0"]);
-    fails(&folder, "train digits --lr -1e-3", 2, &["train.lr cannot be \"-1e-3\""]);
+    fails(&folder, "train digits --lr -1.5", 2, &["train.lr cannot be \"-1.5\""]);
 }
 
 #[test]

@@ -111,6 +111,16 @@ fn any_folder_of_class_folders_can_be_learned() {
     assert_eq!(end["status"], "finished");
     let predict = folder.run("predict mine pets/cat/1.png").ok().out;
     assert!(predict.contains("cat") && predict.contains("background"), "{predict}");
+
+    // Where there are other pictures by now, others may be tested on.
+    assert!(!folder.run("eval mine").ok().out.contains("note:"));
+    folder.pictures("more", &["other", "dog"], 40);
+    for number in 0..40 {
+        let name = format!("{number}.png");
+        std::fs::rename(folder.join("more/dog").join(&name), folder.join("pets/cat").join(format!("m{name}"))).unwrap();
+    }
+    let eval = folder.run("eval mine").ok().out;
+    assert!(eval.contains("note: the data is not what it was"), "{eval}");
 }
 
 #[test]
