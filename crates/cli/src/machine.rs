@@ -24,20 +24,25 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// The CPU with these threads. More of them than cores are allowed, since they change no result, but not unsaid.
+pub fn cpu(threads: usize) -> Result<Cpu, Error> {
+    let cores = cores();
+    if threads > MOST_THREADS {
+        return Err(Error::usage(
+            format!("--threads {threads}: at most {MOST_THREADS} threads can be used"),
+            format!("leave it out for one thread for each of the {cores} cores"),
+        ));
+    }
+    if threads > cores {
+        warn(format_args!("{threads} threads on {cores} cores only wait for each other"));
+    }
+    Ok(Cpu::new(threads)?)
+}
+
 impl Machine {
-    /// The CPU with these threads. More of them than cores are allowed, since they change no result, but not unsaid.
+    /// The CPU that was asked for.
     pub fn cpu(&self) -> Result<Cpu, Error> {
-        let cores = cores();
-        if self.threads > MOST_THREADS {
-            return Err(Error::usage(
-                format!("--threads {}: at most {MOST_THREADS} threads can be used", self.threads),
-                format!("leave it out for one thread for each of the {cores} cores"),
-            ));
-        }
-        if self.threads > cores {
-            warn(format_args!("{} threads on {cores} cores only wait for each other", self.threads));
-        }
-        Ok(Cpu::new(self.threads)?)
+        cpu(self.threads)
     }
 
     /// A run and the CPU to use it on. What is to be said of the run is said, unless standard output is for objects.

@@ -28,31 +28,39 @@ pub fn split_by_content(dataset: &Arc<dyn Dataset>, fractions: &[f64], seed: u64
 /// If the fractions do not add up to 1 or a row cannot be read.
 pub fn split_by_class(dataset: &Arc<dyn Dataset>, fractions: &[f64], seed: u64) -> Result<Vec<Subset>, DataError> {
     check_fractions(fractions)?;
-    let mut contents: BTreeMap<[u8; 32], (usize, Vec<usize>)> = BTreeMap::new();
+    let mut contents: BTreeMap<[u8; 32], Content> = BTreeMap::new();
     for row in 0..dataset.len() {
         let class = if let Target::Class(class) = dataset.target(row)? { class } else { 0 };
-        let content = contents.entry(dataset.content_hash(row)?).or_insert((class, Vec::new()));
-        content.0 = content.0.min(class);
-        content.1.push(row);
+        let hash = dataset.content_hash(row)?;
+        let new = || Content { class, place: unit(seed, &hash), rows: Vec::new() };
+        let content = contents.entry(hash).or_insert_with(new);
+        content.class = content.class.min(class);
+        content.rows.push(row);
     }
-    let mut classes: BTreeMap<usize, Vec<(f64, [u8; 32], Vec<usize>)>> = BTreeMap::new();
-    for (hash, (class, rows)) in contents {
-        classes.entry(class).or_default().push((unit(seed, &hash), hash, rows));
-    }
+    // A stable sort: equal places stay in the order of the hashes.
+    let mut contents: Vec<Content> = contents.into_values().collect();
+    contents.sort_by(|a, b| a.class.cmp(&b.class).then(a.place.total_cmp(&b.place)));
     let mut parts = vec![Vec::new(); fractions.len()];
-    for contents in classes.values_mut() {
-        contents.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let all: usize = contents.iter().map(|(_, _, rows)| rows.len()).sum();
+    for class in contents.chunk_by(|a, b| a.class == b.class) {
+        let all: usize = class.iter().map(|content| content.rows.len()).sum();
         let mut before = 0;
-        for (_, _, rows) in contents {
+        for Content { rows, .. } in class {
             // The part in which the middle of these rows lies.
-            let place = (before as f64 + 0.5 * rows.len() as f64) / all as f64;
+            let middle = (before as f64 + 0.5 * rows.len() as f64) / all as f64;
             before += rows.len();
-            parts[part_at(place, fractions)].append(rows);
+            parts[part_at(middle, fractions)].extend(rows);
         }
     }
     parts.iter_mut().for_each(|rows| rows.sort_unstable());
     parts.into_iter().map(|rows| Subset::new(Arc::clone(dataset), rows)).collect()
+}
+
+/// All rows of one content.
+struct Content {
+    class: usize,
+    /// In [0, 1), by seed and content.
+    place: f64,
+    rows: Vec<usize>,
 }
 
 /// Splits by a name of the group that each row belongs to (a speaker, a patient, a video): groups stay together.
