@@ -10,8 +10,8 @@ use glassbox::cpu::ceiling;
 use glassbox::train::Error;
 use serde_json::{Value, json};
 
-use crate::exit;
 use crate::screen::say;
+use crate::{exit, machine};
 
 /// Bytes of each array of the bandwidth measurement: more than any cache.
 const ARRAY: usize = 256 << 20;
@@ -92,7 +92,7 @@ fn kind(case: &Case) -> &'static str {
 
 /// One case in this process.
 fn one(arguments: &Arguments, case: &Case) -> Result<u8, Error> {
-    let cpu = Cpu::new(arguments.threads)?;
+    let cpu = machine::cpu(arguments.threads)?;
     let mut work = (case.make)(&cpu, case.sizes)?;
     if arguments.profile {
         return profile(arguments, &cpu, &mut work);
@@ -137,7 +137,7 @@ fn all(arguments: &Arguments) -> Result<u8, Error> {
     if arguments.profile {
         return Err(Error::usage("a profile of all cases would be long", "--case NAME --profile"));
     }
-    let ceilings = if arguments.json { None } else { Some(Ceilings::measured(&Cpu::new(arguments.threads)?)) };
+    let ceilings = if arguments.json { None } else { Some(Ceilings::measured(&machine::cpu(arguments.threads)?)) };
     ceilings.iter().for_each(|_| say(header()));
     let mut code = exit::OK;
     for case in CASES {
@@ -233,7 +233,7 @@ impl std::fmt::Display for Ceilings {
 }
 
 fn peak(arguments: &Arguments) -> Result<u8, Error> {
-    let most = Cpu::new(arguments.threads)?;
+    let most = machine::cpu(arguments.threads)?;
     let single = if most.machine().pool.threads() > 1 { Some(Cpu::new(1)?) } else { None };
     for cpu in single.iter().chain([&most]) {
         let ceilings = Ceilings::measured(cpu);
@@ -297,7 +297,7 @@ fn scale(arguments: &Arguments, plot: Option<&std::path::Path>, most: usize) -> 
         "all" => ["mlp", "resnet18", "gpt-mini", "charlstm"].into_iter().map(cases::find).collect::<Result<_, _>>()?,
         name => vec![cases::find(name)?],
     };
-    let cpu = Cpu::new(arguments.threads)?;
+    let cpu = machine::cpu(arguments.threads)?;
     let mut lines = Vec::new();
     if !arguments.json {
         say(format_args!("{:18} {:8} {:>6} {:>12} {:>14}", "case", "axis", "size", "ms a step", "us a sample"));

@@ -8,6 +8,7 @@ use glassbox::{Cpu, DType, RandomKey, Tensor};
 use serde_json::{Value, json};
 
 use crate::exit;
+use crate::machine::{Machine, cores};
 use crate::screen::say;
 
 /// Rows and columns of the matrices that are multiplied to measure speed.
@@ -18,9 +19,8 @@ const ROUNDS: usize = 5;
 /// Arguments of `doctor`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Threads [default: one for each core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
+    #[command(flatten)]
+    machine: Machine,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -28,11 +28,13 @@ pub struct Arguments {
 
 /// Carries out `doctor`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
-    let cpu = Cpu::new(arguments.threads)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpu = arguments.machine.cpu()?;
+    let cores = cores();
     let found: Vec<String> = Simd::available().into_iter().map(|simd| simd.level().to_string()).collect();
     let (used, threads) = (cpu.machine().simd.level().to_string(), cpu.machine().pool.threads());
-    let variables: Vec<(String, String)> = std::env::vars().filter(|(name, _)| name.starts_with("GLASSBOX_")).collect();
+    let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let variables = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
+    let variables: Vec<(String, String)> = variables.filter(|(name, _)| name.starts_with("GLASSBOX_")).collect();
     let memory = memory();
     let test = self_test(&cpu)?;
     let speed = multiplication(&cpu)?;
@@ -54,8 +56,10 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
             std::env::consts::OS,
             std::env::consts::ARCH
         ));
-        say(format_args!("cores      {cores}, {threads} used (--threads)"));
-        say(format_args!("simd       {} found, {used} used (GLASSBOX_SIMD)", found.join(", ")));
+        let chosen = if arguments.machine.threads > 0 { " (--threads)" } else { "" };
+        say(format_args!("threads    {threads} on {cores} cores{chosen}"));
+        let chosen = if variables.iter().any(|(name, _)| name == "GLASSBOX_SIMD") { " (GLASSBOX_SIMD)" } else { "" };
+        say(format_args!("simd       {} found, {used} used{chosen}", found.join(", ")));
         match memory {
             Some((all, free)) => say(format_args!("memory     {all} MiB, {free} MiB free")),
             None => say("memory     unknown"),

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use glassbox::Cpu;
 use glassbox::train::event::grouped;
-use glassbox::train::{Error, check_classes, evaluate};
+use glassbox::train::{Error, check_classes, evaluate, rows_hash};
 use serde_json::json;
 
 use crate::exit;
+use crate::machine::Machine;
 use crate::screen::say;
 
 /// Arguments of `eval`.
@@ -18,9 +18,8 @@ pub struct Arguments {
     /// Folder of other data, laid out as for the training [default: the data of the run]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Threads; changes no result [default: one for each core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
+    #[command(flatten)]
+    machine: Machine,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -28,11 +27,18 @@ pub struct Arguments {
 
 /// Carries out `eval`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
-    let opened = zoo::open(&arguments.run)?;
-    let cpu = Cpu::new(arguments.threads)?;
+    let (mut opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
     let dir = arguments.data.as_deref().or(opened.source.as_deref());
     let splits = (opened.recipe.splits)(&opened.settings, dir)?;
     check_classes(&opened.input, splits.test.class_names())?;
+    if arguments.data.is_none() && rows_hash(splits.test.as_ref())? != opened.test_hash {
+        let note =
+            "the data is not what it was when the run was trained, so some of these rows may have been trained on";
+        if !arguments.json {
+            say(format_args!("note: {note}"));
+        }
+        opened.notes.push(note.to_owned());
+    }
     let batch = opened.settings.get_size("eval.batch")?;
     let scores = evaluate(&cpu, opened.model.as_ref(), splits.test, &opened.input, batch)?;
     if arguments.json {
@@ -46,7 +52,6 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
         say(serde_json::Value::Object(object));
         return Ok(exit::OK);
     }
-    opened.notes.iter().for_each(|note| say(format_args!("note: {note}")));
     say(format_args!(
         "{} after step {}, on {} test rows",
         arguments.run.display(),

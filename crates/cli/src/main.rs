@@ -4,11 +4,14 @@ mod bench;
 mod doctor;
 mod eval;
 mod exit;
+mod machine;
 mod predict;
 mod screen;
+mod shell;
 mod show;
 mod train;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -17,7 +20,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "glassbox", version, about, propagate_version = true)]
 #[command(after_help = "Try: glassbox train digits\n\n\
-    Exit codes: 0 ok, 2 usage, 3 data, 5 diverged, 6 corrupt, 130 interrupted.")]
+    Exit codes: 0 ok, 1 internal, 2 usage, 3 data, 4 system, 5 diverged, 6 corrupt, 130 interrupted.")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -40,7 +43,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let (json, outcome) = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return not_understood(&error),
+    };
+    let (json, outcome) = match arguments.command {
         Command::Train(arguments) => (arguments.json, train::run(&arguments)),
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
@@ -48,11 +55,40 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => (arguments.json, doctor::run(&arguments)),
         Command::Bench(arguments) => (arguments.json, bench::run(&arguments)),
     };
-    match outcome {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            screen::error(&error, json);
-            ExitCode::from(exit::code(&error))
+    let code = outcome.unwrap_or_else(|error| {
+        let code = exit::code(&error);
+        screen::error(&error, json);
+        if json {
+            screen::failed(code);
         }
+        code
+    });
+    end(code)
+}
+
+/// A command line that makes no sense, or one that asks for help or the version.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    if !error.use_stderr() {
+        screen::check(printed);
+        return end(exit::OK);
+    }
+    if std::env::args_os().any(|word| word == "--json") {
+        let message = error.to_string();
+        screen::say(serde_json::json!({ "event": "error", "code": exit::USAGE, "message": message.trim_end() }));
+        screen::failed(exit::USAGE);
+    }
+    end(exit::USAGE)
+}
+
+/// The exit code, unless what was to be printed was lost.
+fn end(code: u8) -> ExitCode {
+    match screen::failure() {
+        Some(why) if code == exit::OK => {
+            let help = "free some space, or send it elsewhere";
+            let _ = writeln!(std::io::stderr(), "error: cannot write standard output: {why}\n  help: {help}");
+            ExitCode::from(exit::SYSTEM)
+        }
+        _ => ExitCode::from(code),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use glassbox::Cpu;
 use glassbox::data::{picture::MAX_PIXELS, read_picture};
 use glassbox::train::{Error, Prediction, predict};
 use serde_json::json;
 
 use crate::exit;
+use crate::machine::Machine;
 use crate::screen::say;
 
 /// Arguments of `predict`.
@@ -21,9 +21,8 @@ pub struct Arguments {
     /// How many of the likeliest classes to name
     #[arg(long, value_name = "N", default_value_t = 3)]
     top: usize,
-    /// Threads; changes no result [default: one for each core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
+    #[command(flatten)]
+    machine: Machine,
     /// Print one JSON object a picture
     #[arg(long)]
     pub json: bool,
@@ -31,11 +30,7 @@ pub struct Arguments {
 
 /// Carries out `predict`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
-    let opened = zoo::open(&arguments.run)?;
-    let cpu = Cpu::new(arguments.threads)?;
-    if !arguments.json {
-        opened.notes.iter().for_each(|note| say(format_args!("note: {note}")));
-    }
+    let (opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
     let channels = opened.input.shape.first().copied().unwrap_or(1);
     for path in &arguments.images {
         let image = read_picture(path, MAX_PIXELS)?.to_image(channels);

@@ -1,10 +1,11 @@
 //! What the user sees: one self-rewriting line on a terminal, plain lines in a pipe, objects with `--json`.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use glassbox::train::{Error, Event};
+use glassbox::train::{Error, Event, Status};
 use serde_json::json;
 
 /// How often the line of a terminal is rewritten.
@@ -53,15 +54,36 @@ impl Screen {
     }
 }
 
-/// Prints a line on standard output. A reader that went away is no error.
+/// Why standard output could not be written, the first time.
+static FAILED: OnceLock<String> = OnceLock::new();
+
+/// Why something that was to be printed was not, if anything.
+pub fn failure() -> Option<&'static str> {
+    FAILED.get().map(String::as_str)
+}
+
+/// Notes a failure to write standard output. A reader that went away is none: nobody is left to tell.
+pub fn check(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = FAILED.set(error.to_string());
+    }
+}
+
+/// Prints a line on standard output.
 pub fn say(line: impl Display) {
     print(format_args!("{line}\n"));
 }
 
 fn print(text: std::fmt::Arguments) {
     let mut out = std::io::stdout().lock();
-    // Nobody is left to tell if the pipe is closed.
-    let _ = out.write_fmt(text).and_then(|()| out.flush());
+    check(out.write_fmt(text).and_then(|()| out.flush()));
+}
+
+/// Prints a note on standard error.
+pub fn warn(note: impl Display) {
+    let _ = writeln!(std::io::stderr(), "note: {note}");
 }
 
 /// Prints an error on standard error and, with `--json`, as an object on standard output.
@@ -70,4 +92,10 @@ pub fn error(error: &Error, json: bool) {
     if json {
         say(json!({ "event": "error", "code": crate::exit::code(error), "message": error.to_string() }));
     }
+}
+
+/// With `--json`, the last object of a command that failed.
+pub fn failed(code: u8) {
+    let status = if code == crate::exit::DIVERGED { Status::Diverged } else { Status::Failed };
+    say(json!({ "event": "end", "status": status.word(), "code": code }));
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use glassbox::nn::{Layer, Pass, Scope};
 use glassbox::train::event::grouped;
 use glassbox::train::{Error, Input, plan as train_plan};
-use glassbox::{Cpu, DType, Tensor};
+use glassbox::{DType, Tensor};
 use serde_json::json;
 
 use crate::exit;
+use crate::machine::Machine;
 use crate::screen::say;
 
 /// Arguments of `show`.
@@ -22,9 +23,8 @@ pub struct Arguments {
     /// Print the plan of a training step too: all its kernels
     #[arg(long)]
     plan: bool,
-    /// Threads; changes no result [default: one for each core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
+    #[command(flatten)]
+    machine: Machine,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let plan = if arguments.plan {
         let dir = arguments.data.as_deref().or(shown.source.as_deref());
         let mut job = recipe.job(settings, dir)?;
-        Some(train_plan(&Cpu::new(arguments.threads)?, &mut job)?.to_string())
+        Some(train_plan(&arguments.machine.cpu()?, &mut job)?.to_string())
     } else {
         None
     };

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use glassbox::Cpu;
 use glassbox::train::event::{End, duration, grouped};
 use glassbox::train::{Error, Event, Job, RunDir, Settings, Source, Status, fit};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::exit;
+use crate::machine::Machine;
 use crate::screen::{Screen, say};
+use crate::shell::quoted;
 
 /// Arguments of `train`.
 #[derive(clap::Args)]
@@ -22,20 +23,19 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Passes over the training rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<String>,
     /// Rows in a step
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     batch: Option<String>,
     /// Greatest learning rate
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lr: Option<String>,
     /// Seed of everything random
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<String>,
-    /// Threads; changes no result [default: one for each core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
+    #[command(flatten)]
+    machine: Machine,
     /// Folder of the run, which must not exist [default: runs/NAME-K]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     if let Some(out) = &arguments.out {
         RunDir::check_free(out)?;
     }
-    let cpu = Cpu::new(arguments.threads)?;
+    let cpu = arguments.machine.cpu()?;
     let mut job = recipe.job(settings, arguments.data.as_deref())?;
     if arguments.dry_run {
         return dry_run(&job, arguments.json);
@@ -68,9 +68,8 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 
     let stop = stop_on_signals()?;
     let mut screen = Screen::new(arguments.json);
-    let command: Vec<String> = std::iter::once("glassbox".to_owned()).chain(std::env::args().skip(1)).collect();
-    let end =
-        fit(&cpu, &mut job, arguments.out.as_deref(), &command.join(" "), &stop, &mut |event| screen.show(event))?;
+    let command = command_line();
+    let end = fit(&cpu, &mut job, arguments.out.as_deref(), &command, &stop, &mut |event| screen.show(event))?;
     screen.show(&Event::End(end.clone()));
     if !arguments.json {
         closing_words(&end);
@@ -78,10 +77,23 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     Ok(if end.status == Status::Interrupted { exit::INTERRUPTED } else { exit::OK })
 }
 
+/// This command as a shell takes it. A word that is no text is shown as nearly as text can.
+fn command_line() -> String {
+    let mut command = "glassbox".to_owned();
+    for word in std::env::args_os().skip(1) {
+        command.push(' ');
+        command.push_str(&quoted(&word.to_string_lossy()));
+    }
+    command
+}
+
 /// The recipe's settings, then those of the file, then those of the flags.
 fn settings(mut settings: Settings, arguments: &Arguments) -> Result<Settings, Error> {
     if let Some(path) = &arguments.config {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, "read", source))?;
+        let text = std::fs::read_to_string(path).map_err(|source| {
+            let what = format!("cannot read the settings in {}: {source}", path.display());
+            Error::usage(what, "give --config a text file of settings, such as the config.toml of a run")
+        })?;
         settings.read_toml(&text, path)?;
     }
     let flags = [
@@ -118,12 +130,15 @@ fn dry_run(job: &Job, json: bool) -> Result<u8, Error> {
         say(json!({
             "event": "end", "recipe": job.recipe, "parameters": job.parameters(), "train_rows": rows[0],
             "val_rows": rows[1], "test_rows": rows[2], "steps": job.steps()?, "settings": settings,
+            "notes": job.splits.notes,
         }));
         return Ok(exit::OK);
     }
     let [train, val, test] = rows.map(grouped);
     say(format_args!("{}: {} parameters", job.recipe, grouped(job.parameters())));
-    say(format_args!("rows: {train} to train, {val} to validate, {test} to test; {} steps\n", job.steps()?));
+    say(format_args!("rows: {train} to train, {val} to validate, {test} to test; {} steps", job.steps()?));
+    job.splits.notes.iter().for_each(|note| say(format_args!("note: {note}")));
+    say("");
     say(job.settings.to_toml().trim_end());
     Ok(exit::OK)
 }
@@ -148,7 +163,9 @@ fn closing_words(end: &End) {
         duration(end.seconds),
     ));
     say(format_args!("run {run}\n\nnext, try:"));
-    say(format_args!("  glassbox predict {run} {run}/pictures/test-0.png"));
+    let (run, picture) = (run.to_string(), format!("{run}/pictures/test-0.png"));
+    let (run, picture) = (quoted(&run), quoted(&picture));
+    say(format_args!("  glassbox predict {run} {picture}"));
     say(format_args!("  glassbox show {run}"));
     say(format_args!("  glassbox eval {run}"));
 }

@@ -10,7 +10,9 @@ use std::path::Path;
 /// What the target column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetKind {
-    /// Classes: every different text is one. Sorted as numbers if all are numbers, else by code point.
+    /// Classes. If all labels are numbers, equal numbers are one class (`1`, `1.0` and `01`), named by its first text in the
+    /// order of code points, and classes are sorted as numbers; else every different text is one, sorted by code point.
+    /// `nan` in any case is a missing label.
     Class,
     /// A number.
     Value,
@@ -75,7 +77,7 @@ pub fn csv_dataset(table: &Table, options: &CsvOptions) -> Result<InMemory, Data
         let read = features.iter().try_for_each(|&column| number(table, row, column).map(|value| x.push(value)));
         let read = read.and_then(|()| match options.kind {
             TargetKind::Value => number(table, row, target).map(|value| y.push(value)),
-            TargetKind::Class => text(table, row, target).map(|label| labels.push(label)),
+            TargetKind::Class => label(table, row, target).map(|label| labels.push(label)),
         });
         match read {
             Ok(()) => lines.push(table.line(row)),
@@ -90,8 +92,7 @@ pub fn csv_dataset(table: &Table, options: &CsvOptions) -> Result<InMemory, Data
     let (targets, names) = match options.kind {
         TargetKind::Value => (Targets::Values { values: y, width: 1 }, vec![]),
         TargetKind::Class => {
-            let names = classes(&labels);
-            let numbers: HashMap<&str, usize> = names.iter().enumerate().map(|(class, &name)| (name, class)).collect();
+            let (names, numbers) = classes(&labels);
             (
                 Targets::Classes(labels.iter().map(|label| numbers[label]).collect()),
                 names.iter().map(|&n| n.to_owned()).collect(),
@@ -113,17 +114,38 @@ pub fn csv_dataset(table: &Table, options: &CsvOptions) -> Result<InMemory, Data
     Ok(set.with_lines(lines, skipped))
 }
 
-/// The different labels in order.
-fn classes<'a>(labels: &[&'a str]) -> Vec<&'a str> {
-    let mut names = labels.to_vec();
-    names.sort_unstable();
-    names.dedup();
-    let numbers: Option<Vec<f64>> = names.iter().map(|name| name.parse().ok()).collect();
-    if numbers.is_some_and(|numbers| numbers.iter().all(|n| n.is_finite())) {
-        let value = |name: &&str| name.parse::<f64>().unwrap_or(0.0);
-        names.sort_by(|a, b| value(a).total_cmp(&value(b)));
+/// The names of the classes in order, and the class of each label.
+fn classes<'a>(labels: &[&'a str]) -> (Vec<&'a str>, HashMap<&'a str, usize>) {
+    let mut texts = labels.to_vec();
+    texts.sort_unstable();
+    texts.dedup();
+    let values: Option<Vec<f64>> = texts.iter().map(|text| text.parse().ok().filter(|x: &f64| x.is_finite())).collect();
+    let Some(values) = values else {
+        let numbers = texts.iter().enumerate().map(|(class, &text)| (text, class)).collect();
+        return (texts, numbers);
+    };
+    // The sum makes -0 the same as 0.
+    let mut valued: Vec<(f64, &str)> = values.iter().map(|value| value + 0.0).zip(texts).collect();
+    valued.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut names, mut numbers) = (Vec::new(), HashMap::new());
+    let mut last = None;
+    for (value, text) in valued {
+        if last != Some(value) {
+            names.push(text);
+            last = Some(value);
+        }
+        numbers.insert(text, names.len() - 1);
     }
-    names
+    (names, numbers)
+}
+
+/// The text of a cell that names a class.
+fn label(table: &Table, row: usize, column: usize) -> Result<&str, DataError> {
+    let cell = text(table, row, column)?;
+    if cell.eq_ignore_ascii_case("nan") {
+        return Err(bad_cell(table, row, column, format!("the label is missing ('{cell}')")));
+    }
+    Ok(cell)
 }
 
 fn number(table: &Table, row: usize, column: usize) -> Result<f32, DataError> {
@@ -193,6 +215,31 @@ mod tests {
     fn classes_that_are_numbers_are_sorted_as_numbers() {
         let set = set("x,y\n1,10\n1,9\n1,0\n", &CsvOptions::new("y", TargetKind::Class)).unwrap();
         assert_eq!(set.class_names(), ["0", "9", "10"]);
+    }
+
+    #[test]
+    fn equal_numbers_are_one_class_and_texts_are_not() {
+        let classes = |text: &str| {
+            let set = set(text, &CsvOptions::new("y", TargetKind::Class)).unwrap();
+            (set.class_names().to_vec(), set.targets().clone())
+        };
+        let (names, targets) = classes("x,y\n1,1\n1,2\n1,1.0\n1,01\n1,-0\n1,0\n");
+        assert_eq!(
+            (names, targets),
+            (["-0", "01", "2"].map(str::to_owned).to_vec(), Targets::Classes(vec![1, 2, 1, 1, 0, 0]))
+        );
+        assert_eq!(classes("x,y\n1,1\n1,1.0\n1,cat\n").0, ["1", "1.0", "cat"]);
+    }
+
+    #[test]
+    fn a_missing_label_is_an_error_with_file_line_and_column() {
+        for label in ["nan", "NaN", "NAN", ""] {
+            let text = format!("x,y\n1,cat\n2,{label}\n");
+            let error = set(&text, &CsvOptions::new("y", TargetKind::Class)).unwrap_err();
+            assert!(error.starts_with("f.csv:3: column 'y': the "), "{error}");
+            let skip = CsvOptions { on_broken: OnBroken::Skip, ..CsvOptions::new("y", TargetKind::Class) };
+            assert_eq!(set(&text, &skip).unwrap().class_names(), ["cat"]);
+        }
     }
 
     #[test]

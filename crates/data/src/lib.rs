@@ -48,7 +48,7 @@ pub use memory::{InMemory, Targets, Values};
 pub use npy::{NpyArray, NpyValues, Npz, parse_npy, read_npy};
 pub use picture::{Depth, Picture, decode_picture, encode_png, read_picture, write_png};
 pub use sample::{Image, Sample, Target};
-pub use split::{split_by_content, split_by_group};
+pub use split::{split_by_class, split_by_content, split_by_group};
 pub use statistics::{MeanStd, mean_std};
 pub use table::{Table, TableFormat};
 pub use transform::{PadMode, Transform, Transforms, augmentation_key};

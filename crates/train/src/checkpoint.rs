@@ -1,9 +1,13 @@
-//! Checkpoints on disk: a folder of files that is complete, or set aside.
+//! Checkpoints on disk: a folder of files that is complete, or torn.
 //!
 //! `step-000400/` holds the files, `MANIFEST` (SHA-256, size and name of each) and `COMMIT` (SHA-256 of `MANIFEST`).
 //! It is written under a temporary name, brought to the disk file by file, and renamed. So a crash at any moment leaves
 //! the checkpoints that were there before.
+//!
+//! Only the process that trains a run renames or removes anything. All others may read while it does: a checkpoint that
+//! disappears under them is looked for anew.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +18,8 @@ use crate::error::{Error, Result};
 
 const MANIFEST: &str = "MANIFEST";
 const COMMIT: &str = "COMMIT";
+/// Before the name of a checkpoint that is being removed.
+const OLD: &str = ".old-";
 
 /// Writes the checkpoint of `step` into the folder `checkpoints`, and returns where it lies.
 ///
@@ -21,7 +27,7 @@ const COMMIT: &str = "COMMIT";
 /// If the disk refuses; then no checkpoint of that step appears.
 pub fn save(checkpoints: &Path, step: u64, files: &[(&str, Vec<u8>)]) -> Result<PathBuf> {
     let place = checkpoints.join(format!("step-{step:06}"));
-    if place.is_dir() && verify(&place).is_ok() {
+    if place.is_dir() && read(&place).is_ok() {
         return Ok(place);
     }
     let temporary = checkpoints.join(format!("step-{step:06}.tmp-{}", std::process::id()));
@@ -52,38 +58,66 @@ fn write_files(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
     durable::sync(dir)
 }
 
-/// The newest complete checkpoint of a folder, and what was said about those that are not.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Newest {
-    /// Its step and its folder, if there is one.
-    pub found: Option<(u64, PathBuf)>,
-    /// One sentence for each torn checkpoint that was set aside.
-    pub torn: Vec<String>,
+/// A complete checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Steps made.
+    pub step: u64,
+    /// Its folder.
+    pub place: PathBuf,
+    /// Its files by name: the very bytes that were verified.
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
-/// Finds the newest checkpoint whose files are those of its `MANIFEST`. Torn ones are renamed, and said.
+/// The newest complete checkpoint of a folder, and what is wrong with newer ones.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Newest {
+    /// The checkpoint, if there is one.
+    pub found: Option<Checkpoint>,
+    /// The folder of each torn one, and why it is.
+    pub torn: Vec<(PathBuf, String)>,
+}
+
+/// Reads the newest checkpoint whose files are those of its `MANIFEST`. Changes nothing, so that anyone may look while the
+/// run is trained.
 ///
 /// # Errors
 /// If the folder cannot be listed.
 pub fn newest(checkpoints: &Path) -> Result<Newest> {
-    let mut steps = list(checkpoints)?;
+    /// A checkpoint disappears only because newer ones appeared; nobody reads slower than so many are made.
+    const LOOKS: usize = 100;
     let mut newest = Newest::default();
-    while let Some((step, place)) = steps.pop() {
-        match verify(&place) {
-            Ok(()) => {
-                newest.found = Some((step, place));
-                return Ok(newest);
+    for _ in 0..LOOKS {
+        newest = Newest::default();
+        let mut gone = false;
+        for (step, place) in list(checkpoints)?.into_iter().rev() {
+            match read(&place) {
+                Ok(files) => {
+                    newest.found = Some(Checkpoint { step, place, files });
+                    return Ok(newest);
+                }
+                Err(_) if !place.exists() => gone = true,
+                Err(why) => newest.torn.push((place, why)),
             }
-            Err(why) => {
-                let moved = match set_aside(&place) {
-                    Ok(aside) => format!("set aside as {}", aside.display()),
-                    Err(error) => format!("left where it is: {error}"),
-                };
-                newest.torn.push(format!("{} is torn ({why}): {moved}", place.display()));
-            }
+        }
+        if !gone {
+            break;
         }
     }
     Ok(newest)
+}
+
+/// Renames torn checkpoints, so that training goes on as if they had never been, and says so. Only for the process that
+/// trains the run.
+pub fn set_torn_aside(newest: &Newest) -> Vec<String> {
+    let said = newest.torn.iter().map(|(place, why)| {
+        let moved = match set_aside(place) {
+            Ok(aside) => format!("set aside as {}", aside.display()),
+            Err(error) => format!("left where it is: {error}"),
+        };
+        format!("{} is torn ({why}): {moved}", place.display())
+    });
+    said.collect()
 }
 
 /// The checkpoints of a folder by step, oldest first, complete or not.
@@ -104,14 +138,18 @@ pub fn list(checkpoints: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(steps)
 }
 
-/// `Ok` if `COMMIT` is there and every file is the one that `MANIFEST` lists; else what is wrong.
-pub fn verify(place: &Path) -> Result<(), String> {
+/// The files of a checkpoint if `COMMIT` is there and every file is the one that `MANIFEST` lists; else what is wrong.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn read(place: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let read = |name: &str| fs::read(place.join(name)).map_err(|error| format!("{name}: {error}"));
     let commit = String::from_utf8_lossy(&read(COMMIT)?).trim().to_owned();
     let manifest = read(MANIFEST)?;
     if hex(&Hash::hash(&manifest)) != commit {
         return Err(format!("{MANIFEST} is not the one that {COMMIT} names"));
     }
+    let mut files = BTreeMap::new();
     for line in String::from_utf8_lossy(&manifest).lines() {
         let mut parts = line.splitn(3, ' ');
         let (Some(hash), Some(size), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
@@ -124,21 +162,23 @@ pub fn verify(place: &Path) -> Result<(), String> {
         if hex(&Hash::hash(&bytes)) != hash {
             return Err(format!("{name} has other content than {MANIFEST} says"));
         }
+        files.insert(name.to_owned(), bytes);
     }
-    Ok(())
+    Ok(files)
 }
 
-/// Removes all complete checkpoints but the newest `keep`; 0 keeps all.
+/// Removes all checkpoints but the newest `keep`; 0 keeps all. Only for the process that trains the run.
 ///
 /// # Errors
 /// If the disk refuses.
 pub fn prune(checkpoints: &Path, keep: usize) -> Result<()> {
     let steps = list(checkpoints)?;
     let surplus = if keep == 0 { 0 } else { steps.len().saturating_sub(keep) };
-    for (_, place) in &steps[..surplus] {
-        // Without its COMMIT a half-removed folder is no checkpoint.
-        let commit = place.join(COMMIT);
-        let removed = fs::remove_file(&commit).and_then(|()| fs::remove_dir_all(place));
+    for (step, place) in &steps[..surplus] {
+        // At once, so that nobody sees a half-removed folder as a torn checkpoint.
+        let old = checkpoints.join(format!("{OLD}step-{step:06}"));
+        let _ = fs::remove_dir_all(&old);
+        let removed = fs::rename(place, &old).and_then(|()| fs::remove_dir_all(&old));
         removed.map_err(|source| Error::io(place, "remove", source))?;
     }
     Ok(())

@@ -172,7 +172,13 @@ impl Settings {
             let _ = writeln!(text, "{}[{section}]", if text.is_empty() { "" } else { "\n" });
             for row in self.rows.iter().filter(|row| row.section() == section) {
                 let key = row.name.split_once('.').map_or(row.name, |(_, key)| key);
-                let _ = writeln!(text, "{:<34} # {}; {}", format!("{key} = {}", row.value), row.source, row.help);
+                let _ = writeln!(
+                    text,
+                    "{:<34} # {}; {}",
+                    format!("{key} = {}", row.value),
+                    one_line(&row.source),
+                    row.help
+                );
             }
         }
         text
@@ -250,6 +256,15 @@ impl Settings {
             )
         })
     }
+}
+
+/// What belongs into a comment: control characters, such as line ends in a path, would end it.
+fn one_line(source: &Source) -> String {
+    let mut text = String::new();
+    for letter in source.to_string().chars() {
+        if letter.is_control() { text.extend(letter.escape_default()) } else { text.push(letter) }
+    }
+    text
 }
 
 fn mistyped(name: &str, value: &Value, wanted: &str) -> Error {
@@ -356,6 +371,15 @@ mod tests {
         read.read_toml(&changed.to_toml(), Path::new("config.toml")).unwrap();
         let values = |settings: &Settings| settings.iter().map(|row| row.value.clone()).collect::<Vec<_>>();
         assert_eq!(values(&read), values(&changed));
+    }
+
+    #[test]
+    fn a_line_end_in_a_source_stays_within_its_comment() {
+        let mut changed = settings();
+        changed.read_toml("[train]\nlr = 0.5", Path::new("odd\nname = 1\r.toml")).unwrap();
+        let text = changed.to_toml();
+        assert!(text.contains("# odd\\nname = 1\\r.toml:2; greatest"), "{text}");
+        settings().read_toml(&text, Path::new("config.toml")).unwrap();
     }
 
     #[test]

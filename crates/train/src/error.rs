@@ -48,15 +48,25 @@ pub enum Error {
         /// What to do.
         help: String,
     },
-    /// The loss is no number any more.
-    #[error("the loss became {loss} at step {step} (epoch {epoch}), so training stopped\n  help: {help}")]
+    /// The numbers of a training are none any more.
+    #[error("{what} at step {step} (epoch {epoch}), so training stopped\n  help: {help}")]
     Diverged {
+        /// Which number became what: "the loss became NaN".
+        what: String,
         /// The step, from 1.
         step: u64,
         /// The epoch, from 1.
         epoch: u64,
-        /// NaN or infinite.
-        loss: f32,
+        /// What to do.
+        help: String,
+    },
+    /// A model answers with numbers that are none.
+    #[error("the network gives {number} for {row}: its weights or its input are beyond all bounds\n  help: {help}")]
+    NotFinite {
+        /// NaN or an infinity.
+        number: f32,
+        /// The row or picture that it was asked about.
+        row: String,
         /// What to do.
         help: String,
     },

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cpu::Cpu;
 use data::{Batch, DataError, Dataset, Image, Loader, LoaderConfig, augmentation_key};
+use nn::losses::{CrossEntropy, Reduction};
 use nn::{Layer, Pass};
 use tensor::Tensor;
 
@@ -12,21 +13,25 @@ use crate::metric::Scores;
 use crate::splits::Input;
 
 /// The scores of a model on all rows of a set. The loss is the plain cross-entropy, whatever the model was trained by.
+/// No figure depends on `batch`, the rows that are evaluated at once.
 ///
 /// # Errors
-/// If a row or the model cannot be evaluated.
+/// If a row or the model cannot be evaluated, or a logit is not finite.
 pub fn evaluate(cpu: &Cpu, model: &dyn Layer, rows: Arc<dyn Dataset>, input: &Input, batch: usize) -> Result<Scores> {
     let mut scores = Scores::new(input.classes.len());
     let transforms = input.prepare(&[]);
     let config = LoaderConfig { batch, shuffle: false, workers: 1, transforms, ..LoaderConfig::default() };
-    let mut loader = Loader::new(rows, config)?;
+    let mut loader = Loader::new(Arc::clone(&rows), config)?;
     for batch in loader.epoch() {
         let batch = batch?;
         let (x, labels) = tensors(&batch)?;
         let logits = model.forward(&x, &Pass::eval());
-        let loss = logits.cross_entropy(&labels);
-        let values = cpu.run(&[&loss, &logits], &[])?;
-        scores.add(number(&values[0]), floats(&values[1]), &batch.labels);
+        let losses = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() }.loss(&logits, &labels);
+        let values = cpu.run(&[&losses, &logits], &[])?;
+        let logits = floats(&values[1]);
+        let classes = logits.len().checked_div(batch.len()).unwrap_or(0).max(1);
+        check_finite(logits, |at| batch.rows.get(at / classes).map_or_else(String::new, |&row| rows.id(row)))?;
+        scores.add(floats(&values[0]), logits, &batch.labels);
     }
     Ok(scores)
 }
@@ -41,18 +46,31 @@ pub struct Prediction {
 /// What a model says of a picture, which is brought to the model's size first.
 ///
 /// # Errors
-/// If the picture or the model cannot be evaluated.
+/// If the picture or the model cannot be evaluated, or a logit is not finite.
 pub fn predict(cpu: &Cpu, model: &dyn Layer, picture: Image, input: &Input) -> Result<Prediction> {
     // No transform of an input is random, so any key will do.
     let picture = input.prepare(&[]).apply_image(picture, augmentation_key(0, 0, 0))?;
     let x = Tensor::from_vec(picture.pixels, [1, picture.channels, picture.height, picture.width]);
     let logits = model.forward(&x, &Pass::eval());
     let probabilities = (&logits - logits.logsumexp_keep(-1)).exp();
-    let values = cpu.run(&[&probabilities], &[])?;
+    let values = cpu.run(&[&probabilities, &logits], &[])?;
+    check_finite(floats(&values[1]), |_| "this picture".to_owned())?;
     let mut classes: Vec<(String, f32)> =
         input.classes.iter().cloned().zip(floats(&values[0]).iter().copied()).collect();
     classes.sort_by(|a, b| b.1.total_cmp(&a.1));
     Ok(Prediction { classes })
+}
+
+/// An error that names the row of the first logit that is NaN or infinite.
+fn check_finite(logits: &[f32], row: impl Fn(usize) -> String) -> Result<()> {
+    match logits.iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(Error::NotFinite {
+            number: logits[at],
+            row: row(at),
+            help: "train again with a smaller learning rate (--lr), or check the picture and data.json".to_owned(),
+        }),
+    }
 }
 
 /// Inputs and labels of a batch.

@@ -115,7 +115,7 @@ pub enum Status {
     Finished,
     /// Someone asked it to stop; it stopped with a checkpoint.
     Interrupted,
-    /// The loss became no number.
+    /// Its numbers became none.
     Diverged,
     /// An error ended it.
     Failed,

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod config;
+mod divergence;
 mod durable;
 mod error;
 mod evaluate;
@@ -29,6 +30,6 @@ pub use job::{Job, Loss, steps};
 pub use record::Record;
 pub use run_dir::{Contents, RunDir};
 pub use self_test::{SelfTest, self_test};
-pub use splits::{DataFile, Input, Splits, check_classes};
+pub use splits::{DataFile, DataRecord, Input, Splits, check_classes, rows_hash};
 pub use state::{State, load_model};
 pub use trainer::{fit, plan};

@@ -10,7 +10,10 @@ use crate::durable;
 use crate::error::{Error, Result};
 use crate::event::{Event, Status};
 use crate::record::Record;
-use crate::splits::{Input, read_input};
+use crate::splits::{DataRecord, read_data};
+use workshop::Workshop;
+
+mod workshop;
 
 /// The folder of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,27 +54,28 @@ impl RunDir {
     /// # Errors
     /// If `out` is there already or cannot be written; then nothing is left behind.
     pub fn create(out: Option<&Path>, contents: &Contents, fill: impl Fn(&Path) -> Result<()>) -> Result<RunDir> {
-        let parent = match out {
-            Some(out) => out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
-            None => Path::new("runs"),
-        };
-        fs::create_dir_all(parent).map_err(|source| Error::io(parent, "create", source))?;
-        let temporary = parent.join(format!(".run-{}.tmp", std::process::id()));
-        let made = write_contents(&temporary, contents).and_then(|()| fill(&temporary)).and_then(|()| match out {
+        let parent = parent_of(out);
+        let workshop = Workshop::new(parent)?;
+        let temporary = workshop.path();
+        write_contents(temporary, contents)?;
+        fill(temporary)?;
+        let path = match out {
             Some(out) => {
                 RunDir::check_free(out)?;
-                fs::rename(&temporary, out).map_err(|source| Error::io(out, "create", source))?;
-                Ok(out.to_owned())
+                fs::rename(temporary, out).map_err(|source| Error::io(out, "create", source))?;
+                out.to_owned()
             }
-            None => rename_to_free(&temporary, parent, &contents.record.recipe),
-        });
-        if made.is_err() {
-            // The first error is the one to report.
-            let _ = fs::remove_dir_all(&temporary);
-        }
-        let path = made?;
+            None => rename_to_free(temporary, parent, &contents.record.recipe)?,
+        };
+        workshop.keep();
         durable::sync_parent(&path)?;
         Ok(RunDir { path, record: contents.record.clone() })
+    }
+
+    /// Temporary folders beside this run that are older than an hour: what was left of processes that were killed before
+    /// their runs began.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        workshop::leftovers(parent_of(Some(&self.path)))
     }
 
     /// Opens the run in a folder.
@@ -111,12 +115,12 @@ impl RunDir {
         Ok((String::from_utf8_lossy(&durable::read(&path)?).into_owned(), path))
     }
 
-    /// What the model sees of a row, and the folder of the data, if any.
+    /// What `data.json` says of the data.
     ///
     /// # Errors
-    /// If `data.json` is missing or damaged.
-    pub fn input(&self) -> Result<(Input, Option<PathBuf>)> {
-        read_input(&self.path.join("data.json"))
+    /// If it is missing or damaged.
+    pub fn data(&self) -> Result<DataRecord> {
+        read_data(&self.path.join("data.json"))
     }
 
     /// The folder of the checkpoints.
@@ -162,8 +166,16 @@ impl RunDir {
     }
 }
 
+/// The folder that holds the run `out`, or runs without a name of their own.
+fn parent_of(out: Option<&Path>) -> &Path {
+    match out {
+        Some(out) => out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+        None => Path::new("runs"),
+    }
+}
+
 fn write_contents(dir: &Path, contents: &Contents) -> Result<()> {
-    for folder in [dir.to_owned(), dir.join("log"), dir.join("checkpoints"), dir.join("pictures")] {
+    for folder in [dir.join("log"), dir.join("checkpoints"), dir.join("pictures")] {
         fs::create_dir(&folder).map_err(|source| Error::io(&folder, "create", source))?;
     }
     durable::write(&dir.join("run.toml"), contents.record.to_toml().as_bytes())?;

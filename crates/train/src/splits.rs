@@ -27,6 +27,8 @@ pub struct Splits {
     pub source: Option<PathBuf>,
     /// The files that were read.
     pub files: Vec<DataFile>,
+    /// What the reader should know of the split, such as classes without rows to test.
+    pub notes: Vec<String>,
 }
 
 /// A file of a dataset.
@@ -91,7 +93,8 @@ impl Input {
         json!({ "shape": self.shape, "mean": self.mean, "std": self.std, "classes": self.classes })
     }
 
-    /// As `data.json` holds it; `None` if it does not.
+    /// As `data.json` holds it; `None` if it does not, or if no network could take it: sizes of 0 or beyond all pictures,
+    /// other channels than 1 or 3, no mean and deviation for each, no classes.
     pub fn from_json(value: &Value) -> Option<Input> {
         let array = |name: &str| value.get(name)?.as_array();
         let sizes = |name: &str| -> Option<Vec<usize>> {
@@ -103,7 +106,27 @@ impl Input {
         let texts = |name: &str| -> Option<Vec<String>> {
             array(name)?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
         };
-        Some(Input { shape: sizes("shape")?, mean: floats("mean")?, std: floats("std")?, classes: texts("classes")? })
+        let input =
+            Input { shape: sizes("shape")?, mean: floats("mean")?, std: floats("std")?, classes: texts("classes")? };
+        input.is_sound().then_some(input)
+    }
+
+    fn is_sound(&self) -> bool {
+        /// Numbers of one row: more than any picture that can be asked for has, and few enough to allocate.
+        const MOST: usize = 1 << 20;
+        let count = self.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        let first = match self.shape[..] {
+            [columns] => columns,
+            [channels @ (1 | 3), _, _] => channels,
+            _ => return false,
+        };
+        let fits = |numbers: &[f32]| numbers.len() == 1 || numbers.len() == first;
+        count.is_some_and(|count| (1..=MOST).contains(&count))
+            && fits(&self.mean)
+            && fits(&self.std)
+            && self.mean.iter().chain(&self.std).all(|x| x.is_finite())
+            && self.std.iter().all(|&std| std > 0.0)
+            && !self.classes.is_empty()
     }
 }
 
@@ -138,8 +161,16 @@ impl Splits {
     }
 }
 
-/// Rows, rows of each class, and a hash of all rows with their labels in order.
+/// Rows, rows of each class, and their hash.
 fn describe(part: &dyn Dataset) -> Result<Value> {
+    Ok(json!({ "rows": part.len(), "class_rows": class_counts(part)?, "sha256": rows_hash(part)? }))
+}
+
+/// SHA-256, in hexadecimal, of all rows with their labels in order: what `data.json` holds of each part.
+///
+/// # Errors
+/// If a row cannot be read.
+pub fn rows_hash(part: &dyn Dataset) -> Result<String> {
     let mut hash = Hash::new();
     for row in 0..part.len() {
         hash.update(part.content_hash(row)?);
@@ -147,17 +178,28 @@ fn describe(part: &dyn Dataset) -> Result<Value> {
             hash.update((class as u64).to_le_bytes());
         }
     }
-    Ok(json!({ "rows": part.len(), "class_rows": class_counts(part)?, "sha256": hex(&hash.finalize()) }))
+    Ok(hex(&hash.finalize()))
 }
 
-/// The input of a run, from its `data.json`.
-pub(crate) fn read_input(path: &Path) -> Result<(Input, Option<PathBuf>)> {
+/// What a run's `data.json` says of its data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataRecord {
+    /// What the model sees of a row.
+    pub input: Input,
+    /// The folder of the data, if any.
+    pub source: Option<PathBuf>,
+    /// The [`rows_hash`] of the test part.
+    pub test_hash: String,
+}
+
+pub(crate) fn read_data(path: &Path) -> Result<DataRecord> {
     let broken = |why: &str| Error::corrupt(path, why, "take the run from a backup, or train again");
     let text = crate::durable::read(path)?;
     let value: Value = serde_json::from_slice(&text).map_err(|error| broken(&error.to_string()))?;
     let input =
         value.get("input").and_then(Input::from_json).ok_or_else(|| broken("it does not describe the input"))?;
-    Ok((input, value.get("source").and_then(Value::as_str).map(PathBuf::from)))
+    let test_hash = value["parts"]["test"]["sha256"].as_str().unwrap_or_default().to_owned();
+    Ok(DataRecord { input, source: value["source"].as_str().map(PathBuf::from), test_hash })
 }
 
 /// An error unless there are as many classes as the model has outputs.
@@ -173,4 +215,33 @@ pub fn check_classes(input: &Input, classes: &[String]) -> Result<()> {
         why: format!("the data has {}, but the run was trained on {}", classes.join(", "), input.classes.join(", ")),
         help: "give data with the same classes".to_owned(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: Value) -> Option<Input> {
+        let mut input = json!({ "shape": [3, 8, 8], "mean": [0.5], "std": [0.2], "classes": ["cat", "dog"] });
+        input[name] = value;
+        Input::from_json(&input)
+    }
+
+    #[test]
+    fn an_input_that_no_network_could_take_is_none() {
+        assert!(with("shape", json!([1, 28, 28])).is_some() && with("std", json!([1, 2, 3])).is_some());
+        let shapes = [json!([]), json!([3, 8]), json!([2, 8, 8]), json!([3, 0, 8]), json!([3, 1_000_000, 1_000_000])];
+        for shape in shapes.into_iter().chain([json!([u64::MAX, u64::MAX]), json!([3, u64::MAX, u64::MAX])]) {
+            assert_eq!(with("shape", shape.clone()), None, "{shape}");
+        }
+        for (name, value) in [
+            ("mean", json!([])),
+            ("mean", json!([1e300])),
+            ("std", json!([0.0])),
+            ("std", json!([1, 2])),
+            ("classes", json!([])),
+        ] {
+            assert_eq!(with(name, value.clone()), None, "{name} {value}");
+        }
+    }
 }

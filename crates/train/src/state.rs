@@ -94,24 +94,28 @@ pub(crate) fn save(job: &Job, checkpoints: &Path, state: &State, position: Posit
     checkpoint::save(checkpoints, state.step, &files)
 }
 
-/// Gives the parameters and buffers of `scope` the values of the newest complete checkpoint. Returns its step, and what was
-/// said about torn ones.
+/// Gives the parameters and buffers of `scope` the values of the newest complete checkpoint, and changes nothing on disk.
+/// Returns its step, and what is to be said about torn ones.
 ///
 /// # Errors
 /// If there is no complete checkpoint, or it is one of another model.
 pub fn load_model(scope: &nn::Scope, checkpoints: &Path) -> Result<(u64, Vec<String>)> {
     let newest = checkpoint::newest(checkpoints)?;
-    let Some((step, place)) = newest.found else {
-        let why = match &newest.torn[..] {
+    let torn: Vec<String> =
+        newest.torn.iter().map(|(place, why)| format!("{} is torn ({why})", place.display())).collect();
+    let Some(found) = newest.found else {
+        let why = match &torn[..] {
             [] => "it holds no complete checkpoint".to_owned(),
             torn => format!("it holds no complete checkpoint: {}", torn.join("; ")),
         };
         return Err(Error::corrupt(checkpoints, why, "train again, or take a checkpoint from a backup"));
     };
-    let path = place.join(MODEL);
-    let file = safetensors::load(&path)?;
+    let path = found.place.join(MODEL);
+    let broken = |why: String| Error::corrupt(&path, why, "train again, or take a checkpoint from a backup");
+    let bytes = found.files.get(MODEL).ok_or_else(|| broken("the checkpoint does not list it".to_owned()))?;
+    let file = safetensors::from_bytes(bytes).map_err(broken)?;
     scope.load_state(&file.tensors, &path.display().to_string())?;
-    Ok((step, newest.torn))
+    Ok((found.step, torn))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use tensor::plan::Plan;
 use tensor::{RandomKey, Tensor, Update, Var};
 
+use crate::divergence::Watch;
 use crate::error::{Error, Result};
 use crate::evaluate::{evaluate, floats, number, tensors};
 use crate::event::{End, Epoch, Event, Start, Status, Step};
@@ -29,8 +30,9 @@ use crate::state::{self, State};
 /// The loop stops after the step during which `stop` becomes true, with a checkpoint. `listen` hears what happens.
 ///
 /// # Errors
-/// If the run cannot be made, data or model cannot be evaluated, or the loss is no number any more. The run then says
-/// how far it came, and its checkpoints stay.
+/// If the run cannot be made, data or model cannot be evaluated, or the training diverged: the loss of a step, of the
+/// validation rows or of the test rows, the gradient or a weight is no number any more, or a loss is absurd (a million times
+/// what it was at first). The run then says how far it came, and its checkpoints stay.
 pub fn fit(
     cpu: &Cpu,
     job: &mut Job,
@@ -47,13 +49,20 @@ pub fn fit(
         run.log(&event)
     };
     tell(&run, Event::Start(start(cpu, job, &run)?))?;
+    for left in run.leftovers() {
+        let text = format!("{} is left of a run that was killed before it began, and can be removed", left.display());
+        tell(&run, Event::Note(text))?;
+    }
+    for note in &job.splits.notes {
+        tell(&run, Event::Note(note.clone()))?;
+    }
     for skipped in job.splits.train.skipped() {
         tell(&run, Event::Note(format!("skipped {}: {}", skipped.path.display(), first_line(&skipped.why))))?;
     }
 
     let mut state = State::default();
-    let outcome = epochs(cpu, job, &run, loader, &mut state, stop, &mut tell).and_then(|status| {
-        let figures = if status == Status::Finished { test(cpu, job, &run)? } else { Map::new() };
+    let outcome = epochs(cpu, job, &run, loader, &mut state, stop, &mut tell).and_then(|(status, watch)| {
+        let figures = if status == Status::Finished { test(cpu, job, &run, &watch)? } else { Map::new() };
         Ok((status, figures))
     });
     let seconds = clock.elapsed().as_secs_f64();
@@ -93,7 +102,8 @@ fn epochs(
     state: &mut State,
     stop: &AtomicBool,
     tell: &mut dyn FnMut(&RunDir, Event) -> Result<()>,
-) -> Result<Status> {
+) -> Result<(Status, Watch)> {
+    let mut watch = Watch::new(job.splits.input.classes.len());
     let (steps, batch) = (job.steps()?, job.settings.get_size("eval.batch")?);
     let every = job.settings.get_int("checkpoint.every")? as u64;
     let per_epoch = loader.batches_per_epoch() as u64;
@@ -110,9 +120,8 @@ fn epochs(
             state.step += 1;
             state.loss.add(f64::from(figures.loss), batch.len());
             state.accuracy.add(&figures.logits, &batch.labels);
-            if !figures.loss.is_finite() {
-                return Err(diverged(state.step, epoch, figures.loss));
-            }
+            watch.at(state.step, epoch);
+            watch.step(figures.loss, figures.grad_norm)?;
             pace.step(figures.loss, batch.len());
             tell(
                 run,
@@ -132,26 +141,27 @@ fn epochs(
             )?;
             let stopped = stop.load(Ordering::Relaxed);
             if stopped || (every > 0 && state.step.is_multiple_of(every) && state.step < last) {
-                save(job, run, state, &loader, tell)?;
+                save(job, run, state, &watch, &loader, tell)?;
             }
             if stopped {
-                return Ok(Status::Interrupted);
+                return Ok((Status::Interrupted, watch));
             }
         }
         let mut figures = Map::new();
         figures.insert("train_loss".to_owned(), state.loss.value().into());
         figures.insert("train_accuracy".to_owned(), state.accuracy.value().into());
         if let Some(val) = &job.splits.val {
-            let scores = evaluate(cpu, job.model.as_ref(), Arc::clone(val), &job.splits.input, batch)?;
+            let scores = evaluate(cpu, job.model.as_ref(), Arc::clone(val), &job.splits.input, batch);
+            let scores = watch.scores("validation", scores)?;
             val_accuracy = Some(scores.accuracy.value());
             figures.extend(scores.to_json("val_"));
         }
         let seconds = clock.elapsed().as_secs_f64();
         tell(run, Event::Epoch(Epoch { epoch, epochs, step: state.step, figures, seconds }))?;
         (state.loss, state.accuracy) = (Mean::default(), Accuracy::default());
-        save(job, run, state, &loader, tell)?;
+        save(job, run, state, &watch, &loader, tell)?;
     }
-    Ok(Status::Finished)
+    Ok((Status::Finished, watch))
 }
 
 /// What one step gave.
@@ -263,10 +273,10 @@ fn start(cpu: &Cpu, job: &Job, run: &RunDir) -> Result<Start> {
 }
 
 /// The final figures, on rows that were never looked at before.
-fn test(cpu: &Cpu, job: &Job, run: &RunDir) -> Result<Map<String, Value>> {
+fn test(cpu: &Cpu, job: &Job, run: &RunDir, watch: &Watch) -> Result<Map<String, Value>> {
     let batch = job.settings.get_size("eval.batch")?;
     let test = Arc::clone(&job.splits.test);
-    let scores = evaluate(cpu, job.model.as_ref(), test, &job.splits.input, batch)?;
+    let scores = watch.scores("test", evaluate(cpu, job.model.as_ref(), test, &job.splits.input, batch))?;
     let text = scores.confusion.to_text(&job.splits.input.classes);
     crate::durable::write(&run.path().join("pictures").join("confusion.txt"), format!("{text}\n").as_bytes())?;
     Ok(scores.to_json("test_"))
@@ -276,17 +286,15 @@ fn save(
     job: &Job,
     run: &RunDir,
     state: &State,
+    watch: &Watch,
     loader: &Loader,
     tell: &mut dyn FnMut(&RunDir, Event) -> Result<()>,
 ) -> Result<()> {
+    // A checkpoint of no numbers must not push out a good one.
+    watch.weights(&job.scope)?;
     let path = state::save(job, &run.checkpoints(), state, loader.position())?;
     crate::checkpoint::prune(&run.checkpoints(), job.settings.get_size("checkpoint.keep")?)?;
     tell(run, Event::Checkpoint { step: state.step, path })
-}
-
-fn diverged(step: u64, epoch: u64, loss: f32) -> Error {
-    let help = "use a smaller learning rate (--lr), and check the data for extreme values";
-    Error::Diverged { step, epoch, loss, help: help.to_owned() }
 }
 
 fn first_line(text: &str) -> &str {

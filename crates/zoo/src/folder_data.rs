@@ -3,14 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use data::{Dataset, FolderOptions, FolderSplits, ImageFolder, OnBroken, Transform, mean_std, split_by_content};
-use data::{MeanStd, Transforms};
+use data::{DataError, MeanStd, Transforms};
+use data::{Dataset, FolderOptions, FolderSplits, ImageFolder, OnBroken, Transform, mean_std, split_by_class};
 use train::{DataFile, Error, Input, Result, Settings, Splits};
 
+use crate::class_rows;
 use crate::settings::whole_path;
 
 /// Larger pictures are reduced to this length of the longer side unless `data.size` says otherwise.
 const MOST_SIDE: usize = 64;
+/// Less than this has no pixel left behind the three poolings of the network.
+const LEAST_SIDE: usize = 8;
 /// Share of all rows that is set aside for testing where the folder has no part for it.
 const TEST_SHARE: f64 = 0.15;
 
@@ -32,7 +35,7 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
         hash: file.hash,
     });
     let files = files.collect();
-    let (height, width) = size(settings, &train)?;
+    let (height, width) = size(settings, dir, &train)?;
     let (channels, classes) = (train.channels(), train.class_names().to_vec());
 
     let seed = settings.get_int("train.seed")? as u64;
@@ -43,9 +46,10 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
         (None, None) => (TEST_SHARE, share.min(1.0 - TEST_SHARE)),
         _ => (0.0, share),
     };
-    let fractions = [1.0 - test_share - val_share, val_share, test_share];
-    let [own_train, own_val, own_test]: [Option<Arc<dyn Dataset>>; 3] = {
-        let mut split = split_by_content(&all, &fractions, seed)?.into_iter();
+    // A class of a few pictures has one to test before it has one to validate.
+    let fractions = [1.0 - test_share - val_share, test_share, val_share];
+    let [own_train, own_test, own_val]: [Option<Arc<dyn Dataset>>; 3] = {
+        let mut split = split_by_class(&all, &fractions, seed)?.into_iter();
         std::array::from_fn(|_| {
             split.next().filter(|part| !part.is_empty()).map(|part| Arc::new(part) as Arc<dyn Dataset>)
         })
@@ -57,13 +61,14 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
     };
     let part = |part: Option<ImageFolder>, own| part.map(|part| Arc::new(part) as Arc<dyn Dataset>).or(own);
     let (Some(train), Some(test)) = (own_train, part(test, own_test)) else {
-        return Err(Error::Data(data::DataError::Layout {
+        return Err(Error::Data(DataError::Layout {
             path: dir.to_owned(),
-            why: "there are too few pictures to set some aside for testing".to_owned(),
-            found: format!("{} pictures", all.len()),
+            why: "there are too few different pictures to set some aside for testing".to_owned(),
+            found: format!("{} pictures, {} of them different", all.len(), class_rows::different(all.as_ref())?),
             help: "add pictures, or put some into DIR/train/CLASS and some into DIR/test/CLASS".to_owned(),
         }));
     };
+    let notes = class_rows::notes(dir, train.as_ref(), test.as_ref())?;
     let mut input = Input { shape: vec![channels, height, width], mean: vec![0.0], std: vec![1.0], classes };
     let MeanStd { mean, std } = mean_std(&Sized { dataset: train.as_ref(), transforms: input.resized() })?;
     (input.mean, input.std) = (mean, std);
@@ -75,23 +80,43 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
         input,
         source: Some(whole_path(dir)),
         files,
+        notes,
     })
 }
 
 /// The size that pictures are brought to: the setting, or that of the pictures with a limit.
-fn size(settings: &Settings, train: &ImageFolder) -> Result<(usize, usize)> {
+fn size(settings: &Settings, dir: &Path, train: &ImageFolder) -> Result<(usize, usize)> {
     let asked = settings.get_size("data.size")?;
+    if (1..LEAST_SIDE).contains(&asked) {
+        return Err(Error::usage(
+            format!("data.size cannot be {asked}: the network needs at least {LEAST_SIDE} x {LEAST_SIDE} pixels"),
+            format!("set data.size to 0 or to {LEAST_SIDE} or more"),
+        ));
+    }
     if asked > 0 {
         return Ok((asked, asked));
     }
-    Ok(match train.common_size() {
+    let (height, width) = match train.common_size() {
         Some((height, width)) if height.max(width) <= MOST_SIDE => (height, width),
         Some((height, width)) => {
             let scaled = |side: usize| (side * MOST_SIDE).div_ceil(height.max(width)).max(1);
             (scaled(height), scaled(width))
         }
         None => (MOST_SIDE, MOST_SIDE),
-    })
+    };
+    if height.min(width) >= LEAST_SIDE {
+        return Ok((height, width));
+    }
+    Err(Error::Data(DataError::Layout {
+        path: dir.to_owned(),
+        why: format!(
+            "pictures of {width} x {height} pixels are too small: the network needs at least {LEAST_SIDE} x {LEAST_SIDE}"
+        ),
+        found: train
+            .common_size()
+            .map_or_else(String::new, |(height, width)| format!("{width} x {height} pixels each")),
+        help: format!("--set data.size={LEAST_SIDE}, or more, brings them to a size that fits"),
+    }))
 }
 
 /// A window at a random place of the picture with a border of an eighth, and its mirror image half of the time.
@@ -117,7 +142,7 @@ impl Dataset for Sized<'_> {
         self.dataset.len()
     }
 
-    fn get(&self, row: usize) -> Result<data::Sample, data::DataError> {
+    fn get(&self, row: usize) -> Result<data::Sample, DataError> {
         self.transforms.apply(self.dataset.get(row)?, data::augmentation_key(0, 0, row))
     }
 
@@ -129,7 +154,7 @@ impl Dataset for Sized<'_> {
         self.dataset.id(row)
     }
 
-    fn content_hash(&self, row: usize) -> Result<[u8; 32], data::DataError> {
+    fn content_hash(&self, row: usize) -> Result<[u8; 32], DataError> {
         self.dataset.content_hash(row)
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use data::{Dataset, InMemory, MeanStd, MnistDir, Transform, digits, mean_std, split_by_content};
+use data::{Dataset, InMemory, MeanStd, MnistDir, Transform, digits, mean_std, split_by_class};
 use train::{DataFile, Input, Result, Settings, Splits};
 
+use crate::class_rows;
 use crate::settings::whole_path;
 
 /// Height and width of the pictures, and of the input of the models.
@@ -51,15 +52,19 @@ fn parts(
     let MeanStd { mean, std } = mean_std(&train)?;
     let input = Input { shape: vec![1, SIDE, SIDE], mean, std, classes: train.class_names().to_vec() };
     let all: Arc<dyn Dataset> = Arc::new(train);
-    let mut split = split_by_content(&all, &[1.0 - share, share], seed)?.into_iter();
+    let mut split = split_by_class(&all, &[1.0 - share, share], seed)?.into_iter();
     let (train, val) = (split.next(), split.next());
+    let (train, test): (Arc<dyn Dataset>, Arc<dyn Dataset>) =
+        (train.map_or(all, |part| Arc::new(part)), Arc::new(test));
+    let notes = class_rows::notes(source.unwrap_or(Path::new("shipped digits")), train.as_ref(), test.as_ref())?;
     Ok(Splits {
-        train: train.map_or(all, |part| Arc::new(part)),
+        train,
         val: val.filter(|part| !part.is_empty()).map(|part| Arc::new(part) as Arc<dyn Dataset>),
-        test: Arc::new(test),
+        test,
         input,
         augment: if shift > 0 { vec![Transform::Shift { pixels: shift }] } else { Vec::new() },
         source: source.map(whole_path),
         files,
+        notes,
     })
 }

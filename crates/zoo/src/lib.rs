@@ -1,5 +1,6 @@
 //! The systems, one file each, read like the paper's table: model, recipe.
 
+mod class_rows;
 pub mod fashion;
 mod folder_data;
 mod idx_data;

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use nn::{Layer, Scope};
-use train::{Error, Input, Result, RunDir, Settings, load_model};
+use nn::{Layer, Pass, Scope};
+use tensor::{DType, Tensor};
+use train::{DataRecord, Error, Input, Result, RunDir, Settings, load_model};
 
 use crate::recipe::{Recipe, find};
 
@@ -21,6 +22,8 @@ pub struct Opened {
     pub model: Box<dyn Layer>,
     /// The folder of the data it was trained on, if any.
     pub source: Option<PathBuf>,
+    /// The hash of the rows that it was tested on (`train::rows_hash`).
+    pub test_hash: String,
     /// Steps that the weights were trained for.
     pub step: u64,
     /// What the reader should know, such as torn checkpoints.
@@ -40,9 +43,16 @@ pub fn open(path: &Path) -> Result<Opened> {
     let mut settings = (recipe.settings)();
     let (text, file) = run.config()?;
     settings.read_toml(&text, &file).map_err(|error| damaged(&file, error))?;
-    let (input, source) = run.input()?;
+    let DataRecord { input, source, test_hash } = run.data()?;
     let scope = Scope::root(run.record().seed);
     let model = (recipe.model)(&scope, &settings, &input)?;
+    let shape: Vec<usize> = std::iter::once(1).chain(input.shape.iter().copied()).collect();
+    let outputs = model.forward(&Tensor::zeros(&shape, DType::F32), &Pass::eval());
+    outputs.check().map_err(|error| damaged(&path.join("data.json"), error.into()))?;
+    if outputs.dims() != [1, input.classes.len()] {
+        let error = Error::usage("the network does not fit the input that it describes", "");
+        return Err(damaged(&path.join("data.json"), error));
+    }
     let (step, notes) = load_model(&scope, &run.checkpoints())?;
-    Ok(Opened { recipe, settings, input, scope, model, source, step, notes })
+    Ok(Opened { recipe, settings, input, scope, model, source, test_hash, step, notes })
 }

@@ -24,7 +24,7 @@ fn mistyped_names_get_their_neighbours() {
     fails(&folder, "train digits --set epochs", 2, &["has no value"]);
     fails(&folder, "train digits --epochs 0", 2, &["train.epochs cannot be \"0\"", "a whole number from 1"]);
     fails(&folder, "train digits --lr fast", 2, &["train.lr cannot be \"fast\""]);
-    fails(&folder, "train digits --config none.toml", 6, &["cannot read none.toml"]);
+    fails(&folder, "train digits --config none.toml", 2, &["cannot read the settings in none.toml"]);
     fails(&folder, "train fashion", 2, &["needs Fashion-MNIST", "--data DIR"]);
     fails(&folder, "train images", 2, &["--data DIR"]);
     assert_eq!(folder.run("train").code, 2);
@@ -153,10 +153,19 @@ fn data_of_other_classes_is_refused() {
 }
 
 #[test]
-fn with_json_an_error_is_an_object_too() {
+fn with_json_an_error_is_an_object_and_the_end_comes_last() {
     let outcome = Folder::new().run("train digit --json");
+    let objects = outcome.objects();
+    assert_eq!((&objects[0]["event"], &objects[0]["code"]), (&"error".into(), &2.into()));
     let end = outcome.end();
-    assert_eq!((&end["event"], &end["code"]), (&"error".into(), &2.into()));
+    assert_eq!(
+        (objects.len(), &end["event"], &end["status"], &end["code"]),
+        (2, &"end".into(), &"failed".into(), &2.into())
+    );
+    // A command line that is not understood as well.
+    assert_eq!(Folder::new().run("train --json --nonsense").end()["event"], "end");
+    let line = "train mlp --epochs 1 --set train.max_steps=1 --lr 1e30 --set train.optimizer=sgd --json";
+    assert_eq!(Folder::new().run(line).end()["status"], "diverged");
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -170,4 +179,129 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(&path, &target).unwrap();
         }
     }
+}
+
+#[test]
+fn a_divergence_after_the_last_loss_is_said_and_leaves_no_checkpoint() {
+    let folder = Folder::new();
+    let line = "train mlp --epochs 1 --set train.max_steps=1 --set train.optimizer=sgd --set train.schedule=constant";
+    // Without rows to validate by, the weights are the first to tell.
+    for (out, more) in [("one", ""), ("two", "--set data.val=0")] {
+        fails(&folder, &format!("{line} --lr 1e30 {more} --out {out}"), 5, &["at step 1 (epoch 1)", "--lr"]);
+        let record = fs::read_to_string(folder.join(out).join("run.toml")).unwrap();
+        assert!(record.contains("status = \"diverged\""), "{record}");
+    }
+    // Finite, but a loss of 1e16 is none.
+    fails(&folder, &format!("{line} --lr 1e10 --out three"), 5, &["the validation loss became", "at first"]);
+}
+
+#[test]
+fn weights_that_give_no_numbers_are_refused() {
+    let folder = Folder::new();
+    folder.run("train mlp --epochs 1 --set train.max_steps=2 --out mine --json").ok();
+    let data = fs::read_to_string(folder.join("mine/data.json")).unwrap();
+    let from = data.find("\"std\"").unwrap();
+    let end = from + data[from..].find(']').unwrap();
+    // So small a deviation makes the inputs, and then the logits, infinite.
+    fs::write(folder.join("mine/data.json"), format!("{}\"std\": [1e-39{}", &data[..from], &data[end..])).unwrap();
+    fails(&folder, "predict mine mine/pictures/test-0.png", 5, &["the network gives"]);
+    fails(&folder, "eval mine", 5, &["the network gives"]);
+}
+
+#[test]
+fn an_input_that_no_network_could_take_is_damage() {
+    let folder = Folder::new();
+    folder.run("train mlp --epochs 1 --set train.max_steps=2 --out mine --json").ok();
+    let data: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("mine/data.json")).unwrap()).unwrap();
+    for shape in ["[]", "[3, 1000000, 1000000]", "[1, 0, 28]", "[3, 28]", "[10]"] {
+        let mut data = data.clone();
+        data["input"]["shape"] = serde_json::from_str(shape).unwrap();
+        fs::write(folder.join("mine/data.json"), data.to_string()).unwrap();
+        for line in ["eval mine", "predict mine mine/pictures/test-0.png", "show mine"] {
+            let outcome = folder.run(line);
+            assert_eq!(outcome.code, 6, "{shape} {line}: {outcome:?}");
+            assert!(outcome.err.starts_with("error: mine/") && !outcome.err.contains("panicked"), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn words_that_are_no_text_are_no_panic() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    let mut command = folder.command(&["train", "mlp", "--epochs", "1", "--set", "train.max_steps=1", "--out"]);
+    command.arg(std::ffi::OsStr::from_bytes(b"bad\xff"));
+    crate::support::Outcome::of(&mut command).ok();
+    fs::write(folder.join("latin.toml"), b"# \xe4\n").unwrap();
+    fails(&folder, "train mlp --config latin.toml", 2, &["cannot read the settings in latin.toml"]);
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_an_error() {
+    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else { return };
+    let folder = Folder::new();
+    for line in [&["show", "digits"][..], &["--help"], &["train", "digits", "--dry-run", "--json"]] {
+        let mut command = folder.command(line);
+        let status = command.stdout(full.try_clone().unwrap()).stderr(std::process::Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(4), "{line:?}");
+    }
+}
+
+#[test]
+fn numbers_below_their_limits_are_values_not_flags() {
+    let folder = Folder::new();
+    fails(&folder, "train digits --seed -1", 2, &["train.seed cannot be \"-1\"", "a whole number from 0"]);
+    fails(&folder, "train digits --lr -1.5", 2, &["train.lr cannot be \"-1.5\""]);
+}
+
+#[test]
+fn more_threads_than_cores_do_not_go_unsaid() {
+    let folder = Folder::new();
+    fails(&folder, "train digits --threads 100000", 2, &["at most 1024 threads"]);
+    let threads = 1 + std::thread::available_parallelism().map_or(1, usize::from);
+    let outcome = folder.run(&format!("doctor --threads {threads}")).ok();
+    assert!(outcome.err.starts_with(&format!("note: {threads} threads on ")), "{outcome:?}");
+}
+
+#[test]
+fn pictures_that_are_too_small_are_said_to_be() {
+    let folder = Folder::new();
+    for class in ["cat", "dog"] {
+        fs::create_dir_all(folder.join("dots").join(class)).unwrap();
+        for number in 0..30u8 {
+            let level = f32::from(number) / 64.0 + if class == "cat" { 0.5 } else { 0.0 };
+            let image = glassbox::data::Image::filled(1, 1, 1, level);
+            let path = folder.join("dots").join(class).join(format!("{number}.png"));
+            glassbox::data::write_png(&path, &image).unwrap();
+        }
+    }
+    fails(&folder, "train images --data dots", 3, &["1 x 1 pixels are too small", "at least 8 x 8", "data.size=8"]);
+    fails(&folder, "train images --data dots --set data.size=7", 2, &["data.size cannot be 7", "at least 8 x 8"]);
+}
+
+#[test]
+fn pictures_that_are_all_the_same_are_said_to_be() {
+    let folder = Folder::new();
+    folder.pictures("pets", &["background", "cat"], 1);
+    for class in ["background", "cat"] {
+        for number in 1..40 {
+            let first = folder.join("pets").join(class).join("0.png");
+            fs::copy(&first, first.with_file_name(format!("{number}.png"))).unwrap();
+        }
+    }
+    fails(&folder, "train images --data pets", 3, &["too few different pictures", "80 pictures, 2 of them different"]);
+}
+
+#[test]
+fn labels_that_make_no_classes_are_refused() {
+    let folder = Folder::new();
+    let refused = |name: &str, level: fn(usize) -> u8, label: fn(usize) -> u8, words: &[&str]| {
+        folder.mnist(name, level, label);
+        fails(&folder, &format!("train mlp --data {name} --epochs 1"), 3, words);
+    };
+    refused("one", |n| n as u8, |_| 0, &["fewer than two classes", "nothing to tell apart"]);
+    refused("black", |_| 0, |n| (n % 10) as u8, &["the 60 rows to train on are all the same"]);
+    let stray = |n: usize| if n == 30 { 255 } else { (n % 10) as u8 };
+    refused("stray", |n| n as u8, stray, &["245 of 256 classes have no row", "255 (1 to train)"]);
 }

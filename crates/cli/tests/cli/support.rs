@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use glassbox::data::{Image, write_png};
+use glassbox::data::{Idx, Image, write_idx, write_png};
 
 /// A folder for one test, removed when it ends.
 pub struct Folder(PathBuf);
@@ -36,6 +36,20 @@ impl Folder {
     /// Runs the binary with the words of `line`.
     pub fn run(&self, line: &str) -> Outcome {
         Outcome::of(&mut self.command(&line.split_whitespace().collect::<Vec<_>>()))
+    }
+
+    /// The four IDX files of 60 pictures each in `DIR`: picture n is of one level, with a label.
+    pub fn mnist(&self, dir: &str, level: fn(usize) -> u8, label: fn(usize) -> u8) {
+        const ROWS: usize = 60;
+        let write = |name: &str, shape: Vec<usize>, values: Vec<u8>| {
+            std::fs::write(self.join(dir).join(name), write_idx(&Idx { shape, values }).unwrap()).unwrap();
+        };
+        std::fs::create_dir_all(self.join(dir)).unwrap();
+        for part in ["train", "t10k"] {
+            let pixels = (0..ROWS).flat_map(|n| [level(n); 28 * 28]).collect();
+            write(&format!("{part}-images-idx3-ubyte"), vec![ROWS, 28, 28], pixels);
+            write(&format!("{part}-labels-idx1-ubyte"), vec![ROWS], (0..ROWS).map(label).collect());
+        }
     }
 
     /// Pictures of `classes` in `DIR/CLASS/N.png`: each class has another brightness.

@@ -111,6 +111,16 @@ fn any_folder_of_class_folders_can_be_learned() {
     assert_eq!(end["status"], "finished");
     let predict = folder.run("predict mine pets/cat/1.png").ok().out;
     assert!(predict.contains("cat") && predict.contains("background"), "{predict}");
+
+    // Where there are other pictures by now, others may be tested on.
+    assert!(!folder.run("eval mine").ok().out.contains("note:"));
+    folder.pictures("more", &["other", "dog"], 40);
+    for number in 0..40 {
+        let name = format!("{number}.png");
+        std::fs::rename(folder.join("more/dog").join(&name), folder.join("pets/cat").join(format!("m{name}"))).unwrap();
+    }
+    let eval = folder.run("eval mine").ok().out;
+    assert!(eval.contains("note: the data is not what it was"), "{eval}");
 }
 
 #[test]
@@ -159,4 +169,59 @@ fn doctor_finds_the_machine_in_order() {
 fn show_needs_no_run() {
     let out = Folder::new().run("show digits").ok().out;
     assert!(out.contains("conv1") && out.contains("61,706"), "{out}");
+}
+
+#[test]
+fn a_rare_class_is_trained_on_and_what_is_not_tested_is_said() {
+    let folder = Folder::new();
+    folder.pictures("zoo", &["cat", "dog", "owl"], 30);
+    for number in 1..30 {
+        std::fs::remove_file(folder.join("zoo/owl").join(format!("{number}.png"))).unwrap();
+    }
+    let line = "train images --data zoo --epochs 1 --batch 8 --set model.width=4 --seed 1";
+    let objects = folder.run(&format!("{line} --out mine --json")).ok().objects();
+    let data: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("mine/data.json")).unwrap()).unwrap();
+    assert_eq!(data["parts"]["train"]["class_rows"][2], 1);
+    let note = objects.iter().find(|object| object["event"] == "note").unwrap();
+    assert!(note["text"].as_str().unwrap().starts_with("owl: no row to test on"), "{note}");
+    let dry = folder.run(&format!("{line} --dry-run")).ok().out;
+    assert!(dry.contains("note: owl: no row to test on"), "{dry}");
+}
+
+#[test]
+fn the_loss_does_not_depend_on_how_many_rows_are_evaluated_at_once() {
+    let folder = Folder::new();
+    let loss = |batch: usize| folder.run(&format!("{SHORT} --set eval.batch={batch}")).ok().end()["test_loss"].clone();
+    assert_eq!(loss(250), loss(7));
+}
+
+#[test]
+fn commands_are_quoted_for_the_shell() {
+    let folder = Folder::new();
+    let mut words: Vec<&str> = SHORT.trim_end_matches(" --json").split(' ').collect();
+    words.extend(["--out", "my run"]);
+    let out = crate::support::Outcome::of(&mut folder.command(&words)).ok().out;
+    assert!(out.contains("  glassbox predict 'my run' 'my run/pictures/test-0.png'"), "{out}");
+    let record = std::fs::read_to_string(folder.join("my run/run.toml")).unwrap();
+    assert!(record.contains("--out 'my run'\""), "{record}");
+}
+
+#[test]
+fn whoever_looks_at_a_run_changes_nothing() {
+    let folder = Folder::new();
+    folder.run(&format!("{SHORT} --out mine")).ok();
+    let checkpoint = folder.join("mine/checkpoints/step-000006");
+    std::fs::write(checkpoint.join("COMMIT"), "").unwrap();
+    assert_eq!(folder.run("eval mine").code, 6);
+    assert!(checkpoint.is_dir());
+}
+
+#[test]
+fn doctor_names_the_variable_only_if_it_is_set() {
+    let folder = Folder::new();
+    let text = folder.run("doctor").ok().out;
+    assert!(text.contains("no GLASSBOX_ variable is set") && !text.contains("(GLASSBOX_SIMD)"), "{text}");
+    let text = crate::support::Outcome::of(folder.command(&["doctor"]).env("GLASSBOX_SIMD", "scalar")).ok().out;
+    assert!(text.contains("scalar used (GLASSBOX_SIMD)"), "{text}");
 }

@@ -60,7 +60,7 @@ impl Maker {
             return wrong("prefetch", "0 batches ahead leave nothing to yield".to_owned(), "set it to 1 or more");
         }
         if len == 0 {
-            return wrong("dataset", "it has no rows".to_owned(), "check the path and what was skipped as broken");
+            return wrong("dataset", "it has no rows".to_owned(), "check the path, the split and what was left out");
         }
         config.transforms.check()?;
         let per_epoch = if config.drop_last { len / batch } else { len.div_ceil(batch) };

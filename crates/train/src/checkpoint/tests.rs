@@ -15,11 +15,13 @@ fn two() -> (Folder, PathBuf) {
 #[test]
 fn the_newest_complete_checkpoint_is_found() {
     let (folder, new) = two();
-    assert_eq!(newest(folder.path()).unwrap(), Newest { found: Some((200, new)), torn: vec![] });
+    let files = files("new").into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+    let found = Some(Checkpoint { step: 200, place: new, files });
+    assert_eq!(newest(folder.path()).unwrap(), Newest { found, torn: vec![] });
 }
 
 #[test]
-fn whatever_is_torn_is_set_aside_and_the_one_before_is_taken() {
+fn whatever_is_torn_is_said_and_the_one_before_is_taken() {
     type Damage = fn(&Path);
     let damages: [(&str, Damage); 6] = [
         ("COMMIT", |new| fs::remove_file(new.join("COMMIT")).unwrap()),
@@ -32,9 +34,13 @@ fn whatever_is_torn_is_set_aside_and_the_one_before_is_taken() {
     for (why, damage) in damages {
         let (folder, new) = two();
         damage(&new);
-        let Newest { found, torn } = newest(folder.path()).unwrap();
-        assert_eq!(found, Some((100, folder.path().join("step-000100"))), "{why}");
-        assert!(torn.len() == 1 && torn[0].contains(why) && torn[0].contains("step-000200.torn-1"), "{torn:?}");
+        let newest = newest(folder.path()).unwrap();
+        assert_eq!(newest.found.as_ref().map(|found| found.step), Some(100), "{why}");
+        assert!(newest.torn.len() == 1 && newest.torn[0].1.contains(why), "{newest:?}");
+        assert!(new.is_dir(), "a look changes nothing");
+
+        let said = set_torn_aside(&newest);
+        assert!(said.len() == 1 && said[0].contains(why) && said[0].contains("step-000200.torn-1"), "{said:?}");
         assert!(!new.exists() && folder.path().join("step-000200.torn-1").is_dir());
     }
 }
@@ -43,7 +49,8 @@ fn whatever_is_torn_is_set_aside_and_the_one_before_is_taken() {
 fn leftovers_of_a_crash_are_no_checkpoints() {
     let (folder, new) = two();
     fs::create_dir(folder.path().join("step-000300.tmp-77")).unwrap();
-    assert_eq!(newest(folder.path()).unwrap().found, Some((200, new)));
+    fs::create_dir(folder.path().join(".old-step-000050")).unwrap();
+    assert_eq!(newest(folder.path()).unwrap().found.map(|found| found.place), Some(new));
 }
 
 #[test]
@@ -57,7 +64,7 @@ fn a_torn_checkpoint_can_be_written_again() {
     fs::remove_file(new.join("COMMIT")).unwrap();
     save(folder.path(), 200, &files("again")).unwrap();
     assert_eq!(fs::read(new.join("model.safetensors")).unwrap(), b"again");
-    assert_eq!(verify(&new), Ok(()));
+    assert!(read(&new).is_ok());
 }
 
 #[test]
@@ -67,4 +74,27 @@ fn pruning_keeps_the_newest() {
     assert_eq!(list(folder.path()).unwrap().len(), 2);
     prune(folder.path(), 1).unwrap();
     assert_eq!(list(folder.path()).unwrap(), [(200, new)]);
+}
+
+#[test]
+fn whoever_looks_while_a_run_is_trained_finds_a_checkpoint_and_disturbs_nothing() {
+    let folder = Folder::new();
+    let large = |step: u64| vec![("model.safetensors", vec![step as u8; 1 << 16]), ("state.json", b"{}".to_vec())];
+    save(folder.path(), 1, &large(1)).unwrap();
+    std::thread::scope(|scope| {
+        let trained = scope.spawn(|| {
+            for step in 2..150 {
+                save(folder.path(), step, &large(step)).unwrap();
+                prune(folder.path(), 1).unwrap();
+            }
+        });
+        while !trained.is_finished() {
+            let Newest { found, torn } = newest(folder.path()).unwrap();
+            assert_eq!(torn, []);
+            let found = found.unwrap();
+            assert_eq!(found.files["model.safetensors"][0], found.step as u8);
+        }
+    });
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["step-000149"]);
 }

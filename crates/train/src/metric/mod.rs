@@ -41,9 +41,10 @@ impl Scores {
         }
     }
 
-    /// Takes in a batch: `logits` are `[N, classes]`, `labels` `[N]`, `loss` is the mean over the batch.
-    pub fn add(&mut self, loss: f32, logits: &[f32], labels: &[i64]) {
-        self.loss.add(f64::from(loss), labels.len());
+    /// Takes in a batch: `losses` are `[N]`, `logits` `[N, classes]`, `labels` `[N]`. Row by row, so that the scores do not
+    /// depend on how rows are batched.
+    pub fn add(&mut self, losses: &[f32], logits: &[f32], labels: &[i64]) {
+        losses.iter().for_each(|&loss| self.loss.add(f64::from(loss), 1));
         self.accuracy.add(logits, labels);
         self.top_k.add(logits, labels);
         self.confusion.add(logits, labels);
@@ -94,10 +95,10 @@ mod tests {
         let logits = [0.9, 0.1, 0.0, 0.2, 0.7, 0.1, 0.3, 0.3, 0.4];
         let labels = [0, 2, 2];
         let mut whole = Scores::new(3);
-        whole.add(1.0, &logits, &labels);
+        whole.add(&[0.1, 0.7, 0.3], &logits, &labels);
         let mut parts = Scores::new(3);
-        parts.add(1.0, &logits[..3], &labels[..1]);
-        parts.add(1.0, &logits[3..], &labels[1..]);
+        parts.add(&[0.1], &logits[..3], &labels[..1]);
+        parts.add(&[0.7, 0.3], &logits[3..], &labels[1..]);
         assert_eq!(whole, parts);
         assert_eq!(whole.accuracy.value(), 2.0 / 3.0);
         assert_eq!(whole.to_json("test_")["test_balanced_accuracy"], 0.75);

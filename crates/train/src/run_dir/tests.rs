@@ -60,3 +60,31 @@ fn a_damaged_record_is_corrupt() {
     fs::write(folder.path().join("run.toml"), "seed = many\n").unwrap();
     assert!(matches!(RunDir::open(folder.path()), Err(Error::Corrupt { .. })));
 }
+
+#[test]
+fn a_run_that_fails_takes_the_folders_that_it_made_with_it() {
+    let folder = Folder::new();
+    let refused = RunDir::create(Some(&folder.path().join("a/b/run")), &contents(), |_| Err(Error::usage("no", "no")));
+    assert!(refused.is_err());
+    assert_eq!(names(folder.path()), Vec::<String>::new());
+    // A parent that cannot be made whole leaves none of its parts.
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    assert!(RunDir::create(Some(&folder.path().join("mine/\0/run")), &contents(), |_| Ok(())).is_err());
+    assert_eq!(names(&folder.path().join("mine")), Vec::<String>::new());
+}
+
+#[test]
+fn temporary_folders_of_others_are_neither_used_nor_removed() {
+    let folder = Folder::new();
+    let other = folder.path().join(format!(".run-{}.tmp", std::process::id()));
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("notes"), "mine").unwrap();
+    let run = RunDir::create(Some(&folder.path().join("run")), &contents(), |_| Ok(())).unwrap();
+    assert!(RunDir::create(Some(&folder.path().join("two")), &contents(), |_| Err(Error::usage("no", "no"))).is_err());
+    assert_eq!(fs::read_to_string(other.join("notes")).unwrap(), "mine");
+    assert_eq!(run.leftovers(), Vec::<PathBuf>::new());
+
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    fs::File::open(&other).unwrap().set_modified(long_ago).unwrap();
+    assert_eq!(run.leftovers(), [other]);
+}
