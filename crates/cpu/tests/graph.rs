@@ -46,3 +46,36 @@ fn a_deep_graph_is_built_differentiated_and_dropped_without_recursion() {
     }
     assert_eq!(y.grad([&x]).remove(0).item::<f32>().unwrap(), 1.0);
 }
+
+#[test]
+fn a_stale_graph_is_refused_even_if_the_variable_was_looked_at_before() {
+    let w = Var::new("w", Array::of(Shape::new(&[1]).unwrap(), vec![1f32]));
+    let leaf = w.tensor();
+    let graph = &leaf * 10.0;
+    assert_eq!(leaf.to_vec::<f32>().unwrap(), [1.0]);
+    Cpu::shared().unwrap().run(&[], &[w.update(&(&leaf + 1.0))]).unwrap();
+    assert!(graph.run().unwrap_err().to_string().contains("w changed after this graph was traced"));
+    assert!((leaf + w.tensor()).run().is_err(), "two versions of one variable in a graph");
+}
+
+#[test]
+fn a_thread_may_build_tensors_while_it_ends() {
+    struct Last;
+    impl Drop for Last {
+        fn drop(&mut self) {
+            assert_eq!((Tensor::scalar(1f32) + 1.0).item::<f32>().unwrap(), 2.0);
+        }
+    }
+    thread_local!(static LAST: Last = const { Last });
+    let thread = std::thread::spawn(|| {
+        LAST.with(|_| ());
+        assert_eq!((Tensor::scalar(2f32) + 1.0).item::<f32>().unwrap(), 3.0);
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn too_little_memory_is_an_error() {
+    let text = Tensor::zeros([1 << 50], DType::F32).narrow(0, 0..1 << 49).run().unwrap_err().to_string();
+    assert!(text.contains("bytes for its results"), "{text}");
+}

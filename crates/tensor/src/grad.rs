@@ -99,6 +99,12 @@ impl Tensor {
                     let message =
                         format!("the result does not depend on {name}, or only through steps, indices or detach");
                     let error = Error::new(ErrorKind::NoGradient, name, message).note(provenance("it", input));
+                    let error = match input.variable() {
+                        Some(_) => {
+                            error.help("if the graph reads this variable, it changed in between: trace the graph again")
+                        }
+                        None => error,
+                    };
                     Tensor::failed(error, at)
                 })
             })

@@ -31,6 +31,12 @@ fn errors_name_the_op_what_does_not_fit_and_the_line() {
     };
     let cases = [
         case!(&f(&[2, 3]) + &f(&[4]), "add", "[2, 3] and [4] do not broadcast"),
+        case!(f(&[1 << 31, 1]) + f(&[1, 1 << 31]), "add", "more elements than memory can address"),
+        case!(f(&[2]).narrow(0, 0..3), "narrow", "0..3", "axis of 2"),
+        case!(f(&[2]).narrow(0, usize::MAX - 1..usize::MAX), "narrow", "axis of 2"),
+        case!(f(&[1, 1, 3]).adaptive_avg_pool(&[1 << 61]), "adaptive_avg_pool", "more elements"),
+        case!(Tensor::concat(&vec![f(&[1]).expand([1 << 58]); 8], 0), "concat", "8 tensors are too large together"),
+        case!(f(&[2, 0]).max(1), "max", "over axes [1]"),
         case!(&f(&[2]) + &int(&[2]), "add", "f32 and i64", "cast one operand"),
         case!(&int(&[2]) * 0.5, "mul", "0.5 and a i64 tensor"),
         case!(f(&[2]).and(f(&[2])), "and", "defined on bool and integers, not on f32"),

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::panic::Location;
 
-use tensor::{Array, DType, Error, ErrorKind, LayerPath, Shape, Tensor, Update, Var, in_layer};
+use tensor::{Array, DType, Error, ErrorKind, LayerPath, Origin, Shape, Tensor, Update, Var, in_layer};
 
 /// Parameters that are trained alike.
 #[derive(Clone)]
@@ -108,7 +108,8 @@ impl Book {
         let count = self.moments.len();
         if gradients.len() != count {
             let message = format!("{} gradients for {count} parameters", gradients.len());
-            let failure = Tensor::failure(Error::new(ErrorKind::Argument, "optimiser step", message));
+            let error = Error::new(ErrorKind::Argument, "optimiser step", message);
+            let failure = Tensor::failure(error.at(Origin { location: self.location, layer: None }));
             return vec![self.counter.update(&failure)];
         }
         let params = params.zip(&self.layers).zip(&self.moments).zip(gradients);
