@@ -53,7 +53,7 @@ impl Layer for BothWays {
 
 fn defaults() -> Settings {
     settings(Defaults {
-        epochs: 24,
+        epochs: 38,
         batch: 64,
         optimizer: "adamw",
         lr: 0.006,
