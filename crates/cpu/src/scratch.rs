@@ -11,19 +11,22 @@ thread_local! {
 
 /// Lends `length` floats of unspecified content, on a cache-line boundary, for the time of `task`. Calls may nest.
 pub(crate) fn with_scratch<R>(length: usize, task: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = FREE.with_borrow_mut(|free| {
+    // (At the end of a thread nothing is kept.)
+    let kept = FREE.try_with(|free| {
+        let free = &mut *free.borrow_mut();
         let fit = (0..free.len()).filter(|&i| free[i].len() >= length + ALIGNMENT / 4).min_by_key(|&i| free[i].len());
         match fit {
             Some(index) => free.swap_remove(index),
             None => free.pop().unwrap_or_default(),
         }
     });
+    let mut buffer = kept.unwrap_or_default();
     if buffer.len() < length + ALIGNMENT / 4 {
         buffer = vec![0.0; length + ALIGNMENT / 4];
     }
     let skip = buffer.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT / 4);
     let result = task(&mut buffer[skip..skip + length]);
-    FREE.with_borrow_mut(|free| free.push(buffer));
+    let _ = FREE.try_with(|free| free.borrow_mut().push(buffer));
     result
 }
 
