@@ -249,11 +249,7 @@ impl Work<'_> {
         if job.k == 0 {
             return false;
         }
-        // SAFETY: this unit alone touches its rectangle; the slice reaches from the first row of C to the last one.
-        let c = unsafe {
-            let rows_before = (rows.1 - 1) * job.c_row_stride;
-            job.c.slice(batch * job.c_batch_stride, rows_before + columns.1).as_mut_ptr()
-        };
+        let c = job.c.pointer(batch * job.c_batch_stride, (rows.1 - 1) * job.c_row_stride + columns.1);
         let blocked = Blocked {
             simd: self.machine.simd,
             kernel: self.kernel,
@@ -265,7 +261,7 @@ impl Work<'_> {
             c,
             c_stride: job.c_row_stride,
         };
-        // SAFETY: as above.
+        // SAFETY: this unit alone touches its rectangle, which ends within the bounds checked above.
         unsafe {
             blocked.run(job.accumulate, &|rows: Range<usize>| {
                 if let Some(epilogue) = job.epilogue {
