@@ -7,7 +7,7 @@ use std::time::Duration;
 use tensor::plan::{Fusion, Plan, Trace, build, trace};
 use tensor::{Array, Element, Error, ErrorKind, Result, Tensor, Update};
 
-use crate::exec::{self, Arenas, Prepared};
+use crate::exec::{self, Memory, Prepared};
 use crate::machine::Machine;
 use crate::pool::Pool;
 use crate::simd::{Level, Simd, SimdError};
@@ -16,7 +16,7 @@ use crate::simd::{Level, Simd, SimdError};
 pub struct Cpu {
     machine: Machine,
     plans: Mutex<Plans>,
-    arenas: Arenas,
+    memory: Memory,
 }
 
 /// Plans by the hash of the graph they were made for.
@@ -33,13 +33,13 @@ const MOST_PLANS: usize = 256;
 impl Cpu {
     /// A CPU device with `threads` threads (0: one for each core); `GLASSBOX_SIMD` may name the vector width.
     pub fn new(threads: usize) -> Result<Cpu, SimdError> {
-        Ok(Cpu { machine: Machine::new(threads)?, plans: Mutex::default(), arenas: Arenas::default() })
+        Ok(Cpu { machine: Machine::new(threads)?, plans: Mutex::default(), memory: Memory::default() })
     }
 
     /// A CPU device of a given vector width.
     pub fn with(threads: usize, level: Level) -> Result<Cpu, SimdError> {
         let machine = Machine { pool: Pool::new(threads), simd: Simd::new(level)? };
-        Ok(Cpu { machine, plans: Mutex::default(), arenas: Arenas::default() })
+        Ok(Cpu { machine, plans: Mutex::default(), memory: Memory::default() })
     }
 
     /// The device that [`Run`] uses: all cores, made at the first use.
@@ -101,7 +101,7 @@ impl Cpu {
     ) -> Result<Vec<Arc<Array>>> {
         let trace = trace(outputs, updates)?;
         let prepared = self.prepared(&trace, fusion)?;
-        exec::run(&self.machine, &self.arenas, &prepared, &trace, outputs, times)
+        exec::run(&self.machine, &self.memory, &prepared, &trace, outputs, times)
     }
 
     fn prepared(&self, trace: &Trace<'_>, fusion: Fusion) -> Result<Arc<Prepared>> {

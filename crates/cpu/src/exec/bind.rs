@@ -8,7 +8,7 @@ use tensor::var::State;
 use tensor::{Array, Error, ErrorKind, Result, Shape, Tensor, Values, Var};
 
 use super::Prepared;
-use super::memory::{Arenas, Slots, advise_huge, first_byte, first_byte_mut, fits};
+use super::memory::{Memory, Slots, advise_huge, first_byte, first_byte_mut, fits};
 use crate::machine::Machine;
 
 /// The variables of a run, locked in one order for all runs, so that no two wait for each other.
@@ -42,7 +42,7 @@ impl<'a> Locked<'a> {
 /// A stale variable; too little memory; a value that an op does not allow. No variable has changed then.
 pub fn run(
     machine: &Machine,
-    arenas: &Arenas,
+    memory: &Memory,
     prepared: &Prepared,
     trace: &Trace<'_>,
     outputs: &[&Tensor],
@@ -74,7 +74,7 @@ pub fn run(
     }
     let kept = plan.slots.iter().filter(|slot| matches!(slot.place, Place::Fresh(_)));
     let kept = kept.map(|slot| slot.shape.count().saturating_mul(slot.dtype.size())).fold(0, usize::saturating_add);
-    let arena = if fits(kept) { arenas.take(prepared.bytes()) } else { None };
+    let arena = if fits(kept) { memory.arena(prepared.bytes()) } else { None };
     let Some(mut arena) = arena else {
         let message = format!("the plan needs {} bytes for its results and {} beside", kept, prepared.bytes());
         return Err(Error::new(ErrorKind::Device, "cpu", message).help("make the batch or the tensors smaller"));
@@ -88,11 +88,12 @@ pub fn run(
             Place::Leaf(leaf) => leaves[leaf],
             Place::Arena(offset) => start.wrapping_add(offset),
             Place::Fresh(_) => {
-                fresh.push(Array::new(slot.shape, Values::zeros(slot.dtype, slot.shape.count())));
-                let bytes = slot.shape.count() * slot.dtype.size();
-                let start = fresh.last_mut().map_or(std::ptr::null_mut(), |array| first_byte_mut(array.values_mut()));
-                advise_huge(start, bytes);
-                start
+                fresh.push(memory.result(slot.dtype, &slot.shape).unwrap_or_else(|| {
+                    let mut values = Values::zeros(slot.dtype, slot.shape.count());
+                    advise_huge(first_byte_mut(&mut values), slot.shape.count() * slot.dtype.size());
+                    Array::new(slot.shape, values)
+                }));
+                fresh.last_mut().map_or(std::ptr::null_mut(), |array| first_byte_mut(array.values_mut()))
             }
         });
     }
@@ -103,9 +104,12 @@ pub fn run(
     let slots = unsafe { Slots::new(plan, &bases, extra) };
     let done = prepared.steps(machine, slots, times);
     arena.bases = bases;
-    arenas.give_back(arena);
+    memory.give_back(arena);
     done?;
-    Ok(deliver(prepared, trace, outputs, fresh, &mut locked))
+    let values = deliver(prepared, trace, outputs, fresh, &mut locked);
+    // Held by the caller and by the node, that is: not by a variable, which must be able to write in place.
+    values.iter().filter(|value| Arc::strong_count(value) <= 2).for_each(|value| memory.remember(value));
+    Ok(values)
 }
 
 /// Hands the fresh arrays to outputs and variables.

@@ -1,9 +1,9 @@
 //! The memory of a run: the arena, and where each slot of the plan lies.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tensor::Values;
 use tensor::plan::{Plan, SlotId};
+use tensor::{Array, DType, Shape, Values};
 
 /// One cache line, so that an arena begins on one.
 #[derive(Clone, Copy)]
@@ -17,14 +17,51 @@ pub struct Arena {
     pub bases: Vec<*mut u8>,
 }
 
-/// The arenas of a device, which all its plans share: one for each run at a time.
+/// Memory of a device that its runs use one after the other: fresh memory is slow, since the system fills it with zeros
+/// page by page.
 #[derive(Default)]
-pub struct Arenas(Mutex<Vec<Arena>>);
+pub struct Memory {
+    /// Shared by all plans: one for each run at a time.
+    arenas: Mutex<Vec<Arena>>,
+    /// Large results of earlier runs, oldest first. One that nobody else holds any more is used again.
+    results: Mutex<Vec<Arc<Array>>>,
+}
 
-impl Arenas {
+/// Results from this size on are remembered.
+const LARGE: usize = 1 << 20;
+/// Most bytes of remembered results.
+const MOST_REMEMBERED: usize = 256 << 20;
+
+impl Memory {
+    /// An array for a result, of unspecified content; `None` if none of this kind is free.
+    pub fn result(&self, dtype: DType, shape: &Shape) -> Option<Array> {
+        if shape.count() * dtype.size() < LARGE {
+            return None;
+        }
+        let mut results = lock(&self.results);
+        let free =
+            |array: &Arc<Array>| Arc::strong_count(array) == 1 && array.dtype() == dtype && array.shape() == shape;
+        let at = results.iter().position(free)?;
+        Arc::try_unwrap(results.remove(at)).ok()
+    }
+
+    /// Remembers a result that was handed out.
+    pub fn remember(&self, result: &Arc<Array>) {
+        let bytes = |array: &Arc<Array>| array.shape().count() * array.dtype().size();
+        if bytes(result) < LARGE {
+            return;
+        }
+        let mut results = lock(&self.results);
+        results.push(result.clone());
+        let mut sum: usize = results.iter().map(bytes).sum();
+        while sum > MOST_REMEMBERED {
+            sum -= bytes(&results.remove(0));
+        }
+    }
+
     /// An arena of at least `bytes`; `None` if there is not that much memory.
-    pub fn take(&self, bytes: usize) -> Option<Arena> {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    pub fn arena(&self, bytes: usize) -> Option<Arena> {
+        let free = lock(&self.arenas).pop();
         match free {
             Some(arena) if arena.lines.len() * 64 >= bytes => Some(arena),
             // Too small for this plan: it goes, so that in the end the arena of the largest plan serves all.
@@ -37,8 +74,12 @@ impl Arenas {
 
     /// For the next run.
     pub fn give_back(&self, arena: Arena) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
+        lock(&self.arenas).push(arena);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether there is memory for `bytes` more. What is less than a gibibyte is not worth asking.

@@ -20,7 +20,7 @@ pub use bind::run;
 use contract::Contraction;
 use fused::prepare::prepare;
 use fused::program::Program;
-pub use memory::Arenas;
+pub use memory::Memory;
 use memory::Slots;
 use ops::OpCall;
 
