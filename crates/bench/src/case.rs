@@ -22,6 +22,19 @@ pub struct Case {
     pub make: fn(&Cpu, Sizes) -> Result<Work>,
 }
 
+impl Case {
+    pub(crate) const fn new(
+        kind: Kind,
+        name: &'static str,
+        about: &'static str,
+        batch: usize,
+        length: usize,
+        make: fn(&Cpu, Sizes) -> Result<Work>,
+    ) -> Case {
+        Case { name, about, kind, sizes: Sizes { batch, length }, make }
+    }
+}
+
 /// What one step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -11,49 +11,53 @@ use crate::gpt::{Config, Gpt};
 use crate::models::{Vae, perceptron};
 use crate::resnet::{resnet18_cifar, resnet50};
 
-const fn training(
-    name: &'static str,
-    about: &'static str,
-    batch: usize,
-    length: usize,
-    make: fn(&Cpu, Sizes) -> Result<Work>,
-) -> Case {
-    Case { name, about, kind: Kind::Training, sizes: Sizes { batch, length }, make }
-}
-
 /// A perceptron.
-pub const MLP: Case = training("mlp", "784-512-512-10, ReLU, SGD with momentum, batch 128", 128, 1, |cpu, sizes| {
-    let at = Scope::root(0);
-    let net = perceptron(&at, &[784, 512, 512, 10]);
-    let (x, y) = (normal(cpu, &[sizes.batch, 784], "x")?, labels(&[sizes.batch], 10, "y"));
-    let optimiser = Sgd::new(vec![Group::new(at.trainable())], 0.9);
-    Ok(supervised(optimiser, 0.01, move |pass| net.forward(&x, pass).cross_entropy(&y)))
-});
+pub const MLP: Case =
+    Case::new(Kind::Training, "mlp", "784-512-512-10, ReLU, SGD with momentum, batch 128", 128, 1, |cpu, sizes| {
+        let at = Scope::root(0);
+        let net = perceptron(&at, &[784, 512, 512, 10]);
+        let (x, y) = (normal(cpu, &[sizes.batch, 784], "x")?, labels(&[sizes.batch], 10, "y"));
+        let optimiser = Sgd::new(vec![Group::new(at.trainable())], 0.9);
+        Ok(supervised(optimiser, 0.01, move |pass| net.forward(&x, pass).cross_entropy(&y)))
+    });
 
 /// LeNet-5.
-pub const LENET5: Case = training("lenet5", "LeNet-5, 28 x 28, Adam, batch 64", 64, 28, |cpu, sizes| {
-    let at = Scope::root(0);
-    let net = zoo::lenet::lenet5(&at, 10);
-    let (x, y) = (normal(cpu, &[sizes.batch, 1, 28, 28], "x")?, labels(&[sizes.batch], 10, "y"));
-    let optimiser = Adam::new(vec![Group::new(at.trainable())]);
-    Ok(supervised(optimiser, 1e-3, move |pass| net.forward(&x, pass).cross_entropy(&y)))
-});
+pub const LENET5: Case =
+    Case::new(Kind::Training, "lenet5", "LeNet-5, 28 x 28, Adam, batch 64", 64, 28, |cpu, sizes| {
+        let at = Scope::root(0);
+        let net = zoo::lenet::lenet5(&at, 10);
+        let (x, y) = (normal(cpu, &[sizes.batch, 1, 28, 28], "x")?, labels(&[sizes.batch], 10, "y"));
+        let optimiser = Adam::new(vec![Group::new(at.trainable())]);
+        Ok(supervised(optimiser, 1e-3, move |pass| net.forward(&x, pass).cross_entropy(&y)))
+    });
 
 /// ResNet-18 for small pictures.
-pub const RESNET18: Case =
-    training("resnet18", "ResNet-18 for 32 x 32, SGD with momentum and decay, batch 64", 64, 32, |cpu, sizes| {
+pub const RESNET18: Case = Case::new(
+    Kind::Training,
+    "resnet18",
+    "ResNet-18 for 32 x 32, SGD with momentum and decay, batch 64",
+    64,
+    32,
+    |cpu, sizes| {
         let at = Scope::root(0);
         let net = resnet18_cifar(&at, 10);
         pictures(cpu, sizes, &at, net, 10, 5e-4)
-    });
+    },
+);
 
 /// ResNet-50.
-pub const RESNET50: Case =
-    training("resnet50", "ResNet-50, 224 x 224, SGD with momentum and decay, batch 8", 8, 224, |cpu, sizes| {
+pub const RESNET50: Case = Case::new(
+    Kind::Training,
+    "resnet50",
+    "ResNet-50, 224 x 224, SGD with momentum and decay, batch 8",
+    8,
+    224,
+    |cpu, sizes| {
         let at = Scope::root(0);
         let net = resnet50(&at, 1000);
         pictures(cpu, sizes, &at, net, 1000, 1e-4)
-    });
+    },
+);
 
 fn pictures(
     cpu: &Cpu,
@@ -70,18 +74,29 @@ fn pictures(
 }
 
 /// A character model with LSTM layers.
-pub const CHARLSTM: Case =
-    training("charlstm", "2 LSTM layers of 512 over 64 symbols, Adam, batch 32", 32, 64, |_, sizes| {
+pub const CHARLSTM: Case = Case::new(
+    Kind::Training,
+    "charlstm",
+    "2 LSTM layers of 512 over 64 symbols, Adam, batch 32",
+    32,
+    64,
+    |_, sizes| {
         let (at, vocabulary) = (Scope::root(0), 65);
         let net = CharLstm::new(&at, vocabulary, 512, 512, 2);
         let [x, y] = ["x", "y"].map(|name| labels(&[sizes.batch, sizes.length], vocabulary, name));
         let optimiser = Adam::new(vec![Group::new(at.trainable())]);
         Ok(supervised(optimiser, 1e-3, move |pass| each_symbol(&net.forward(&x, pass), &y)))
-    });
+    },
+);
 
 /// A small transformer.
-pub const GPT_MINI: Case =
-    training("gpt-mini", "6 transformer layers of 384 over 256 symbols, AdamW, batch 8", 8, 256, |_, sizes| {
+pub const GPT_MINI: Case = Case::new(
+    Kind::Training,
+    "gpt-mini",
+    "6 transformer layers of 384 over 256 symbols, AdamW, batch 8",
+    8,
+    256,
+    |_, sizes| {
         let config = Config { vocabulary: 65, layers: 6, width: 384, heads: 6, context: sizes.length };
         let at = Scope::root(0);
         let net = Gpt::new(&at, config);
@@ -90,11 +105,17 @@ pub const GPT_MINI: Case =
         let groups = vec![Group::new(matrices).weight_decay(0.1), Group::new(others).weight_decay(0.0)];
         let optimiser = Adam::w(groups).betas(0.9, 0.99);
         Ok(supervised(optimiser, 1e-3, move |pass| each_symbol(&net.forward(&x, pass), &y)))
-    });
+    },
+);
 
 /// A variational autoencoder.
-pub const VAE: Case =
-    training("vae", "784-400-20-400-784, binary cross-entropy and KL, Adam, batch 128", 128, 1, |cpu, sizes| {
+pub const VAE: Case = Case::new(
+    Kind::Training,
+    "vae",
+    "784-400-20-400-784, binary cross-entropy and KL, Adam, batch 128",
+    128,
+    1,
+    |cpu, sizes| {
         let at = Scope::root(0);
         let net = Vae::new(&at, 784, 400, 20);
         let x = uniform(cpu, &[sizes.batch, 784], "x")?;
@@ -107,11 +128,17 @@ pub const VAE: Case =
             let divergence = (&log_variance + 1.0 - &mean * &mean - log_variance.exp()).sum(..) * -0.5;
             reconstruction.loss(&logits, &x) + divergence
         }))
-    });
+    },
+);
 
 /// Deep Q-learning on a pole: one update from a batch of memories (Mnih et al. 2015).
-pub const DQN: Case =
-    training("dqn", "4-128-128-2 against its frozen copy, smooth L1, Adam, batch 64", 64, 1, |cpu, sizes| {
+pub const DQN: Case = Case::new(
+    Kind::Training,
+    "dqn",
+    "4-128-128-2 against its frozen copy, smooth L1, Adam, batch 64",
+    64,
+    1,
+    |cpu, sizes| {
         let (at, frozen) = (Scope::root(0), Scope::root(0));
         let [net, target] = [&at, &frozen].map(|at| perceptron(at, &[4, 128, 128, 2]));
         let n = sizes.batch;
@@ -125,7 +152,8 @@ pub const DQN: Case =
             let value = net.forward(&state, pass).gather(1, &action).squeeze(1);
             smooth_l1(&value, &goal, 1.0, Reduction::Mean)
         }))
-    });
+    },
+);
 
 /// Cross-entropy of logits `[N, T, C]` against symbols `[N, T]`.
 fn each_symbol(logits: &Tensor, target: &Tensor) -> Tensor {

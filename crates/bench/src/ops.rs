@@ -9,31 +9,28 @@ use crate::case::{Case, Kind, Sizes, Traced, Work, key, labels, normal};
 /// Bytes of a number.
 const F32: usize = size_of::<f32>();
 
-const fn op(
-    name: &'static str,
-    about: &'static str,
-    batch: usize,
-    length: usize,
-    make: fn(&Cpu, Sizes) -> Result<Work>,
-) -> Case {
-    Case { name, about, kind: Kind::Op, sizes: Sizes { batch, length }, make }
-}
-
 /// The optimiser alone: read p, g, m, v; write p, m, v.
-pub const ADAM: Case = op("op-adam", "Adam over 25 million parameters", 25_000_000, 1, |cpu, sizes| {
-    let n = sizes.batch;
-    let value = cpu.run(&[&Tensor::normal([n], key("p"), tensor::DType::F32)], &[])?.remove(0);
-    let value = std::sync::Arc::try_unwrap(value).unwrap_or_else(|shared| Array::clone(&shared));
-    let p = Var::new("p", value);
-    let gradient = normal(cpu, &[n], "g")?;
-    let optimiser = Adam::new(vec![Group::new(vec![p])]);
-    let trace = move || Traced { outputs: Vec::new(), updates: optimiser.step(std::slice::from_ref(&gradient), 1e-3) };
-    Ok(Work { parameters: n, bytes: Some(7 * n * F32), trace: Box::new(trace) })
-});
+pub const ADAM: Case =
+    Case::new(Kind::Op, "op-adam", "Adam over 25 million parameters", 25_000_000, 1, |cpu, sizes| {
+        let n = sizes.batch;
+        let value = cpu.run(&[&Tensor::normal([n], key("p"), tensor::DType::F32)], &[])?.remove(0);
+        let value = std::sync::Arc::try_unwrap(value).unwrap_or_else(|shared| Array::clone(&shared));
+        let p = Var::new("p", value);
+        let gradient = normal(cpu, &[n], "g")?;
+        let optimiser = Adam::new(vec![Group::new(vec![p])]);
+        let trace =
+            move || Traced { outputs: Vec::new(), updates: optimiser.step(std::slice::from_ref(&gradient), 1e-3) };
+        Ok(Work { parameters: n, bytes: Some(7 * n * F32), trace: Box::new(trace) })
+    });
 
 /// Cross-entropy and its gradient: read x twice, write dx.
-pub const SOFTMAX_CE: Case =
-    op("op-softmax-ce", "cross-entropy of [4096, 32000] and its gradient", 4096, 32000, |cpu, sizes| {
+pub const SOFTMAX_CE: Case = Case::new(
+    Kind::Op,
+    "op-softmax-ce",
+    "cross-entropy of [4096, 32000] and its gradient",
+    4096,
+    32000,
+    |cpu, sizes| {
         let (x, y) = scores(cpu, sizes)?;
         let trace = move || {
             let loss = x.cross_entropy(&y);
@@ -41,11 +38,12 @@ pub const SOFTMAX_CE: Case =
             Traced { outputs: vec![loss, dx], updates: Vec::new() }
         };
         Ok(Work { parameters: 0, bytes: Some(3 * sizes.batch * sizes.length * F32), trace: Box::new(trace) })
-    });
+    },
+);
 
 /// Cross-entropy: read x.
 pub const SOFTMAX_CE_FORWARD: Case =
-    op("op-softmax-ce-fwd", "cross-entropy of [4096, 32000]", 4096, 32000, |cpu, sizes| {
+    Case::new(Kind::Op, "op-softmax-ce-fwd", "cross-entropy of [4096, 32000]", 4096, 32000, |cpu, sizes| {
         let (x, y) = scores(cpu, sizes)?;
         let trace = move || Traced { outputs: vec![x.cross_entropy(&y)], updates: Vec::new() };
         Ok(Work { parameters: 0, bytes: Some(sizes.batch * sizes.length * F32), trace: Box::new(trace) })
@@ -57,7 +55,7 @@ fn scores(cpu: &Cpu, sizes: Sizes) -> Result<(Tensor, Tensor)> {
 
 /// Layer normalisation and its gradients: read x, write y; read x and dy, write dx.
 pub const LAYER_NORM: Case =
-    op("op-layernorm", "layer norm of [4096, 1024] and its gradients", 4096, 1024, |cpu, sizes| {
+    Case::new(Kind::Op, "op-layernorm", "layer norm of [4096, 1024] and its gradients", 4096, 1024, |cpu, sizes| {
         let at = Scope::root(0);
         let norm = layer_norm(&at / "norm", sizes.length);
         let shape = [sizes.batch, sizes.length];
@@ -65,19 +63,20 @@ pub const LAYER_NORM: Case =
     });
 
 /// Layer normalisation: read x, write y.
-pub const LAYER_NORM_FORWARD: Case = op("op-layernorm-fwd", "layer norm of [4096, 1024]", 4096, 1024, |cpu, sizes| {
-    let at = Scope::root(0);
-    let norm = layer_norm(&at / "norm", sizes.length);
-    let x = normal(cpu, &[sizes.batch, sizes.length], "x")?;
-    let parameters = at.parameters().iter().map(|var| var.shape().count()).sum();
-    let bytes = Some(2 * x.count() * F32);
-    let trace = move || Traced { outputs: vec![norm.forward(&x, &Pass::eval())], updates: Vec::new() };
-    Ok(Work { parameters, bytes, trace: Box::new(trace) })
-});
+pub const LAYER_NORM_FORWARD: Case =
+    Case::new(Kind::Op, "op-layernorm-fwd", "layer norm of [4096, 1024]", 4096, 1024, |cpu, sizes| {
+        let at = Scope::root(0);
+        let norm = layer_norm(&at / "norm", sizes.length);
+        let x = normal(cpu, &[sizes.batch, sizes.length], "x")?;
+        let parameters = at.parameters().iter().map(|var| var.shape().count()).sum();
+        let bytes = Some(2 * x.count() * F32);
+        let trace = move || Traced { outputs: vec![norm.forward(&x, &Pass::eval())], updates: Vec::new() };
+        Ok(Work { parameters, bytes, trace: Box::new(trace) })
+    });
 
 /// Batch normalisation and its gradients: read x twice, write y; read x and dy twice, write dx.
 pub const BATCH_NORM: Case =
-    op("op-batchnorm", "batch norm of [64, 64, 32, 32] and its gradients", 64, 32, |cpu, sizes| {
+    Case::new(Kind::Op, "op-batchnorm", "batch norm of [64, 64, 32, 32] and its gradients", 64, 32, |cpu, sizes| {
         let at = Scope::root(0);
         let norm = batch_norm2d(&at / "norm", 64);
         let shape = [sizes.batch, 64, sizes.length, sizes.length];
@@ -104,10 +103,11 @@ fn with_gradients(cpu: &Cpu, at: &Scope, layer: impl Layer + 'static, shape: &[u
 }
 
 /// `gelu(x w + b)`: read x, write y.
-pub const GELU_CHAIN: Case = op("op-gelu-chain", "gelu(x w + b) over [8192, 8192]", 8192, 8192, |cpu, sizes| {
-    let x = normal(cpu, &[sizes.batch, sizes.length], "x")?;
-    let (w, b) = (normal(cpu, &[sizes.length], "w")?, normal(cpu, &[sizes.length], "b")?);
-    let bytes = Some(2 * x.count() * F32);
-    let trace = move || Traced { outputs: vec![(&x * &w + &b).gelu()], updates: Vec::new() };
-    Ok(Work { parameters: 0, bytes, trace: Box::new(trace) })
-});
+pub const GELU_CHAIN: Case =
+    Case::new(Kind::Op, "op-gelu-chain", "gelu(x w + b) over [8192, 8192]", 8192, 8192, |cpu, sizes| {
+        let x = normal(cpu, &[sizes.batch, sizes.length], "x")?;
+        let (w, b) = (normal(cpu, &[sizes.length], "w")?, normal(cpu, &[sizes.length], "b")?);
+        let bytes = Some(2 * x.count() * F32);
+        let trace = move || Traced { outputs: vec![(&x * &w + &b).gelu()], updates: Vec::new() };
+        Ok(Work { parameters: 0, bytes, trace: Box::new(trace) })
+    });

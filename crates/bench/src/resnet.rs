@@ -1,10 +1,6 @@
 //! Residual networks (He et al. 2016): 18 layers for pictures of 32 x 32, and 50 layers of bottlenecks.
 
-use nn::{
-    BatchNorm, Conv, Description, Flatten, Layer, Pass, Relu, Scope, Sequential, adaptive_avg_pool2d, batch_norm2d,
-    conv2d, linear, max_pool2d,
-};
-use tensor::Tensor;
+use nn::{Flatten, Relu, Scope, Sequential, adaptive_avg_pool2d, batch_norm2d, conv2d, linear, max_pool2d, residual};
 
 /// ResNet-18 for CIFAR: no first pooling. 11.2 million parameters with 10 classes.
 pub(crate) fn resnet18_cifar(at: &Scope, classes: usize) -> Sequential {
@@ -15,11 +11,10 @@ pub(crate) fn resnet18_cifar(at: &Scope, classes: usize) -> Sequential {
     let mut inputs = 64;
     for (stage, (outputs, stride)) in [(64, 1), (128, 2), (256, 2), (512, 2)].into_iter().enumerate() {
         let at = at / format!("layer{}", stage + 1);
-        net = net.then(Residual::basic(&at / "0", inputs, outputs, stride)).then(Residual::basic(
+        net = net.then(block(&at / "0", inputs, [[outputs, 3, stride], [outputs, 3, 1]])).then(block(
             &at / "1",
             outputs,
-            outputs,
-            1,
+            [[outputs, 3, 1]; 2],
         ));
         inputs = outputs;
     }
@@ -37,69 +32,37 @@ pub(crate) fn resnet50(at: &Scope, classes: usize) -> Sequential {
     for (stage, (middle, blocks, stride)) in [(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)].into_iter().enumerate()
     {
         let at = at / format!("layer{}", stage + 1);
-        for block in 0..blocks {
-            let stride = if block == 0 { stride } else { 1 };
-            net = net.then(Residual::bottleneck(&at / format!("{block}"), inputs, middle, stride));
+        for number in 0..blocks {
+            let stride = if number == 0 { stride } else { 1 };
+            let convs = [[middle, 1, 1], [middle, 3, stride], [4 * middle, 1, 1]];
+            net = net.then(block(&at / format!("{number}"), inputs, convs));
             inputs = 4 * middle;
         }
     }
     net.then(adaptive_avg_pool2d(1)).then(Flatten).then(linear(at / "fc", 2048, classes))
 }
 
-/// `relu(f(x) + x)`; where the shape changes, x passes a 1 x 1 convolution.
-struct Residual {
-    path: Vec<(Conv, BatchNorm)>,
-    shortcut: Option<(Conv, BatchNorm)>,
-}
-
-impl Residual {
-    fn basic(at: Scope, inputs: usize, outputs: usize, stride: usize) -> Residual {
-        let path = vec![
-            (conv2d(&at / "conv1", inputs, outputs, 3).stride(stride).padding(1), "bn1"),
-            (conv2d(&at / "conv2", outputs, outputs, 3).padding(1), "bn2"),
-        ];
-        Residual::new(at, path, [outputs, outputs], inputs, stride)
+/// `relu(body(x) + x)`, the body made of convolutions `[outputs, kernel, stride]` with batch norm; where the shape changes, x
+/// passes a 1 x 1 convolution.
+fn block<const N: usize>(at: Scope, inputs: usize, convs: [[usize; 3]; N]) -> Sequential {
+    let conv = |at: Scope, from, [to, kernel, stride]: [usize; 3]| {
+        conv2d(at, from, to, kernel).stride(stride).padding(kernel / 2).bias(false)
+    };
+    let (mut body, mut channels, mut stride) = (Sequential::new(), inputs, 1);
+    for (number, shape) in (1..).zip(convs) {
+        if number > 1 {
+            body = body.then(Relu);
+        }
+        body = body
+            .then(conv(&at / format!("conv{number}"), channels, shape))
+            .then(batch_norm2d(&at / format!("bn{number}"), shape[0]));
+        (channels, stride) = (shape[0], stride * shape[2]);
     }
-
-    fn bottleneck(at: Scope, inputs: usize, middle: usize, stride: usize) -> Residual {
-        let path = vec![
-            (conv2d(&at / "conv1", inputs, middle, 1), "bn1"),
-            (conv2d(&at / "conv2", middle, middle, 3).stride(stride).padding(1), "bn2"),
-            (conv2d(&at / "conv3", middle, 4 * middle, 1), "bn3"),
-        ];
-        Residual::new(at, path, [middle, middle, 4 * middle], inputs, stride)
+    let mut block = residual(body);
+    if stride != 1 || inputs != channels {
+        let at = &at / "downsample";
+        let shrink = conv(&at / "0", inputs, [channels, 1, stride]);
+        block = block.shortcut(Sequential::new().then(shrink).then(batch_norm2d(&at / "1", channels)));
     }
-
-    fn new<const N: usize>(
-        at: Scope,
-        path: Vec<(Conv, &str)>,
-        channels: [usize; N],
-        inputs: usize,
-        stride: usize,
-    ) -> Residual {
-        let outputs = channels[N - 1];
-        let path = path.into_iter().zip(channels);
-        let path =
-            path.map(|((conv, name), channels)| (conv.bias(false), batch_norm2d(&at / name, channels))).collect();
-        let shortcut = (stride != 1 || inputs != outputs).then(|| {
-            let at = &at / "downsample";
-            (conv2d(&at / "0", inputs, outputs, 1).stride(stride).bias(false), batch_norm2d(&at / "1", outputs))
-        });
-        Residual { path, shortcut }
-    }
-}
-
-impl Layer for Residual {
-    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        let through = |(conv, norm): &(Conv, BatchNorm), x: &Tensor| norm.forward(&conv.forward(x, pass), pass);
-        let shortcut = self.shortcut.as_ref().map_or_else(|| x.clone(), |shortcut| through(shortcut, x));
-        let last = self.path.len() - 1;
-        let inner = self.path[..last].iter().fold(x.clone(), |x, part| through(part, &x).relu());
-        (through(&self.path[last], &inner) + shortcut).relu()
-    }
-
-    fn describe(&self) -> Description {
-        let parts = self.path.iter().chain(&self.shortcut);
-        Description::of("residual", "").made_of(parts.flat_map(|(conv, norm)| [conv.describe(), norm.describe()]))
-    }
+    Sequential::new().then(block).then(Relu)
 }
