@@ -26,10 +26,13 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// The binary with `arguments`, to be run in this folder.
+    /// The binary with `arguments`, to be run in this folder, without the `GLASSBOX_` variables of the tests' own caller.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glassbox"));
-        command.args(arguments).current_dir(&self.0).env_remove("GLASSBOX_SIMD").stdin(Stdio::null());
+        command.args(arguments).current_dir(&self.0).stdin(Stdio::null());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GLASSBOX_")) {
+            command.env_remove(name);
+        }
         command
     }
 
