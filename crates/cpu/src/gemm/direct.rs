@@ -11,7 +11,7 @@ use crate::simd::Simd;
 use std::ops::Range;
 
 /// Floats of all three matrices that the second-level cache holds beside one another.
-const SMALL_FOOTPRINT: usize = 3 << 17;
+pub(super) const SMALL_FOOTPRINT: usize = 3 << 17;
 /// Steps of k in a packed panel.
 const KC: usize = 512;
 /// Steps of k at a time where the rows of lanes are read in place and come from beyond the cache: they are memory pages

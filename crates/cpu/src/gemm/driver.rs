@@ -3,8 +3,8 @@
 //! Each element of C is one chain of fused multiply-adds, k ascending. Between blocks of k the chain rests in C itself,
 //! which loses nothing, so neither the blocks nor the units show in the result.
 
-use super::blocked::Blocked;
-use super::direct::Direct;
+use super::blocked::{Blocked, Finish};
+use super::direct::{Direct, SMALL_FOOTPRINT};
 use super::kernel::{Factors, Kernel, Rows};
 use super::pack::Panels;
 use super::{Epilogue, Tile};
@@ -33,6 +33,8 @@ const UNITS_PER_THREAD: usize = 4;
 /// An epilogue runs row by row, each instruction a loop: rows of a unit are not made shorter than this where the other
 /// cut is as good. Adam behind 400 x 784 x 128 took 1.4 ms in units 98 columns wide on two threads, 1.1 on one.
 const LONG_ROW: usize = 384;
+/// Items of at most this many columns share the packed part of A.
+const FEW_COLUMNS: usize = 256;
 /// Up to this many rows, packing B would cost more than it saves where its rows can be read in place.
 const ROWS_UNPACKED: usize = 28;
 /// A larger A (in floats) is packed block by block where it is used, not beforehand.
@@ -61,32 +63,43 @@ impl Job<'_> {
     }
 }
 
-/// How C is cut: each unit is `rows` x `columns` of one batch item (less at the edges).
+/// How C is cut: each unit is `rows` x `columns` of `items` batch items (less at the edges). Several items only where all
+/// share one A, and both operands lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cut {
+    items: usize,
     rows: usize,
     columns: usize,
 }
 
 /// Cuts so that every thread has work, and every cut-off piece is still worth a unit. Columns are cut first, since a
-/// cut of the rows makes several units pack the same part of B.
+/// cut of the rows makes several units pack the same part of B; items of few columns stay together, since each of them
+/// would make A be packed again.
 fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
     let columns = if plain(job) { job.n } else { even_part(job.n, NC, kernel.nr) };
-    let mut cut = Cut { rows: job.m, columns };
+    let small = job.m * job.n + (job.m + job.n).saturating_mul(job.k) <= SMALL_FOOTPRINT;
+    let together = job.a_period == 1 && (kernel.nr..=FEW_COLUMNS).contains(&job.n) && plain(job) && !small;
+    let mut cut = Cut { items: if together { job.batch } else { 1 }, rows: job.m, columns };
     let work = job.multiply_adds();
-    if threads == 1 || work < SMALL {
+    if work < SMALL {
+        return Cut { items: 1, ..cut };
+    }
+    if threads == 1 {
         return cut;
     }
-    let units = |cut: Cut| job.batch * job.m.div_ceil(cut.rows) * job.n.div_ceil(cut.columns);
+    let units = |cut: Cut| job.batch.div_ceil(cut.items) * job.m.div_ceil(cut.rows) * job.n.div_ceil(cut.columns);
     let wanted = (threads * UNITS_PER_THREAD).min(work / UNIT);
     // Long sums outweigh any epilogue.
     let rows_matter = job.epilogue.is_some() && job.k <= 256 && plain(job);
     while units(cut) < wanted {
+        let fewer = Cut { items: cut.items.div_ceil(2), ..cut };
         let narrower = Cut { columns: even_part(job.n, cut.columns / 2, kernel.nr), ..cut };
         let lower = Cut { rows: even_part(job.m, cut.rows / 2, kernel.mr), ..cut };
         let can_narrow = cut.columns >= 2 * kernel.nr && narrower != cut;
         let can_lower = cut.rows >= 2 * kernel.mr && lower != cut;
         cut = match (can_narrow, can_lower) {
+            (_, true) if cut.items > 1 && cut.rows > cut.items * cut.columns => lower,
+            _ if cut.items > 1 => fewer,
             (true, false) => narrower,
             (false, true) => lower,
             (true, true) if cut.columns * 2 >= cut.rows && (!rows_matter || cut.columns >= 2 * LONG_ROW) => narrower,
@@ -117,7 +130,7 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
     let single = job.multiply_adds() < SMALL;
     let cut = cut(kernel, machine.pool.threads(), job);
     let (down, across) = (job.m.div_ceil(cut.rows), job.n.div_ceil(cut.columns));
-    let units = job.batch * down * across;
+    let units = job.batch.div_ceil(cut.items) * down * across;
     let work = Work { machine, kernel, job, cut, down, across };
     let each = |units: usize, unit: &(dyn Fn(usize) + Sync)| {
         if single { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
@@ -174,13 +187,17 @@ impl Work<'_> {
         }
     }
 
-    /// Computes one rectangle of C, all of k.
+    /// Computes one rectangle of C in each of its items, all of k.
     fn unit(&self, unit: usize, prepacked: Option<&[f32]>) {
         let (job, Kernel { mr, nr, .. }) = (self.job, self.kernel);
-        let (batch, place) = (unit / (self.down * self.across), unit % (self.down * self.across));
+        let (part, place) = (unit / (self.down * self.across), unit % (self.down * self.across));
         let (r0, c0) = (place / self.across * self.cut.rows, place % self.across * self.cut.columns);
         let (r1, c1) = (job.m.min(r0 + self.cut.rows), job.n.min(c0 + self.cut.columns));
-        if prepacked.is_none() && (self.direct(batch, (r0, r1), (c0, c1)) || self.blocked(batch, (r0, r1), (c0, c1))) {
+        let batch = part * self.cut.items;
+        let items = batch..job.batch.min(batch + self.cut.items);
+        if prepacked.is_none()
+            && (items.len() == 1 && self.direct(batch, (r0, r1), (c0, c1)) || self.blocked(items, (r0, r1), (c0, c1)))
+        {
             return;
         }
         let in_place = if r1 - r0 <= ROWS_UNPACKED && job.k > 0 { job.b.plain(batch) } else { None };
@@ -242,34 +259,40 @@ impl Work<'_> {
         true
     }
 
-    /// Computes one rectangle from operands that lie in memory with plain strides.
-    fn blocked(&self, batch: usize, rows: (usize, usize), columns: (usize, usize)) -> bool {
+    /// Computes one rectangle of each item from operands that lie in memory with plain strides.
+    fn blocked(&self, items: Range<usize>, rows: (usize, usize), columns: (usize, usize)) -> bool {
         let job = self.job;
-        let (Some(a), Some(b)) = (job.a.plain(batch % job.a_period), job.b.plain(batch)) else { return false };
+        let Some(a) = job.a.plain(items.start % job.a_period) else { return false };
+        let item = |item: usize| {
+            let start = item * job.c_batch_stride + rows.0 * job.c_row_stride + columns.0;
+            let size = (rows.1 - rows.0 - 1) * job.c_row_stride + columns.1 - columns.0;
+            Some((job.b.plain(item)?, job.c.pointer(start, size)))
+        };
+        let Some(of_items) = items.clone().map(item).collect::<Option<Vec<_>>>() else { return false };
         if job.k == 0 {
             return false;
         }
-        let c = job.c.pointer(batch * job.c_batch_stride, (rows.1 - 1) * job.c_row_stride + columns.1);
         let blocked = Blocked {
             simd: self.machine.simd,
             kernel: self.kernel,
             a,
-            b,
+            items: &of_items,
             rows: rows.0..rows.1,
             columns: columns.0..columns.1,
             k: job.k,
-            c,
             c_stride: job.c_row_stride,
         };
-        // SAFETY: this unit alone touches its rectangle, which ends within the bounds checked above.
-        unsafe {
-            blocked.run(job.accumulate, &|rows: Range<usize>| {
-                if let Some(epilogue) = job.epilogue {
-                    let rows = (rows.start, rows.end);
-                    epilogue(Tile::new(job.c, job.c_batch_stride, job.c_row_stride, batch, rows, columns));
-                }
-            });
-        }
+        let finish = job.epilogue.map(|epilogue| {
+            move |item: usize, rows: Range<usize>, columns: Range<usize>| {
+                let (rows, columns) = ((rows.start, rows.end), (columns.start, columns.end));
+                let item = items.start + item;
+                // SAFETY: this unit alone touches its rectangle, and no kernel runs on it now.
+                epilogue(unsafe { Tile::new(job.c, job.c_batch_stride, job.c_row_stride, item, rows, columns) });
+            }
+        });
+        let finish: Option<Finish<'_>> = finish.as_ref().map(|finish| finish as Finish<'_>);
+        // SAFETY: this unit alone touches its rectangles, which are within the bounds checked above.
+        unsafe { blocked.run(job.accumulate, finish) };
         true
     }
 

@@ -400,12 +400,15 @@ unsafe fn transpose<L: Lane>(lines: RawLines, steps: usize, to: *mut f32, to_str
 /// Stores the first `count` lanes of vectors, `stride` apart.
 #[inline(always)]
 unsafe fn store<L: Lane>(vectors: &[L::Vector], count: usize, to: *mut f32, stride: usize) {
-    // SAFETY: the places are valid by the contract of the caller.
+    // SAFETY: the places are valid by the contract of the caller. A whole vector is stored where what it writes too much
+    // is written again by those after it.
     unsafe {
         let mask = L::mask(count);
         for (j, &vector) in vectors.iter().enumerate() {
+            let after = (vectors.len() - 1 - j) * stride + count;
+            let whole = count == L::WIDTH || (count == stride && after >= L::WIDTH);
             let to = to.add(j * stride);
-            if count == L::WIDTH { L::store(to, vector) } else { L::store_part(to, mask, vector) }
+            if whole { L::store(to, vector) } else { L::store_part(to, mask, vector) }
         }
     }
 }

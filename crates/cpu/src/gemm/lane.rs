@@ -126,20 +126,39 @@ mod x86 {
     impl Lane for Avx2 {
         const WIDTH: usize = 8;
         type Block = [__m256; 8];
-        type Mask = __m256i;
+        /// For loads, and the count for stores: a masked store is dozens of micro-operations on some processors.
+        type Mask = (__m256i, usize);
         intrinsics!(__m256, _mm256_setzero_ps(), _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps);
         #[inline(always)]
-        unsafe fn mask(count: usize) -> __m256i {
+        unsafe fn mask(count: usize) -> (__m256i, usize) {
             let index = unsafe { _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7) };
-            unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), index) }
+            (unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), index) }, count)
         }
         #[inline(always)]
-        unsafe fn load_part(from: *const f32, mask: __m256i) -> __m256 {
+        unsafe fn load_part(from: *const f32, (mask, _): (__m256i, usize)) -> __m256 {
             unsafe { _mm256_maskload_ps(from, mask) }
         }
         #[inline(always)]
-        unsafe fn store_part(to: *mut f32, mask: __m256i, value: __m256) {
-            unsafe { _mm256_maskstore_ps(to, mask, value) }
+        unsafe fn store_part(mut to: *mut f32, (_, count): (__m256i, usize), value: __m256) {
+            unsafe {
+                let mut rest = _mm256_castps256_ps128(value);
+                if count & 8 != 0 {
+                    return _mm256_storeu_ps(to, value);
+                }
+                if count & 4 != 0 {
+                    _mm_storeu_ps(to, rest);
+                    rest = _mm256_extractf128_ps::<1>(value);
+                    to = to.add(4);
+                }
+                if count & 2 != 0 {
+                    _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+                    rest = _mm_movehl_ps(rest, rest);
+                    to = to.add(2);
+                }
+                if count & 1 != 0 {
+                    _mm_store_ss(to, rest);
+                }
+            }
         }
         #[inline(always)]
         unsafe fn transposed(lines: &[*const f32; WIDTH_MAX], at: usize) -> [__m256; 8] {

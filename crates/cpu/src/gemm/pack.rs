@@ -129,6 +129,7 @@ impl Source<'_> {
             (true, 32) => self.copy_full::<32>(panel),
             (true, 16) => self.copy_full::<16>(panel),
             (true, 14) => self.copy_full::<14>(panel),
+            (true, 6) => self.copy_full::<6>(panel),
             _ => {
                 for (step, row) in panel.chunks_exact_mut(width).enumerate() {
                     row[..self.lanes].copy_from_slice(&self.data[step * self.k_stride..][..self.lanes]);
