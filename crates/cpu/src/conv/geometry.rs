@@ -94,6 +94,11 @@ impl ConvGeometry {
         self.output.iter().product()
     }
 
+    /// Whether each result comes from one position of the picture, the same one: 1 x 1 kernels.
+    pub(super) fn is_pointwise(&self) -> bool {
+        self.kernel == [1; 3] && self.stride == [1; 3] && self.padding == [0; 3] && self.input == self.output
+    }
+
     /// Checks the sizes and the lengths of x, w and y, or of what takes their places.
     pub(super) fn check(&self, lengths: [(&'static str, usize); 3]) -> Result<(), ConvError> {
         let ConvGeometry { groups, channels, outputs, stride, dilation, .. } = *self;

@@ -61,7 +61,7 @@ pub fn conv_forward(
         lane_stride: k,
         k_inner: k.max(1),
         k_inner_stride: 1,
-        k_outer_stride: 0,
+        k_outer_stride: k.max(1),
     };
     if positions > 0 && k > 0 {
         let direct = Direct {
@@ -194,6 +194,16 @@ pub fn conv_weight_gradient(
         finish_if(machine, dw, outputs, columns, epilogue);
         return Ok(());
     }
+    let pixels = Strided {
+        data: x,
+        batch_stride: channels * positions,
+        lane_stride: positions,
+        k_inner: positions.max(1),
+        k_inner_stride: 1,
+        k_outer_stride: geometry.channels * positions,
+    };
+    let patches =
+        PatchesAcross { places: Places::forward(geometry), source: x, channels, all_channels: geometry.channels };
     let job = Job {
         batch: geometry.groups,
         m: outputs,
@@ -208,7 +218,7 @@ pub fn conv_weight_gradient(
             k_outer_stride: geometry.outputs * positions,
         },
         a_period: geometry.groups,
-        b: &PatchesAcross { places: Places::forward(geometry), source: x, channels, all_channels: geometry.channels },
+        b: if geometry.is_pointwise() { &pixels } else { &patches },
         c: Disjoint::new(dw),
         c_row_stride: columns,
         c_batch_stride: outputs * columns,
@@ -233,8 +243,7 @@ fn patches<'a>(
     channels: usize,
     places: fn(&ConvGeometry) -> Places,
 ) -> Box<dyn Panels + 'a> {
-    let ConvGeometry { input, kernel, output, stride, padding, .. } = *geometry;
-    if kernel == [1; 3] && stride == [1; 3] && padding == [0; 3] && input == output {
+    if geometry.is_pointwise() {
         let positions = geometry.input_positions();
         return Box::new(Strided {
             data: source,

@@ -58,9 +58,10 @@ impl Panels for Strided<'_> {
     }
 
     fn plain(&self, batch: usize) -> Option<Plain<'_>> {
-        let plain = self.k_outer_stride == self.k_inner * self.k_inner_stride;
+        let step = if self.k_inner == 1 { self.k_outer_stride } else { self.k_inner_stride };
+        let plain = self.k_outer_stride == self.k_inner * step;
         let data = self.data.get(batch * self.batch_stride..).filter(|_| plain)?;
-        Some(Plain { data, lane_stride: self.lane_stride, step: self.k_inner_stride })
+        Some(Plain { data, lane_stride: self.lane_stride, step })
     }
 }
 
