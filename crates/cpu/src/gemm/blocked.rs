@@ -54,8 +54,13 @@ impl Blocked<'_> {
             for columns in parts(self.columns.clone(), width) {
                 for k in parts(0..job.k, depth) {
                     for rows in parts(self.rows.clone(), height) {
-                        for (rows, panel) in parts(rows.clone(), mr).zip(block.chunks_exact_mut(mr * k.len())) {
-                            job.a.pack(self.simd, self.items.start % job.a_period, k.clone(), rows, mr, panel);
+                        let matrix = self.items.start % job.a_period;
+                        if let Some(a) = job.a.plain(matrix) {
+                            a.pack_all(self.simd, k.clone(), rows.clone(), mr, block);
+                        } else {
+                            for (rows, panel) in parts(rows.clone(), mr).zip(block.chunks_exact_mut(mr * k.len())) {
+                                job.a.pack(self.simd, matrix, k.clone(), rows, mr, panel);
+                            }
                         }
                         for (item, &c) in self.items.clone().zip(self.targets) {
                             let b = job.b.plain(item);

@@ -82,6 +82,57 @@ impl Plain<'_> {
     }
 }
 
+/// Lanes that are read together where they lie side by side in memory: six cache lines.
+const SIDE_BY_SIDE: usize = 96;
+
+impl Plain<'_> {
+    /// Writes steps `k` of lanes `lanes` as panels of `width` lanes, one after the other.
+    ///
+    /// Lanes that lie side by side are read across panels: a panel of a few lanes reads a part of each cache line, and by
+    /// the time that the next panel comes, a line that lies a power of two from the others has left the cache.
+    pub fn pack_all(&self, simd: Simd, k: Range<usize>, lanes: Range<usize>, width: usize, panels: &mut [f32]) {
+        let size = width * k.len();
+        if size == 0 {
+            return;
+        }
+        let whole = if self.lane_stride == 1 { lanes.len() / width * width } else { 0 };
+        let (together, rest) = panels.split_at_mut(whole * k.len());
+        let group = (SIDE_BY_SIDE / width).max(1);
+        for (number, panels) in together.chunks_mut(group * size).enumerate() {
+            let first = lanes.start + number * group * width;
+            simd.run(
+                #[inline(always)]
+                || match width {
+                    6 => self.side_by_side::<6>(k.clone(), first, panels),
+                    14 => self.side_by_side::<14>(k.clone(), first, panels),
+                    _ => panels.chunks_exact_mut(size).enumerate().for_each(|(panel, to)| {
+                        let first = first + panel * width;
+                        self.pack(simd, k.clone(), first..first + width, width, to);
+                    }),
+                },
+            );
+        }
+        for (panel, to) in rest.chunks_exact_mut(size).enumerate() {
+            let first = lanes.start + whole + panel * width;
+            if first < lanes.end {
+                self.pack(simd, k.clone(), first..lanes.end.min(first + width), width, to);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn side_by_side<const WIDTH: usize>(&self, k: Range<usize>, first: usize, panels: &mut [f32]) {
+        let count = panels.len() / k.len();
+        let size = WIDTH * k.len();
+        for (step, p) in k.enumerate() {
+            let from = &self.data[p * self.step + first..][..count];
+            for (from, panel) in from.chunks_exact(WIDTH).zip(panels.chunks_exact_mut(size)) {
+                panel[step * WIDTH..][..WIDTH].copy_from_slice(from);
+            }
+        }
+    }
+}
+
 /// Lanes that lie along k in memory, `stride` apart.
 pub(crate) struct Lines<'a> {
     pub data: &'a [f32],
