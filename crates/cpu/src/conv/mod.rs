@@ -17,6 +17,7 @@ mod geometry;
 mod im2col;
 mod phases;
 mod places;
+mod pointwise;
 mod read;
 mod weights;
 mod wide;
@@ -49,6 +50,9 @@ pub fn conv_forward(
     if winograd::suits(geometry) {
         winograd::Forward::new(geometry, x, w, epilogue).run(machine, y);
         return Ok(());
+    }
+    if pointwise::suits(geometry) {
+        return pointwise::forward(machine, geometry, x, w, y, epilogue);
     }
     if depthwise::suits(geometry) {
         depthwise::forward(machine, geometry, x, w, y);
@@ -114,6 +118,9 @@ pub fn conv_input_gradient(
     if winograd::suits(geometry) {
         winograd::Forward::backward(geometry, w, dy, epilogue).run(machine, dx);
         return Ok(());
+    }
+    if pointwise::suits(geometry) {
+        return pointwise::input_gradient(machine, geometry, w, dy, dx, epilogue);
     }
     if phases::suits(geometry) {
         phases::input_gradient(machine, geometry, w, dy, dx, epilogue);
@@ -183,6 +190,9 @@ pub fn conv_weight_gradient(
     if winograd::suits(geometry) {
         winograd::gradient(machine, geometry, x, dy, dw, epilogue);
         return Ok(());
+    }
+    if pointwise::suits(geometry) {
+        return pointwise::weight_gradient(machine, geometry, x, dy, dw, epilogue);
     }
     if depthwise::suits(geometry) {
         depthwise::weight_gradient(machine, geometry, x, dy, dw);
