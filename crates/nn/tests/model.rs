@@ -3,6 +3,8 @@
 extern crate glassbox_nn as nn;
 
 use cpu::{Cpu, Run};
+use nn::clip::{Norm, total_norm};
+use nn::losses::{Reduction, huber, smooth_l1};
 use nn::{
     Adam, Flatten, Group, Init, Layer, Optimiser, Pass, Relu, Scope, Sequential, Sgd, Summary, batch_norm2d, conv2d,
     dropout, embedding, linear, max_pool2d,
@@ -148,7 +150,8 @@ fn a_checkpoint_of_another_model_is_refused_whole_and_told_whole() {
     let text = scope.load_state(&state, "runs/a/model.safetensors").expect_err("another model").to_string();
     let wanted = "runs/a/model.safetensors is a checkpoint of another model: 8 tensors found, 8 expected\n  \
         different: fc1.weight is f32 [2, 16] there, f32 [3, 16] here\n  \
-        missing: fc1.bias, f32 [3]\n  unexpected: fc9.weight, f32 []";
+        missing: fc1.bias, f32 [3]\n  unexpected: fc9.weight, f32 []\n  \
+        help: take the checkpoint of this model";
     assert_eq!(text, wanted);
     assert_eq!(scope.state().expect("a state"), before);
     scope.load_state(&before, "itself").expect("its own state");
@@ -334,4 +337,61 @@ fn same_padding_needs_no_padding_of_its_own() {
     let none: [usize; 0] = [];
     let layer = conv2d(&scope / "a", 1, 1, 4).padding(none).padding_same();
     assert_eq!(layer.forward(&Tensor::ones([1, 1, 5, 6], DType::F32), &Pass::eval()).dims(), [1, 1, 5, 6]);
+}
+
+#[test]
+fn a_norm_of_other_channels_is_refused_not_broadcast() {
+    let scope = Scope::root(0);
+    let (narrow, wide, flat) = ([2, 1, 4], [2, 4, 4], [2, 4, 1]);
+    let layers: Vec<(Box<dyn Layer>, [usize; 3], &str)> = vec![
+        (Box::new(nn::group_norm(&scope / "a", 1, 4)), narrow, "[2, 1, 4] into 4 channels"),
+        (Box::new(nn::group_norm(&scope / "b", 1, 1)), wide, "[2, 4, 4] into 1 channels"),
+        (Box::new(nn::instance_norm1d(&scope / "c", 4).affine(true)), narrow, "[2, 1, 4] into 4 channels"),
+        (Box::new(nn::instance_norm2d(&scope / "d", 4)), wide, "[2, 4, 4] into 4 channels"),
+        (Box::new(nn::instance_norm1d(&scope / "e", 4)), flat, "one value a channel has no variance"),
+    ];
+    for (layer, shape, message) in layers {
+        let y = layer.forward(&Tensor::ones(shape, DType::F32), &Pass::eval());
+        let text = y.check().expect_err(message).to_string();
+        assert!(text.contains(message), "{text}");
+    }
+}
+
+#[test]
+fn a_padding_row_that_is_not_there_is_an_error() {
+    let scope = Scope::root(0);
+    let _table = embedding(&scope / "table", 3, 2).padding(3);
+    assert!(scope.check().expect_err("row 3 of 3").to_string().contains("table/weight has no row 3"));
+}
+
+#[test]
+fn nesterov_without_momentum_or_with_dampening_is_an_error() {
+    let scope = Scope::root(0);
+    let _layer = linear(&scope / "fc", 2, 2);
+    let gradients: Vec<Tensor> = scope.parameters().iter().map(|p| Tensor::ones(p.shape(), p.dtype())).collect();
+    let sgd = |momentum: f64| Sgd::new(vec![Group::new(scope.parameters())], momentum).nesterov(true);
+    for sgd in [sgd(0.0), sgd(0.9).dampening(0.5)] {
+        let text = sgd.step(&gradients, 0.1)[0].value.check().expect_err("no Nesterov").to_string();
+        assert!(text.contains("Nesterov's momentum needs a momentum and no dampening"), "{text}");
+    }
+    assert!(sgd(0.9).step(&gradients, 0.1).iter().all(|update| update.value.check().is_ok()));
+}
+
+#[test]
+fn the_gradient_of_an_infinite_difference_is_the_slope_of_the_straight_part() {
+    let x = Tensor::from_vec(vec![f64::INFINITY, f64::NEG_INFINITY, 0.25], [3]);
+    let (zeros, ones) = (Tensor::zeros([3], DType::F64), Tensor::ones([3], DType::F64));
+    for y in [huber(&x, &zeros, 1.0, Reduction::None), smooth_l1(&x, &zeros, 1.0, Reduction::None)] {
+        let gradient = &y.vector_jacobian(&ones, [&x])[0];
+        assert_eq!(gradient.to_vec::<f64>().expect("runs"), [1.0, -1.0, 0.25]);
+    }
+}
+
+#[test]
+fn the_norm_of_infinite_order_is_the_largest_and_order_0_is_none() {
+    let gradient = [Tensor::from_vec(vec![3f32, -4.0, 1.0], [3])];
+    assert_eq!(total_norm(&gradient, Norm::P(f64::INFINITY)).item::<f32>().expect("runs"), 4.0);
+    for p in [0.0, f64::NAN, f64::NEG_INFINITY] {
+        assert!(total_norm(&gradient, Norm::P(p)).check().is_err(), "{p}");
+    }
 }

@@ -32,7 +32,10 @@ pub fn huber(x: &Tensor, target: &Tensor, delta: f64, reduction: Reduction) -> T
     }
     let d = x - target;
     let size = d.abs();
-    reduction.of((&d * &d * 0.5).where_else(&size.le(delta), (&size - 0.5 * delta) * delta))
+    let near = size.le(delta);
+    // 0 far off, so that the gradient of what is not chosen is 0 even where d is infinite.
+    let d = d.keep_where(&near);
+    reduction.of((&d * &d * 0.5).where_else(&near, (&size - 0.5 * delta) * delta))
 }
 
 /// `d^2 / (2 beta)` where |d| < beta, else `|d| - beta / 2`, with d = x - t (Girshick 2015). With beta 0: L1.
@@ -46,5 +49,8 @@ pub fn smooth_l1(x: &Tensor, target: &Tensor, beta: f64, reduction: Reduction) -
     }
     let d = x - target;
     let size = d.abs();
-    reduction.of((&d * &d * (0.5 / beta)).where_else(&size.lt(beta), &size - 0.5 * beta))
+    let near = size.lt(beta);
+    // As in `huber`.
+    let d = d.keep_where(&near);
+    reduction.of((&d * &d * (0.5 / beta)).where_else(&near, &size - 0.5 * beta))
 }
