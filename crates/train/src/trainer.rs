@@ -56,7 +56,7 @@ pub fn fit(
     for note in &job.splits.notes {
         tell(&run, Event::Note(note.clone()))?;
     }
-    for skipped in job.splits.train.skipped() {
+    for skipped in job.splits.skipped() {
         tell(&run, Event::Note(format!("skipped {}: {}", skipped.path.display(), first_line(&skipped.why))))?;
     }
 
