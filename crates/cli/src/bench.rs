@@ -27,10 +27,17 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "all", global = true)]
     case: String,
     /// Threads [default: one for each core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, global = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true,
+        global = true,
+        allow_negative_numbers = true
+    )]
     threads: usize,
     /// Seconds of a series of steps
-    #[arg(long, value_name = "S", default_value_t = 4.0, global = true)]
+    #[arg(long, value_name = "S", default_value_t = 4.0, global = true, allow_negative_numbers = true)]
     budget: f64,
     /// Print where the time of the case goes: each kernel of its plan
     #[arg(long)]

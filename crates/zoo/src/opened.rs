@@ -37,7 +37,9 @@ pub struct Opened {
 pub fn open(path: &Path) -> Result<Opened> {
     let run = RunDir::open(path)?;
     let damaged = |file: &Path, error: Error| {
-        Error::corrupt(file, error.to_string(), "take the run from a backup, or train again")
+        // What helps with a command does not help with a file that it wrote.
+        let why = if let Error::Usage { what, .. } = error { what } else { error.to_string() };
+        Error::corrupt(file, why, "take the run from a backup, or train again")
     };
     let recipe = find(&run.record().recipe).map_err(|error| damaged(&path.join("run.toml"), error))?;
     let mut settings = (recipe.settings)();
