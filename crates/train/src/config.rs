@@ -51,8 +51,6 @@ pub enum Source {
     File(String),
     /// A flag of the command line.
     Flag(String),
-    /// A fact of the data.
-    Data(String),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -317,7 +315,6 @@ impl fmt::Display for Source {
             Source::Default => f.write_str("default"),
             Source::File(place) => f.write_str(place),
             Source::Flag(flag) => f.write_str(flag),
-            Source::Data(fact) => f.write_str(fact),
         }
     }
 }
