@@ -100,6 +100,39 @@ fn layers_without_names_are_called_after_the_layer_before_them() {
 }
 
 #[test]
+fn layers_without_names_are_called_after_the_last_layer_within_a_container() {
+    let scope = Scope::root(0);
+    let block = |name: &str| Sequential::new().then(nn::residual(Sequential::new().then(linear(&scope / name, 2, 2))));
+    let model = Sequential::new().then(block("a").then(Relu)).then(block("b").then(Relu)).then(Relu);
+    let pass = Pass::eval().watching();
+    model.forward(&Tensor::ones([1, 2], DType::F32), &pass);
+    let paths: Vec<String> = pass.seen().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(paths, ["a", "a/relu", "b", "b/relu", "b/relu/relu"]);
+}
+
+/// Its layers see every input twice.
+struct Twice(Sequential);
+
+impl Layer for Twice {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        self.0.forward(x, pass) + self.0.forward(&x.flip(-1), pass)
+    }
+
+    fn describe(&self) -> nn::Description {
+        self.0.describe()
+    }
+}
+
+#[test]
+fn a_layer_that_is_passed_twice_is_one_row_of_a_summary() {
+    let scope = Scope::root(0);
+    let model = Twice(Sequential::new().then(linear(&scope / "a", 2, 2)).then(Relu));
+    let summary = Summary::of(&model, &Tensor::zeros([1, 2], DType::F32)).expect("a model");
+    assert_eq!(summary.rows.iter().map(|row| row.path.as_str()).collect::<Vec<_>>(), ["a", "a/relu"]);
+    assert_eq!(summary.parameters, 6);
+}
+
+#[test]
 fn a_summary_tells_shapes_and_parameters() {
     let scope = Scope::root(0);
     let summary = Summary::of(&small(&scope), &Tensor::zeros([2, 1, 4, 4], DType::F32)).expect("a model");
@@ -320,6 +353,7 @@ fn senseless_settings_are_errors_of_the_run_never_panics() {
         Box::new(nn::Softmax(9)),
         Box::new(dropout(&scope / "m", 1.5)),
         Box::new(linear(&scope / "o", usize::MAX, usize::MAX)),
+        Box::new(nn::multihead_attention(&scope / "p", usize::MAX, 1)),
     ];
     for layer in layers {
         for input in [&x, &Tensor::zeros([0], DType::F32), &Tensor::scalar(1i64)] {

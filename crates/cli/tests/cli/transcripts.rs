@@ -112,6 +112,14 @@ fn any_folder_of_class_folders_can_be_learned() {
     let predict = folder.run("predict mine pets/cat/1.png").ok().out;
     assert!(predict.contains("cat") && predict.contains("background"), "{predict}");
 
+    // Pictures are asked both ways after training; each layer is listed once all the same.
+    let dry = folder.run("train images --data pets --set model.width=4 --dry-run --json").ok().end();
+    let shown = folder.run("show mine --json").ok().end();
+    assert_eq!(shown["parameters"], dry["parameters"]);
+    let rows = shown["layers"].as_array().unwrap();
+    let sum: u64 = rows.iter().map(|row| row["parameters"].as_u64().unwrap()).sum();
+    assert_eq!(sum, shown["parameters"].as_u64().unwrap());
+
     // Where there are other pictures by now, others may be tested on.
     assert!(!folder.run("eval mine").ok().out.contains("note:"));
     folder.pictures("more", &["other", "dog"], 40);
