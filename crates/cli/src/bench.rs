@@ -304,6 +304,11 @@ fn scale(arguments: &Arguments, plot: Option<&std::path::Path>, most: usize) -> 
         "all" => ["mlp", "resnet18", "gpt-mini", "charlstm"].into_iter().map(cases::find).collect::<Result<_, _>>()?,
         name => vec![cases::find(name)?],
     };
+    // Before minutes of measuring.
+    let folder = plot.and_then(std::path::Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(Error::usage(format!("{} is no folder to write a plot into", folder.display()), "make it first"));
+    }
     let cpu = machine::cpu(arguments.threads)?;
     let mut lines = Vec::new();
     if !arguments.json {
@@ -336,7 +341,7 @@ fn scale(arguments: &Arguments, plot: Option<&std::path::Path>, most: usize) -> 
         let title = format!("Cost of a sample (or symbol) on {} threads", cpu.machine().pool.threads());
         let (x, y) = ("samples of a step, or symbols of a sequence", "microseconds for each");
         let svg = Plot { title, x: x.to_owned(), y: y.to_owned(), lines }.svg();
-        std::fs::write(path, svg).map_err(|source| Error::io(path, "write", source))?;
+        std::fs::write(path, svg).map_err(|source| Error::io(path, "create", source))?;
     }
     Ok(exit::OK)
 }

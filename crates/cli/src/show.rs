@@ -32,23 +32,23 @@ pub struct Arguments {
 
 /// Carries out `show`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
-    let path = Path::new(&arguments.target);
+    let (path, given) = (Path::new(&arguments.target), arguments.data.as_deref());
     let (shown, recipe, settings) = if path.exists() {
         let opened = zoo::open(path)?;
         opened.notes.iter().filter(|_| !arguments.json).for_each(|note| say(format_args!("note: {note}")));
         let title = format!("{} ({}), trained for {} steps", arguments.target, opened.recipe.name, opened.step);
-        let shown = Shown { title, source: opened.source, input: opened.input, model: opened.model };
+        let dir = if arguments.plan { opened.data_dir(given)?.map(Path::to_owned) } else { None };
+        let shown = Shown { title, dir, input: opened.input, model: opened.model };
         (shown, opened.recipe, opened.settings)
     } else {
         let recipe = zoo::find(&arguments.target)?;
-        let job = recipe.job((recipe.settings)(), arguments.data.as_deref())?;
+        let job = recipe.job((recipe.settings)(), given)?;
         let title = format!("{}: {}", recipe.name, recipe.about);
-        let shown = Shown { title, source: None, input: job.splits.input, model: job.model };
+        let shown = Shown { title, dir: given.map(Path::to_owned), input: job.splits.input, model: job.model };
         (shown, recipe, job.settings)
     };
     let plan = if arguments.plan {
-        let dir = arguments.data.as_deref().or(shown.source.as_deref());
-        let mut job = recipe.job(settings, dir)?;
+        let mut job = recipe.job(settings, shown.dir.as_deref())?;
         Some(train_plan(&arguments.machine.cpu()?, &mut job)?.to_string())
     } else {
         None
@@ -79,7 +79,8 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 /// What is shown.
 struct Shown {
     title: String,
-    source: Option<PathBuf>,
+    /// The folder of the data, if a plan needs it.
+    dir: Option<PathBuf>,
     input: Input,
     model: Box<dyn Layer>,
 }

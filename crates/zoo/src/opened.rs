@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use data::DataError;
 use nn::{Layer, Pass, Scope};
 use tensor::{DType, Tensor};
 use train::{DataRecord, Error, Input, Result, RunDir, Settings, load_model};
@@ -28,6 +29,24 @@ pub struct Opened {
     pub step: u64,
     /// What the reader should know, such as torn checkpoints.
     pub notes: Vec<String>,
+}
+
+impl Opened {
+    /// The folder of the data: the one given, or else that of the training.
+    ///
+    /// # Errors
+    /// If that of the training is not there any more.
+    pub fn data_dir<'a>(&'a self, given: Option<&'a Path>) -> Result<Option<&'a Path>> {
+        match (given, self.source.as_deref()) {
+            (None, Some(source)) if !source.exists() => Err(Error::Data(DataError::Layout {
+                path: source.to_owned(),
+                why: "the run was trained on it, and it is not there any more".to_owned(),
+                found: "nothing".to_owned(),
+                help: "say where it is now with --data DIR".to_owned(),
+            })),
+            (given, source) => Ok(given.or(source)),
+        }
+    }
 }
 
 /// Opens the run in a folder, with the weights of its newest complete checkpoint.

@@ -318,3 +318,25 @@ fn a_long_picture_is_no_abort() {
     fs::write(folder.join("line.png"), line).unwrap();
     folder.run("predict mine line.png").ok();
 }
+
+#[test]
+fn a_share_that_leaves_nothing_to_train_on_is_said_to() {
+    let folder = Folder::new();
+    folder.pictures("pets", &["cat", "dog"], 20);
+    fails(&folder, "train images --data pets --set data.val=0.9", 2, &["data.val cannot be 0.9", "below 0.85"]);
+}
+
+#[test]
+fn data_that_moved_is_asked_for() {
+    let folder = Folder::new();
+    folder.pictures("pets", &["cat", "dog"], 20);
+    let line = "train images --data pets --batch 8 --set train.max_steps=1 --set model.width=4 --out mine --json";
+    let objects = folder.run(line).ok().objects();
+    assert_eq!((&objects[0]["event"], &objects[0]["epochs"]), (&"start".into(), &1.into()));
+    fs::rename(folder.join("pets"), folder.join("moved")).unwrap();
+    for line in ["eval mine", "show mine --plan"] {
+        fails(&folder, line, 3, &["it is not there any more", "say where it is now with --data DIR"]);
+    }
+    folder.run("eval mine --data moved").ok();
+    folder.run("show mine").ok();
+}
