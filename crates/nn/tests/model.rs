@@ -4,7 +4,7 @@ extern crate glassbox_nn as nn;
 
 use cpu::{Cpu, Run};
 use nn::clip::{Norm, total_norm};
-use nn::losses::{Reduction, huber, smooth_l1};
+use nn::losses::{BceWithLogits, CrossEntropy, Nll, Reduction, huber, smooth_l1};
 use nn::{
     Adam, Flatten, Group, Init, Layer, Optimiser, Pass, Relu, Scope, Sequential, Sgd, Summary, batch_norm2d, conv2d,
     dropout, embedding, linear, max_pool2d,
@@ -427,5 +427,47 @@ fn the_norm_of_infinite_order_is_the_largest_and_order_0_is_none() {
     assert_eq!(total_norm(&gradient, Norm::P(f64::INFINITY)).item::<f32>().expect("runs"), 4.0);
     for p in [0.0, f64::NAN, f64::NEG_INFINITY] {
         assert!(total_norm(&gradient, Norm::P(p)).check().is_err(), "{p}");
+    }
+}
+
+#[test]
+fn weights_and_settings_of_losses_that_do_not_fit_are_refused_not_broadcast() {
+    let (x, target) = (Tensor::zeros([2, 3], DType::F32), Tensor::from_vec(vec![0i64, 1], [2]));
+    let probabilities = Tensor::full([2, 3], 0.5f32, DType::F32);
+    let weight = |classes: usize| Some(Tensor::ones([classes], DType::F32));
+    let ce = |classes: usize| CrossEntropy { weight: weight(classes), ..CrossEntropy::default() };
+    let smooth = |share: f64| CrossEntropy { label_smoothing: share, ..CrossEntropy::default() };
+    let wide = Some(Tensor::ones([2, 2, 3], DType::F32));
+    for (loss, message) in [
+        (ce(1).loss(&x, &target), "weights [1] for 3 classes of [2, 3]"),
+        (ce(4).loss(&x, &target), "weights [4] for 3 classes of [2, 3]"),
+        (ce(1).loss(&x, &probabilities), "weights [1] for 3 classes of [2, 3]"),
+        (Nll { weight: weight(4), ..Nll::default() }.loss(&x, &target), "weights [4] for 3 classes of [2, 3]"),
+        (smooth(2.0).loss(&x, &target), "label smoothing 2 is no share"),
+        (smooth(f64::NAN).loss(&x, &probabilities), "label smoothing NaN is no share"),
+        (
+            BceWithLogits { pos_weight: wide.clone(), ..BceWithLogits::default() }.loss(&x, &probabilities),
+            "weights that broadcast [2, 3] to [2, 2, 3]",
+        ),
+        (
+            BceWithLogits { weight: wide, ..BceWithLogits::default() }.loss(&x, &probabilities),
+            "weights that broadcast [2, 3] to [2, 2, 3]",
+        ),
+        (huber(&x, &probabilities, 0.0, Reduction::Mean), "delta 0 is not positive"),
+        (smooth_l1(&x, &probabilities, -1.0, Reduction::Mean), "beta -1 is negative"),
+    ] {
+        let text = loss.check().expect_err(message).to_string();
+        assert!(text.contains(message), "{text}");
+    }
+    assert!(ce(3).loss(&x, &target).check().is_ok() && ce(3).loss(&x, &probabilities).check().is_ok());
+}
+
+#[test]
+fn a_setting_out_of_range_is_not_called_a_shape() {
+    let (scope, x) = (Scope::root(0), Tensor::ones([1, 1, 4, 4], DType::F32));
+    let layers: [Box<dyn Layer>; 2] = [Box::new(dropout(&scope / "drop", 1.5)), Box::new(nn::avg_pool2d(2).divisor(0))];
+    for layer in layers {
+        let text = layer.forward(&x, &Pass::eval()).check().expect_err("no such setting").to_string();
+        assert!(text.starts_with("bad argument to "), "{text}");
     }
 }

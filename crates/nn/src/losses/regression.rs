@@ -2,8 +2,8 @@
 
 use tensor::Tensor;
 
-use super::Reduction;
 use super::logits::differs;
+use super::{Reduction, refused_argument};
 
 /// `(x - t)^2`.
 #[track_caller]
@@ -30,6 +30,9 @@ pub fn huber(x: &Tensor, target: &Tensor, delta: f64, reduction: Reduction) -> T
     if let Some(refused) = differs("huber", x, target) {
         return refused;
     }
+    if delta.is_nan() || delta <= 0.0 {
+        return refused_argument("huber", format!("delta {delta} is not positive"));
+    }
     let d = x - target;
     let size = d.abs();
     let near = size.le(delta);
@@ -46,6 +49,9 @@ pub fn smooth_l1(x: &Tensor, target: &Tensor, beta: f64, reduction: Reduction) -
     }
     if let Some(refused) = differs("smooth_l1", x, target) {
         return refused;
+    }
+    if beta.is_nan() || beta < 0.0 {
+        return refused_argument("smooth_l1", format!("beta {beta} is negative"));
     }
     let d = x - target;
     let size = d.abs();
