@@ -27,10 +27,17 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "all", global = true)]
     case: String,
     /// Threads [default: one for each core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, global = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true,
+        global = true,
+        allow_negative_numbers = true
+    )]
     threads: usize,
     /// Seconds of a series of steps
-    #[arg(long, value_name = "S", default_value_t = 4.0, global = true)]
+    #[arg(long, value_name = "S", default_value_t = 4.0, global = true, allow_negative_numbers = true)]
     budget: f64,
     /// Print where the time of the case goes: each kernel of its plan
     #[arg(long)]
@@ -297,6 +304,11 @@ fn scale(arguments: &Arguments, plot: Option<&std::path::Path>, most: usize) -> 
         "all" => ["mlp", "resnet18", "gpt-mini", "charlstm"].into_iter().map(cases::find).collect::<Result<_, _>>()?,
         name => vec![cases::find(name)?],
     };
+    // Before minutes of measuring.
+    let folder = plot.and_then(std::path::Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(Error::usage(format!("{} is no folder to write a plot into", folder.display()), "make it first"));
+    }
     let cpu = machine::cpu(arguments.threads)?;
     let mut lines = Vec::new();
     if !arguments.json {
@@ -329,7 +341,7 @@ fn scale(arguments: &Arguments, plot: Option<&std::path::Path>, most: usize) -> 
         let title = format!("Cost of a sample (or symbol) on {} threads", cpu.machine().pool.threads());
         let (x, y) = ("samples of a step, or symbols of a sequence", "microseconds for each");
         let svg = Plot { title, x: x.to_owned(), y: y.to_owned(), lines }.svg();
-        std::fs::write(path, svg).map_err(|source| Error::io(path, "write", source))?;
+        std::fs::write(path, svg).map_err(|source| Error::io(path, "create", source))?;
     }
     Ok(exit::OK)
 }

@@ -28,8 +28,7 @@ pub struct Arguments {
 /// Carries out `eval`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let (mut opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
-    let dir = arguments.data.as_deref().or(opened.source.as_deref());
-    let splits = (opened.recipe.splits)(&opened.settings, dir)?;
+    let splits = (opened.recipe.splits)(&opened.settings, opened.data_dir(arguments.data.as_deref())?)?;
     check_classes(&opened.input, splits.test.class_names())?;
     if arguments.data.is_none() && rows_hash(splits.test.as_ref())? != opened.test_hash {
         let note =

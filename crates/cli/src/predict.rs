@@ -19,7 +19,7 @@ pub struct Arguments {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// How many of the likeliest classes to name
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, allow_negative_numbers = true)]
     top: usize,
     #[command(flatten)]
     machine: Machine,
@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let channels = opened.input.shape.first().copied().unwrap_or(1);
     for path in &arguments.images {
         let image = read_picture(path, MAX_PIXELS)?.to_image(channels);
-        let (image, inverted) = zoo::picture::prepared(image, opened.recipe.light_on_dark);
+        let (image, inverted) = zoo::picture::prepared(image, opened.recipe.light_on_dark)?;
         let prediction = predict(&cpu, opened.model.as_ref(), image, &opened.input)?;
         show(path, &prediction, inverted, arguments);
     }

@@ -25,7 +25,17 @@ pub struct Screen {
 impl Screen {
     /// For standard output as it is.
     pub fn new(json: bool) -> Screen {
-        Screen { json, terminal: !json && std::io::stdout().is_terminal(), shown: Instant::now(), open: false }
+        // A dumb terminal cannot go back in a line.
+        let rewrites = std::env::var_os("TERM").is_none_or(|name| name != "dumb");
+        let terminal = !json && rewrites && std::io::stdout().is_terminal();
+        Screen { json, terminal, shown: Instant::now(), open: false }
+    }
+
+    /// Ends the terminal's last line, if it was to be rewritten, so that other words may follow.
+    pub fn close(&mut self) {
+        if std::mem::take(&mut self.open) {
+            print(format_args!("\n"));
+        }
     }
 
     /// Shows an event, if it is time for it.
@@ -43,8 +53,9 @@ impl Screen {
         }
         let Some(line) = event.line() else { return };
         match (self.terminal, event) {
-            // Back to the line's start, and clear it.
-            (true, Event::Step(_)) => print(format_args!("\r\x1b[2K{line}")),
+            // Back to the line's start, and clear it. What a narrow terminal has no room for is cut off: only one row can be
+            // cleared.
+            (true, Event::Step(_)) => print(format_args!("\r\x1b[2K\x1b[?7l{line}\x1b[?7h")),
             (true, _) if self.open => print(format_args!("\r\x1b[2K{line}\n")),
             // A step that ends an epoch is told by the epoch's line.
             (false, Event::Step(step)) if step.step == step.steps => {}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use glassbox::nn::{Layer, Pass, Scope};
+use glassbox::nn::{Layer, Summary};
 use glassbox::train::event::grouped;
 use glassbox::train::{Error, Input, plan as train_plan};
 use glassbox::{DType, Tensor};
@@ -32,42 +32,43 @@ pub struct Arguments {
 
 /// Carries out `show`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
-    let path = Path::new(&arguments.target);
+    let (path, given) = (Path::new(&arguments.target), arguments.data.as_deref());
     let (shown, recipe, settings) = if path.exists() {
         let opened = zoo::open(path)?;
         opened.notes.iter().filter(|_| !arguments.json).for_each(|note| say(format_args!("note: {note}")));
         let title = format!("{} ({}), trained for {} steps", arguments.target, opened.recipe.name, opened.step);
-        let shown =
-            Shown { title, source: opened.source, input: opened.input, scope: opened.scope, model: opened.model };
+        let dir = if arguments.plan { opened.data_dir(given)?.map(Path::to_owned) } else { None };
+        let shown = Shown { title, dir, input: opened.input, model: opened.model };
         (shown, opened.recipe, opened.settings)
     } else {
         let recipe = zoo::find(&arguments.target)?;
-        let job = recipe.job((recipe.settings)(), arguments.data.as_deref())?;
+        let job = recipe.job((recipe.settings)(), given)?;
         let title = format!("{}: {}", recipe.name, recipe.about);
-        let shown = Shown { title, source: None, input: job.splits.input, scope: job.scope, model: job.model };
+        let shown = Shown { title, dir: given.map(Path::to_owned), input: job.splits.input, model: job.model };
         (shown, recipe, job.settings)
     };
     let plan = if arguments.plan {
-        let dir = arguments.data.as_deref().or(shown.source.as_deref());
-        let mut job = recipe.job(settings, dir)?;
+        let mut job = recipe.job(settings, shown.dir.as_deref())?;
         Some(train_plan(&arguments.machine.cpu()?, &mut job)?.to_string())
     } else {
         None
     };
-    let rows = rows(&shown)?;
-    let parameters = rows.iter().map(|row| row.parameters).sum();
+    let summary = summary(&shown)?;
     if arguments.json {
-        let layers: Vec<_> = rows
+        let layers: Vec<_> = summary
+            .rows
             .iter()
             .map(
                 |row| json!({ "path": row.path, "kind": row.kind, "output": row.output, "parameters": row.parameters }),
             )
             .collect();
-        say(json!({ "event": "end", "title": shown.title, "layers": layers, "parameters": parameters, "plan": plan }));
+        say(
+            json!({ "event": "end", "title": shown.title, "layers": layers, "parameters": summary.parameters, "plan": plan }),
+        );
     } else {
         say(&shown.title);
         say("");
-        table(&rows, parameters, &shown.input);
+        table(&summary, &shown.input);
         if let Some(plan) = plan {
             say(format_args!("\nthe plan of a training step:\n{}", plan.trim_end()));
         }
@@ -78,40 +79,19 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 /// What is shown.
 struct Shown {
     title: String,
-    source: Option<PathBuf>,
+    /// The folder of the data, if a plan needs it.
+    dir: Option<PathBuf>,
     input: Input,
-    scope: Scope,
     model: Box<dyn Layer>,
 }
 
-/// A layer in the table.
-struct Row {
-    path: String,
-    kind: &'static str,
-    output: Vec<usize>,
-    parameters: usize,
-}
-
 /// The layers in the order in which a picture passes them.
-fn rows(shown: &Shown) -> Result<Vec<Row>, Error> {
+fn summary(shown: &Shown) -> Result<Summary, Error> {
     let shape: Vec<usize> = std::iter::once(1).chain(shown.input.shape.iter().copied()).collect();
-    let pass = Pass::eval().watching();
-    shown.model.forward(&Tensor::zeros(&shape, DType::F32), &pass).check()?;
-    let parameters = shown.scope.parameters();
-    let of = |path: &str| {
-        let own = parameters.iter().filter(|var| var.name().rsplit_once('/').is_some_and(|(layer, _)| layer == path));
-        own.map(|var| var.shape().count()).sum()
-    };
-    let rows = pass.seen().into_iter().map(|seen| Row {
-        parameters: of(&seen.path),
-        output: seen.output.dims().to_vec(),
-        path: seen.path,
-        kind: seen.kind,
-    });
-    Ok(rows.collect())
+    Ok(Summary::of(shown.model.as_ref(), &Tensor::zeros(&shape, DType::F32))?)
 }
 
-fn table(rows: &[Row], parameters: usize, input: &Input) {
+fn table(Summary { rows, parameters }: &Summary, input: &Input) {
     let shape = |dims: &[usize]| {
         let sizes: Vec<String> = dims.iter().map(usize::to_string).collect();
         format!("[N, {}]", sizes.join(", "))
@@ -126,5 +106,5 @@ fn table(rows: &[Row], parameters: usize, input: &Input) {
         let count = if row.parameters > 0 { grouped(row.parameters) } else { String::new() };
         line(&row.path, row.kind, &shape(&row.output[1..]), &count);
     }
-    line("", "", "in all", &grouped(parameters));
+    line("", "", "in all", &grouped(*parameters));
 }

@@ -69,7 +69,9 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let stop = stop_on_signals()?;
     let mut screen = Screen::new(arguments.json);
     let command = command_line();
-    let end = fit(&cpu, &mut job, arguments.out.as_deref(), &command, &stop, &mut |event| screen.show(event))?;
+    let end = fit(&cpu, &mut job, arguments.out.as_deref(), &command, &stop, &mut |event| screen.show(event));
+    screen.close();
+    let end = end?;
     screen.show(&Event::End(end.clone()));
     if !arguments.json {
         closing_words(&end);

@@ -173,6 +173,42 @@ fn every_op_equals_its_reference_bit_for_bit_and_its_gradient_equals_differences
 }
 
 #[test]
+fn inputs_may_be_the_first_part_of_a_longer_value() {
+    let devices = &devices()[..1];
+    // What lies behind: no index, no number.
+    let longer = |x: &Tensor| {
+        let junk = x.full_like(if x.dtype().is_float() { Scalar::from(f64::NAN) } else { Scalar::Int(99) });
+        let both = evaluate(&[&Tensor::concat(&[x.clone(), junk], 0)]).unwrap_or_else(|error| panic!("{error}"));
+        Tensor::from_array(both[0].clone()).narrow(0, 0..x.dims()[0])
+    };
+    let mut failures = Vec::new();
+    for op in ops() {
+        for sample in (op.page().samples)() {
+            for float in [DType::F32, DType::F64] {
+                let prefixes = || -> Vec<Tensor> {
+                    let whole = inputs(&sample, float);
+                    whole
+                        .into_iter()
+                        .map(|x| if x.rank() == 0 || x.dtype().is_half() { x } else { longer(&x) })
+                        .collect()
+                };
+                let graph = || {
+                    let inputs = prefixes();
+                    let y = (sample.build)(&inputs);
+                    let differentiable = y.dtype().is_float() && !floats(&sample).is_empty();
+                    let gradients = if differentiable { gradients(&sample, &inputs) } else { Vec::new() };
+                    [y].into_iter().chain(gradients.into_iter().flatten()).collect()
+                };
+                if let Err(message) = same_on_all(&graph, devices) {
+                    failures.push(format!("{}, {}, {float}: {message}", op.page().name, sample.name));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
 fn half_precision_is_storage_and_every_op_that_computes_says_cast_to_f32_first() {
     for op in ops().into_iter().filter(|op| !op.is_view() && !matches!(op, Op::Data | Op::Var | Op::Cast)) {
         let samples = (op.page().samples)();

@@ -1,7 +1,7 @@
 //! Reading whole files within bounds, compressed with gzip or not.
 
 use crate::DataError;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -32,13 +32,14 @@ pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&GZIP_MAGIC)
 }
 
-/// The bytes as they are, or unpacked if they are gzip: at most `limit`, and no more than that is ever allocated.
+/// The bytes as they are, or unpacked if they are gzip, all members of the stream: at most `limit`, and no more than that is
+/// ever allocated.
 pub(crate) fn gunzip(bytes: Vec<u8>, path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
     if !is_gzip(&bytes) {
         return Ok(bytes);
     }
     let mut out = Vec::new();
-    GzDecoder::new(bytes.as_slice()).take(limit.saturating_add(1)).read_to_end(&mut out).map_err(|e| {
+    MultiGzDecoder::new(bytes.as_slice()).take(limit.saturating_add(1)).read_to_end(&mut out).map_err(|e| {
         DataError::broken(
             path,
             "gzip",
@@ -62,7 +63,7 @@ pub(crate) fn peek(bytes: &[u8], count: usize) -> Vec<u8> {
     if !is_gzip(bytes) {
         return bytes[..count.min(bytes.len())].to_vec();
     }
-    let (mut out, mut decoder, mut buffer) = (Vec::new(), GzDecoder::new(bytes).take(count as u64), [0; 512]);
+    let (mut out, mut decoder, mut buffer) = (Vec::new(), MultiGzDecoder::new(bytes).take(count as u64), [0; 512]);
     while let Ok(n @ 1..) = decoder.read(&mut buffer) {
         out.extend(&buffer[..n]);
     }
@@ -71,7 +72,7 @@ pub(crate) fn peek(bytes: &[u8], count: usize) -> Vec<u8> {
 
 /// How many bytes of a damaged gzip stream can be unpacked.
 fn out_len(bytes: &[u8]) -> u64 {
-    let mut decoder = GzDecoder::new(bytes);
+    let mut decoder = MultiGzDecoder::new(bytes);
     let mut buffer = [0; 16 << 10];
     let mut total = 0;
     while let Ok(n @ 1..) = decoder.read(&mut buffer) {

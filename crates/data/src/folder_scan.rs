@@ -126,6 +126,10 @@ pub(crate) fn scan(found: &[Found], options: &FolderOptions) -> Result<Scanned, 
 }
 
 fn look(found: &Found, max_pixels: usize) -> Result<(ImageFile, Picture), DataError> {
+    // A pipe would be waited for without end.
+    if found.path.metadata().is_ok_and(|data| !data.is_file()) {
+        return Err(DataError::broken(&found.path, "picture", "it is no regular file", "remove it"));
+    }
     let bytes = read_file(&found.path, MAX_FILE)?;
     let picture = decode_picture(&bytes, &found.path, max_pixels)?;
     let file = ImageFile {

@@ -180,11 +180,6 @@ impl MnistDir {
         let test = test.with_classes_of(&train);
         Ok(MnistDir { train, test })
     }
-
-    /// True if `dir` holds the training images under one of their official names.
-    pub fn is_here(dir: &Path) -> bool {
-        find(dir, "train-images-idx3-ubyte").is_ok()
-    }
 }
 
 fn find(dir: &Path, name: &str) -> Result<PathBuf, DataError> {

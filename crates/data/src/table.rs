@@ -251,6 +251,9 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
 
     fn table(text: &str) -> Result<Table, String> {
         Table::parse(text.as_bytes().to_vec(), Path::new("t.csv"), &TableFormat::default()).map_err(|e| e.to_string())
@@ -298,6 +301,20 @@ mod tests {
         assert_eq!(table.column("1").unwrap(), 1);
         let error = table.column("y").unwrap_err().to_string();
         assert!(error.contains("no column 'y'\n  help: the columns are 0, 1"), "{error}");
+    }
+
+    #[test]
+    fn all_members_of_a_gzip_stream_are_read_and_what_is_no_member_is_an_error() {
+        let packed = |text: &[u8]| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let read = |bytes: Vec<u8>| Table::parse(bytes, Path::new("t.csv.gz"), &TableFormat::default());
+        let whole = [packed(b"a,b\n1,2\n"), packed(b"3,4\n")].concat();
+        assert_eq!(read(whole).unwrap().len(), 2);
+        let error = read([packed(b"a,b\n1,2\n"), b"rest".to_vec()].concat()).unwrap_err().to_string();
+        assert!(error.starts_with("broken gzip file t.csv.gz: unpacking stopped after 8 bytes"), "{error}");
     }
 
     #[test]

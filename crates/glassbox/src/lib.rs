@@ -42,3 +42,8 @@ pub mod prelude {
     pub use nn::*;
     pub use tensor::{Array, DType, RandomKey, Tensor, Update, Var};
 }
+
+/// The README's example, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

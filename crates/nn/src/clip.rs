@@ -10,7 +10,7 @@ const EPS: f64 = 1e-6;
 pub enum Norm {
     /// The largest absolute value.
     Max,
-    /// The p-th root of the sum of p-th powers; 2 is the length.
+    /// The p-th root of the sum of p-th powers; 2 is the length, infinity is `Max`.
     P(f64),
 }
 
@@ -33,6 +33,16 @@ pub fn clip_grad_norm_of(gradients: &[Tensor], max_norm: f64, norm: Norm) -> (Te
 /// The norm of all gradients together.
 #[track_caller]
 pub fn total_norm(gradients: &[Tensor], norm: Norm) -> Tensor {
+    let norm = if norm == Norm::P(f64::INFINITY) { Norm::Max } else { norm };
+    if let Norm::P(p) = norm
+        && (p == 0.0 || !p.is_finite())
+    {
+        return Tensor::failure(Error::new(
+            ErrorKind::Argument,
+            "total_norm",
+            format!("there is no norm of order {p}"),
+        ));
+    }
     let parts = gradients.iter().map(|g| match norm {
         Norm::Max => g.abs().max(..),
         Norm::P(2.0) => (g * g).sum(..),

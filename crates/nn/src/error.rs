@@ -33,7 +33,7 @@ pub enum Error {
     },
 
     /// The tensors do not fit the variables.
-    #[error("{from} is a checkpoint of another model: {found} tensors found, {expected} expected\n  {}", .problems.join("\n  "))]
+    #[error("{from} is a checkpoint of another model: {found} tensors found, {expected} expected\n  {}\n  help: take the checkpoint of this model", .problems.join("\n  "))]
     OtherModel {
         /// Where the tensors come from.
         from: String,

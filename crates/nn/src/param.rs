@@ -115,7 +115,13 @@ impl Param {
 
     /// Starts row `row` of the first axis at zero.
     pub(crate) fn clear_row(&self, row: usize) {
-        self.state().zero_row = Some(row);
+        let mut state = self.state();
+        state.zero_row = Some(row);
+        let rows = state.declared.as_ref().and_then(|(shape, _)| shape.first().copied());
+        if rows.is_some_and(|rows| row >= rows) {
+            let text = format!("{} has no row {row} ({})", self.name(), self.0.origin.location);
+            state.problem.get_or_insert(text);
+        }
     }
 
     fn change(&self, declared: Option<(Vec<usize>, Init)>) {

@@ -31,21 +31,14 @@ impl Sequential {
     /// With `layer` behind the others.
     #[track_caller]
     pub fn then(mut self, layer: impl Layer + 'static) -> Sequential {
-        let Description { kind, path, children, .. } = layer.describe();
-        let place = match path {
-            Some(path) => {
-                self.last_path = path;
-                None
-            }
-            None => {
-                let place = Place::named(&self.free_path(kind), Location::caller());
-                // A container speaks for its parts.
-                if let Some(last) = children.iter().rev().find_map(|child| child.path.clone()) {
-                    self.last_path = last;
-                }
-                Some(place).filter(|_| children.is_empty())
-            }
-        };
+        let (description, location) = (layer.describe(), Location::caller());
+        let kind = description.kind;
+        // A container speaks for its parts.
+        let is_named = description.path.is_some() || !description.children.is_empty();
+        let place = (!is_named).then(|| Place::named(&self.free_path(kind), location));
+        if let Some(last) = last_path(&description) {
+            self.last_path = last.to_owned();
+        }
         self.steps.push(Step { layer: Box::new(layer), kind, place });
         self
     }
@@ -61,6 +54,11 @@ impl Sequential {
         }
         free
     }
+}
+
+/// The path of the last layer that has one, among a layer and its parts.
+fn last_path(description: &Description) -> Option<&str> {
+    description.path.as_deref().or_else(|| description.children.iter().rev().find_map(last_path))
 }
 
 impl Layer for Sequential {

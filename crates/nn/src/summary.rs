@@ -1,6 +1,6 @@
 //! The table of a model: every layer, what it makes of an input, how many parameters it has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use tensor::Tensor;
@@ -10,7 +10,7 @@ use crate::layer::{Description, Layer};
 use crate::param::Param;
 use crate::pass::Pass;
 
-/// A model's layers in the order in which an input passes them.
+/// A model's layers in the order in which an input passes them first.
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// One a layer.
@@ -47,7 +47,11 @@ impl Summary {
         let whole = model.describe();
         let mut known = HashMap::new();
         collect(&whole, &mut known);
-        let rows = pass.seen().into_iter().map(|seen| {
+        // A layer that is passed again with the same result in form (a mirrored picture, say) is one layer.
+        let mut passed = HashSet::new();
+        let mut seen = pass.seen();
+        seen.retain(|seen| passed.insert((seen.path.clone(), seen.kind, *seen.output.shape())));
+        let rows = seen.into_iter().map(|seen| {
             let description = known.get(seen.path.as_str());
             Row {
                 kind: seen.kind,

@@ -3,6 +3,8 @@
 extern crate glassbox_nn as nn;
 
 use cpu::{Cpu, Run};
+use nn::clip::{Norm, total_norm};
+use nn::losses::{BceWithLogits, CrossEntropy, Nll, Reduction, huber, smooth_l1};
 use nn::{
     Adam, Flatten, Group, Init, Layer, Optimiser, Pass, Relu, Scope, Sequential, Sgd, Summary, batch_norm2d, conv2d,
     dropout, embedding, linear, max_pool2d,
@@ -98,6 +100,39 @@ fn layers_without_names_are_called_after_the_layer_before_them() {
 }
 
 #[test]
+fn layers_without_names_are_called_after_the_last_layer_within_a_container() {
+    let scope = Scope::root(0);
+    let block = |name: &str| Sequential::new().then(nn::residual(Sequential::new().then(linear(&scope / name, 2, 2))));
+    let model = Sequential::new().then(block("a").then(Relu)).then(block("b").then(Relu)).then(Relu);
+    let pass = Pass::eval().watching();
+    model.forward(&Tensor::ones([1, 2], DType::F32), &pass);
+    let paths: Vec<String> = pass.seen().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(paths, ["a", "a/relu", "b", "b/relu", "b/relu/relu"]);
+}
+
+/// Its layers see every input twice.
+struct Twice(Sequential);
+
+impl Layer for Twice {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        self.0.forward(x, pass) + self.0.forward(&x.flip(-1), pass)
+    }
+
+    fn describe(&self) -> nn::Description {
+        self.0.describe()
+    }
+}
+
+#[test]
+fn a_layer_that_is_passed_twice_is_one_row_of_a_summary() {
+    let scope = Scope::root(0);
+    let model = Twice(Sequential::new().then(linear(&scope / "a", 2, 2)).then(Relu));
+    let summary = Summary::of(&model, &Tensor::zeros([1, 2], DType::F32)).expect("a model");
+    assert_eq!(summary.rows.iter().map(|row| row.path.as_str()).collect::<Vec<_>>(), ["a", "a/relu"]);
+    assert_eq!(summary.parameters, 6);
+}
+
+#[test]
 fn a_summary_tells_shapes_and_parameters() {
     let scope = Scope::root(0);
     let summary = Summary::of(&small(&scope), &Tensor::zeros([2, 1, 4, 4], DType::F32)).expect("a model");
@@ -148,7 +183,8 @@ fn a_checkpoint_of_another_model_is_refused_whole_and_told_whole() {
     let text = scope.load_state(&state, "runs/a/model.safetensors").expect_err("another model").to_string();
     let wanted = "runs/a/model.safetensors is a checkpoint of another model: 8 tensors found, 8 expected\n  \
         different: fc1.weight is f32 [2, 16] there, f32 [3, 16] here\n  \
-        missing: fc1.bias, f32 [3]\n  unexpected: fc9.weight, f32 []";
+        missing: fc1.bias, f32 [3]\n  unexpected: fc9.weight, f32 []\n  \
+        help: take the checkpoint of this model";
     assert_eq!(text, wanted);
     assert_eq!(scope.state().expect("a state"), before);
     scope.load_state(&before, "itself").expect("its own state");
@@ -317,6 +353,7 @@ fn senseless_settings_are_errors_of_the_run_never_panics() {
         Box::new(nn::Softmax(9)),
         Box::new(dropout(&scope / "m", 1.5)),
         Box::new(linear(&scope / "o", usize::MAX, usize::MAX)),
+        Box::new(nn::multihead_attention(&scope / "p", usize::MAX, 1)),
     ];
     for layer in layers {
         for input in [&x, &Tensor::zeros([0], DType::F32), &Tensor::scalar(1i64)] {
@@ -334,4 +371,103 @@ fn same_padding_needs_no_padding_of_its_own() {
     let none: [usize; 0] = [];
     let layer = conv2d(&scope / "a", 1, 1, 4).padding(none).padding_same();
     assert_eq!(layer.forward(&Tensor::ones([1, 1, 5, 6], DType::F32), &Pass::eval()).dims(), [1, 1, 5, 6]);
+}
+
+#[test]
+fn a_norm_of_other_channels_is_refused_not_broadcast() {
+    let scope = Scope::root(0);
+    let (narrow, wide, flat) = ([2, 1, 4], [2, 4, 4], [2, 4, 1]);
+    let layers: Vec<(Box<dyn Layer>, [usize; 3], &str)> = vec![
+        (Box::new(nn::group_norm(&scope / "a", 1, 4)), narrow, "[2, 1, 4] into 4 channels"),
+        (Box::new(nn::group_norm(&scope / "b", 1, 1)), wide, "[2, 4, 4] into 1 channels"),
+        (Box::new(nn::instance_norm1d(&scope / "c", 4).affine(true)), narrow, "[2, 1, 4] into 4 channels"),
+        (Box::new(nn::instance_norm2d(&scope / "d", 4)), wide, "[2, 4, 4] into 4 channels"),
+        (Box::new(nn::instance_norm1d(&scope / "e", 4)), flat, "one value a channel has no variance"),
+    ];
+    for (layer, shape, message) in layers {
+        let y = layer.forward(&Tensor::ones(shape, DType::F32), &Pass::eval());
+        let text = y.check().expect_err(message).to_string();
+        assert!(text.contains(message), "{text}");
+    }
+}
+
+#[test]
+fn a_padding_row_that_is_not_there_is_an_error() {
+    let scope = Scope::root(0);
+    let _table = embedding(&scope / "table", 3, 2).padding(3);
+    assert!(scope.check().expect_err("row 3 of 3").to_string().contains("table/weight has no row 3"));
+}
+
+#[test]
+fn nesterov_without_momentum_or_with_dampening_is_an_error() {
+    let scope = Scope::root(0);
+    let _layer = linear(&scope / "fc", 2, 2);
+    let gradients: Vec<Tensor> = scope.parameters().iter().map(|p| Tensor::ones(p.shape(), p.dtype())).collect();
+    let sgd = |momentum: f64| Sgd::new(vec![Group::new(scope.parameters())], momentum).nesterov(true);
+    for sgd in [sgd(0.0), sgd(0.9).dampening(0.5)] {
+        let text = sgd.step(&gradients, 0.1)[0].value.check().expect_err("no Nesterov").to_string();
+        assert!(text.contains("Nesterov's momentum needs a momentum and no dampening"), "{text}");
+    }
+    assert!(sgd(0.9).step(&gradients, 0.1).iter().all(|update| update.value.check().is_ok()));
+}
+
+#[test]
+fn the_gradient_of_an_infinite_difference_is_the_slope_of_the_straight_part() {
+    let x = Tensor::from_vec(vec![f64::INFINITY, f64::NEG_INFINITY, 0.25], [3]);
+    let (zeros, ones) = (Tensor::zeros([3], DType::F64), Tensor::ones([3], DType::F64));
+    for y in [huber(&x, &zeros, 1.0, Reduction::None), smooth_l1(&x, &zeros, 1.0, Reduction::None)] {
+        let gradient = &y.vector_jacobian(&ones, [&x])[0];
+        assert_eq!(gradient.to_vec::<f64>().expect("runs"), [1.0, -1.0, 0.25]);
+    }
+}
+
+#[test]
+fn the_norm_of_infinite_order_is_the_largest_and_order_0_is_none() {
+    let gradient = [Tensor::from_vec(vec![3f32, -4.0, 1.0], [3])];
+    assert_eq!(total_norm(&gradient, Norm::P(f64::INFINITY)).item::<f32>().expect("runs"), 4.0);
+    for p in [0.0, f64::NAN, f64::NEG_INFINITY] {
+        assert!(total_norm(&gradient, Norm::P(p)).check().is_err(), "{p}");
+    }
+}
+
+#[test]
+fn weights_and_settings_of_losses_that_do_not_fit_are_refused_not_broadcast() {
+    let (x, target) = (Tensor::zeros([2, 3], DType::F32), Tensor::from_vec(vec![0i64, 1], [2]));
+    let probabilities = Tensor::full([2, 3], 0.5f32, DType::F32);
+    let weight = |classes: usize| Some(Tensor::ones([classes], DType::F32));
+    let ce = |classes: usize| CrossEntropy { weight: weight(classes), ..CrossEntropy::default() };
+    let smooth = |share: f64| CrossEntropy { label_smoothing: share, ..CrossEntropy::default() };
+    let wide = Some(Tensor::ones([2, 2, 3], DType::F32));
+    for (loss, message) in [
+        (ce(1).loss(&x, &target), "weights [1] for 3 classes of [2, 3]"),
+        (ce(4).loss(&x, &target), "weights [4] for 3 classes of [2, 3]"),
+        (ce(1).loss(&x, &probabilities), "weights [1] for 3 classes of [2, 3]"),
+        (Nll { weight: weight(4), ..Nll::default() }.loss(&x, &target), "weights [4] for 3 classes of [2, 3]"),
+        (smooth(2.0).loss(&x, &target), "label smoothing 2 is no share"),
+        (smooth(f64::NAN).loss(&x, &probabilities), "label smoothing NaN is no share"),
+        (
+            BceWithLogits { pos_weight: wide.clone(), ..BceWithLogits::default() }.loss(&x, &probabilities),
+            "weights that broadcast [2, 3] to [2, 2, 3]",
+        ),
+        (
+            BceWithLogits { weight: wide, ..BceWithLogits::default() }.loss(&x, &probabilities),
+            "weights that broadcast [2, 3] to [2, 2, 3]",
+        ),
+        (huber(&x, &probabilities, 0.0, Reduction::Mean), "delta 0 is not positive"),
+        (smooth_l1(&x, &probabilities, -1.0, Reduction::Mean), "beta -1 is negative"),
+    ] {
+        let text = loss.check().expect_err(message).to_string();
+        assert!(text.contains(message), "{text}");
+    }
+    assert!(ce(3).loss(&x, &target).check().is_ok() && ce(3).loss(&x, &probabilities).check().is_ok());
+}
+
+#[test]
+fn a_setting_out_of_range_is_not_called_a_shape() {
+    let (scope, x) = (Scope::root(0), Tensor::ones([1, 1, 4, 4], DType::F32));
+    let layers: [Box<dyn Layer>; 2] = [Box::new(dropout(&scope / "drop", 1.5)), Box::new(nn::avg_pool2d(2).divisor(0))];
+    for layer in layers {
+        let text = layer.forward(&x, &Pass::eval()).check().expect_err("no such setting").to_string();
+        assert!(text.starts_with("bad argument to "), "{text}");
+    }
 }

@@ -184,3 +184,13 @@ fn a_dilated_maximum_steps_over_padding_and_values_between() {
     let options = PoolOptions { stride: vec![1], padding: vec![1], dilation: vec![3], ..PoolOptions::new(&[2]) };
     assert_bits(&x.max_pool(&options).flatten(0), &[2.0, 3.0, 1.0]);
 }
+
+#[test]
+fn an_infinity_shows_only_in_the_windows_of_an_adaptive_mean_that_hold_it() {
+    let x = Tensor::from_vec(vec![INF, 1.0, 2.0, 3.0, 5.0], [1, 1, 5]);
+    assert_bits(&x.adaptive_avg_pool(&[3]), &[INF, 2.0, 4.0]);
+    let pooled = x.adaptive_avg_pool(&[3]);
+    let weight = Tensor::from_vec(vec![NAN, 1.0, 1.0], [1, 1, 3]);
+    let gradient = pooled.vector_jacobian(&weight, [&x]).remove(0);
+    assert_bits(&gradient, &[NAN, NAN, 1.0 / 3.0, 1.0 / 3.0 + 0.5, 0.5]);
+}

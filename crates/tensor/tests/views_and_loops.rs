@@ -108,6 +108,18 @@ fn indices_read_and_add_where_a_loop_would() {
     assert_eq!(numbers(&one), [0.0, 1.0, 0.0, 0.0, 2.0, 0.0]);
     let hot = Tensor::from_vec(vec![1i64, -1, 2], [3]).one_hot(3, DType::F64);
     assert_eq!(numbers(&hot), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    let bytes = Tensor::from_vec(vec![5u8, 255], [2]).one_hot(300, DType::F64).sum(1);
+    assert_eq!(numbers(&bytes), [1.0, 1.0]);
+}
+
+#[test]
+fn a_slice_of_one_element_may_have_any_step() {
+    let x = Tensor::from_vec(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]);
+    for step in [3, 1 << 62, 1 << 63, usize::MAX] {
+        let y = x.slice(0, 1, 2, step);
+        assert_eq!(numbers(&y), [4.0, 5.0, 6.0]);
+        assert_eq!(numbers(&y.sum(..).grad([&x]).remove(0)), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+    }
 }
 
 #[test]

@@ -51,8 +51,6 @@ pub enum Source {
     File(String),
     /// A flag of the command line.
     Flag(String),
-    /// A fact of the data.
-    Data(String),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -287,7 +285,9 @@ impl Setting {
             }
             (Value::Float(_), Limits::Float(limits)) => {
                 let value = text.parse().ok().filter(|value| limits.contains(value));
-                value.map(Value::Float).ok_or_else(|| format!("a number from {} to {}", limits.start(), limits.end()))
+                value
+                    .map(Value::Float)
+                    .ok_or_else(|| format!("a number from {:?} to {:?}", limits.start(), limits.end()))
             }
             (Value::Text(_), Limits::Words(words)) if !words.contains(&text) => {
                 Err(format!("one of {}", words.join(", ")))
@@ -315,7 +315,6 @@ impl fmt::Display for Source {
             Source::Default => f.write_str("default"),
             Source::File(place) => f.write_str(place),
             Source::Flag(flag) => f.write_str(flag),
-            Source::Data(fact) => f.write_str(fact),
         }
     }
 }
@@ -340,6 +339,8 @@ mod tests {
             "--set train.epochs=0: train.epochs cannot be \"0\"\n  \
              help: a whole number from 1 to 1000 (passes over the training data)"
         );
+        let error = Settings::new().float("train.lr", 0.1, 0.0..=1e30, "rate").assign("train.lr=-1").unwrap_err();
+        assert!(error.to_string().contains("help: a number from 0.0 to 1e30 (rate)"), "{error}");
         for bad in ["train.lr=NaN", "train.lr=-1", "train.lr=fast", "train.schedule=linear", "data.flip=1"] {
             assert!(settings().assign(bad).is_err(), "{bad}");
         }

@@ -20,9 +20,13 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    write(&new, bytes)?;
-    fs::rename(&new, path).map_err(|source| Error::io(path, "replace", source))?;
-    sync_parent(path)
+    let replaced =
+        write(&new, bytes).and_then(|()| fs::rename(&new, path).map_err(|source| Error::io(path, "replace", source)));
+    if replaced.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&new);
+    }
+    replaced.and_then(|()| sync_parent(path))
 }
 
 /// Waits until the disk has the names in a folder.
@@ -46,4 +50,19 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 /// Bytes as lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Folder;
+
+    #[test]
+    fn a_replacement_that_fails_leaves_nothing() {
+        let folder = Folder::new();
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        assert!(replace(&taken, b"new").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -29,7 +29,7 @@ pub enum Error {
         help: String,
     },
     /// The operating system refused a file or a folder of the run.
-    #[error("cannot {action} {}: {source}\n  help: {}", path.display(), help_for(source))]
+    #[error("cannot {action} {}: {source}\n  help: {}", path.display(), help_for(action, source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -89,8 +89,11 @@ impl Error {
     }
 }
 
-fn help_for(source: &std::io::Error) -> &'static str {
+fn help_for(action: &str, source: &std::io::Error) -> &'static str {
     match source.kind() {
+        std::io::ErrorKind::PermissionDenied if matches!(action, "read" | "list") => {
+            "check the permissions of the file and of its folder"
+        }
         std::io::ErrorKind::NotFound => "check the path; relative paths start at the current folder",
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
             "choose a folder that you may write to, with --out DIR"
@@ -98,5 +101,18 @@ fn help_for(source: &std::io::Error) -> &'static str {
         std::io::ErrorKind::StorageFull => "free some space on the disk",
         std::io::ErrorKind::NotADirectory => "a part of the path is a file: choose another place",
         _ => "check the disk and the path",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_not_be_read_is_not_helped_by_another_place_to_write() {
+        let said =
+            |action| Error::io(Path::new("runs"), action, std::io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(said("read").ends_with("help: check the permissions of the file and of its folder"));
+        assert!(said("create").ends_with("help: choose a folder that you may write to, with --out DIR"));
     }
 }

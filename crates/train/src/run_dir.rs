@@ -1,7 +1,7 @@
 //! A run on disk: what ran, on what, and what came out. Made whole under a temporary name, then renamed.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -84,12 +84,18 @@ impl RunDir {
     /// If it is not a run, or its record is damaged.
     pub fn open(path: &Path) -> Result<RunDir> {
         let record = path.join("run.toml");
-        if !record.is_file() {
-            let what = if path.exists() { "is not a run: it holds no run.toml" } else { "does not exist" };
-            return Err(Error::usage(
-                format!("{} {what}", path.display()),
-                "give the folder of a run, such as runs/digits-1; glassbox train makes one",
-            ));
+        match record.metadata() {
+            Ok(found) if found.is_file() => {}
+            Err(source) if source.kind() == ErrorKind::PermissionDenied => {
+                return Err(Error::io(&record, "read", source));
+            }
+            _ => {
+                let what = if path.exists() { "is not a run: it holds no run.toml" } else { "does not exist" };
+                return Err(Error::usage(
+                    format!("{} {what}", path.display()),
+                    "give the folder of a run, such as runs/digits-1; glassbox train makes one",
+                ));
+            }
         }
         let text = String::from_utf8_lossy(&durable::read(&record)?).into_owned();
         let record = Record::from_toml(&text, &record)?;

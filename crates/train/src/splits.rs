@@ -1,9 +1,10 @@
 //! The parts of a dataset that a run uses, how their rows become inputs, and the record of it all in `data.json`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use data::{DataError, Dataset, Transform, Transforms, class_counts};
+use data::{DataError, Dataset, Skipped, Transform, Transforms, class_counts};
 use hmac_sha256::Hash;
 use serde_json::{Value, json};
 
@@ -131,6 +132,13 @@ impl Input {
 }
 
 impl Splits {
+    /// What was left out of any part as broken, each once: parts may be of one dataset.
+    pub fn skipped(&self) -> impl Iterator<Item = &Skipped> {
+        let mut seen = HashSet::new();
+        let parts = [Some(&self.train), self.val.as_ref(), Some(&self.test)].into_iter().flatten();
+        parts.flat_map(|part| part.skipped()).filter(move |skipped| seen.insert((&skipped.path, skipped.line)))
+    }
+
     /// The content of `data.json`: files, sizes, hashes, split.
     ///
     /// # Errors
@@ -148,10 +156,7 @@ impl Splits {
             .map(|file| json!({ "path": file.path, "bytes": file.bytes, "sha256": hex(&file.hash) }))
             .collect();
         let skipped: Vec<Value> = self
-            .train
             .skipped()
-            .iter()
-            .chain(self.test.skipped())
             .map(|skipped| json!({ "path": skipped.path.display().to_string(), "why": skipped.why }))
             .collect();
         let source = self.source.as_ref().map(|source| source.display().to_string());

@@ -48,7 +48,8 @@ pub fn fit(
         listen(&event);
         run.log(&event)
     };
-    tell(&run, Event::Start(start(cpu, job, &run)?))?;
+    let epochs_in_all = job.steps()?.div_ceil(loader.batches_per_epoch() as u64);
+    tell(&run, Event::Start(start(cpu, job, &run, epochs_in_all)?))?;
     for left in run.leftovers() {
         let text = format!("{} is left of a run that was killed before it began, and can be removed", left.display());
         tell(&run, Event::Note(text))?;
@@ -56,7 +57,7 @@ pub fn fit(
     for note in &job.splits.notes {
         tell(&run, Event::Note(note.clone()))?;
     }
-    for skipped in job.splits.train.skipped() {
+    for skipped in job.splits.skipped() {
         tell(&run, Event::Note(format!("skipped {}: {}", skipped.path.display(), first_line(&skipped.why))))?;
     }
 
@@ -257,7 +258,7 @@ fn write_test_pictures(pictures: &Path, job: &Job) -> Result<()> {
     Ok(())
 }
 
-fn start(cpu: &Cpu, job: &Job, run: &RunDir) -> Result<Start> {
+fn start(cpu: &Cpu, job: &Job, run: &RunDir, epochs: u64) -> Result<Start> {
     let splits = &job.splits;
     Ok(Start {
         run: run.path().to_owned(),
@@ -267,7 +268,7 @@ fn start(cpu: &Cpu, job: &Job, run: &RunDir) -> Result<Start> {
         seed: job.settings.get_int("train.seed")? as u64,
         parameters: job.parameters(),
         rows: [splits.train.len(), splits.val.as_ref().map_or(0, |val| val.len()), splits.test.len()],
-        epochs: job.settings.get_int("train.epochs")? as u64,
+        epochs,
         steps: job.steps()?,
     })
 }

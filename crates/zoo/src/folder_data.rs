@@ -43,9 +43,15 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
     let all: Arc<dyn Dataset> = Arc::new(train);
     let (test_share, val_share) = match (&val, &test) {
         (Some(_), Some(_)) => (0.0, 0.0),
-        (None, None) => (TEST_SHARE, share.min(1.0 - TEST_SHARE)),
+        (None, None) => (TEST_SHARE, share),
         _ => (0.0, share),
     };
+    if test_share + val_share >= 1.0 {
+        return Err(Error::usage(
+            format!("data.val cannot be {share}: beside the {TEST_SHARE} to test, nothing is left to train on"),
+            format!("set data.val below {}", 1.0 - TEST_SHARE),
+        ));
+    }
     // A class of a few pictures has one to test before it has one to validate.
     let fractions = [1.0 - test_share - val_share, test_share, val_share];
     let [own_train, own_test, own_val]: [Option<Arc<dyn Dataset>>; 3] = {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use data::DataError;
 use nn::{Layer, Pass, Scope};
 use tensor::{DType, Tensor};
 use train::{DataRecord, Error, Input, Result, RunDir, Settings, load_model};
@@ -30,6 +31,24 @@ pub struct Opened {
     pub notes: Vec<String>,
 }
 
+impl Opened {
+    /// The folder of the data: the one given, or else that of the training.
+    ///
+    /// # Errors
+    /// If that of the training is not there any more.
+    pub fn data_dir<'a>(&'a self, given: Option<&'a Path>) -> Result<Option<&'a Path>> {
+        match (given, self.source.as_deref()) {
+            (None, Some(source)) if !source.exists() => Err(Error::Data(DataError::Layout {
+                path: source.to_owned(),
+                why: "the run was trained on it, and it is not there any more".to_owned(),
+                found: "nothing".to_owned(),
+                help: "say where it is now with --data DIR".to_owned(),
+            })),
+            (given, source) => Ok(given.or(source)),
+        }
+    }
+}
+
 /// Opens the run in a folder, with the weights of its newest complete checkpoint.
 ///
 /// # Errors
@@ -37,7 +56,9 @@ pub struct Opened {
 pub fn open(path: &Path) -> Result<Opened> {
     let run = RunDir::open(path)?;
     let damaged = |file: &Path, error: Error| {
-        Error::corrupt(file, error.to_string(), "take the run from a backup, or train again")
+        // What helps with a command does not help with a file that it wrote.
+        let why = if let Error::Usage { what, .. } = error { what } else { error.to_string() };
+        Error::corrupt(file, why, "take the run from a backup, or train again")
     };
     let recipe = find(&run.record().recipe).map_err(|error| damaged(&path.join("run.toml"), error))?;
     let mut settings = (recipe.settings)();

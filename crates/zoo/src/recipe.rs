@@ -5,7 +5,7 @@ use std::path::Path;
 use nn::losses::{CrossEntropy, Reduction};
 use nn::{Layer, Scope};
 use tensor::Tensor;
-use train::suggest::did_you_mean;
+use train::suggest::nearest;
 use train::{Error, Input, Job, Result, Settings, Splits, steps};
 
 pub use train::Loss;
@@ -39,8 +39,11 @@ pub const RECIPES: [Recipe; 4] =
 pub fn find(name: &str) -> Result<Recipe> {
     let names: Vec<&str> = RECIPES.iter().map(|recipe| recipe.name).collect();
     RECIPES.into_iter().find(|recipe| recipe.name == name).ok_or_else(|| {
-        let help = did_you_mean(name, names.iter().copied());
-        Error::usage(format!("there is no recipe {name}"), format!("{help} (recipes: {})", names.join(", ")))
+        let help = match nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean {near}? (recipes: {})", names.join(", ")),
+            None => format!("the recipes are {}", names.join(", ")),
+        };
+        Error::usage(format!("there is no recipe {name:?}"), help)
     })
 }
 

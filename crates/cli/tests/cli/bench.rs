@@ -44,3 +44,10 @@ fn scaling_measures_the_sizes_that_were_asked_for() {
     assert_eq!(sizes, [1, 2, 3]);
     assert!(std::fs::read_to_string(folder.join("it.svg")).unwrap().starts_with("<svg"));
 }
+
+#[test]
+fn a_plot_without_a_place_is_refused_before_anything_is_measured() {
+    let outcome = Folder::new().run("bench scale --case mlp --most 1 --budget 0 --plot none/plot.svg");
+    assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{outcome:?}");
+    assert!(outcome.err.contains("none is no folder to write a plot into"), "{outcome:?}");
+}

@@ -19,7 +19,9 @@ fn fails(folder: &Folder, line: &str, code: i32, words: &[&str]) {
 #[test]
 fn mistyped_names_get_their_neighbours() {
     let folder = Folder::new();
-    fails(&folder, "train digit", 2, &["no recipe digit", "did you mean digits?"]);
+    fails(&folder, "train digit", 2, &["no recipe \"digit\"", "did you mean digits?"]);
+    let far = folder.run("train transformer").err;
+    assert_eq!(far.matches("digits, mlp, fashion, images").count(), 1, "{far}");
     fails(&folder, "train digits --set train.epoch=3", 2, &["no setting train.epoch", "did you mean train.epochs?"]);
     fails(&folder, "train digits --set epochs", 2, &["has no value"]);
     fails(&folder, "train digits --epochs 0", 2, &["train.epochs cannot be \"0\"", "a whole number from 1"]);
@@ -253,6 +255,8 @@ fn numbers_below_their_limits_are_values_not_flags() {
     let folder = Folder::new();
     fails(&folder, "train digits --seed -1", 2, &["train.seed cannot be \"-1\"", "a whole number from 0"]);
     fails(&folder, "train digits --lr -1.5", 2, &["train.lr cannot be \"-1.5\""]);
+    fails(&folder, "predict mine 1.png --top -1", 2, &["invalid value '-1' for '--top <N>'"]);
+    fails(&folder, "bench --budget -1", 2, &["--budget -1 is no time to measure"]);
 }
 
 #[test]
@@ -304,4 +308,35 @@ fn labels_that_make_no_classes_are_refused() {
     refused("black", |_| 0, |n| (n % 10) as u8, &["the 60 rows to train on are all the same"]);
     let stray = |n: usize| if n == 30 { 255 } else { (n % 10) as u8 };
     refused("stray", |n| n as u8, stray, &["245 of 256 classes have no row", "255 (1 to train)"]);
+}
+
+#[test]
+fn a_long_picture_is_no_abort() {
+    let folder = Folder::new();
+    folder.run("train mlp --epochs 1 --set train.max_steps=1 --out mine --json").ok();
+    let line = glassbox::data::encode_png(1, 1, 1_000_000, &vec![0; 1_000_000]).unwrap();
+    fs::write(folder.join("line.png"), line).unwrap();
+    folder.run("predict mine line.png").ok();
+}
+
+#[test]
+fn a_share_that_leaves_nothing_to_train_on_is_said_to() {
+    let folder = Folder::new();
+    folder.pictures("pets", &["cat", "dog"], 20);
+    fails(&folder, "train images --data pets --set data.val=0.9", 2, &["data.val cannot be 0.9", "below 0.85"]);
+}
+
+#[test]
+fn data_that_moved_is_asked_for() {
+    let folder = Folder::new();
+    folder.pictures("pets", &["cat", "dog"], 20);
+    let line = "train images --data pets --batch 8 --set train.max_steps=1 --set model.width=4 --out mine --json";
+    let objects = folder.run(line).ok().objects();
+    assert_eq!((&objects[0]["event"], &objects[0]["epochs"]), (&"start".into(), &1.into()));
+    fs::rename(folder.join("pets"), folder.join("moved")).unwrap();
+    for line in ["eval mine", "show mine --plan"] {
+        fails(&folder, line, 3, &["it is not there any more", "say where it is now with --data DIR"]);
+    }
+    folder.run("eval mine --data moved").ok();
+    folder.run("show mine").ok();
 }

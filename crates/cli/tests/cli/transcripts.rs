@@ -112,6 +112,14 @@ fn any_folder_of_class_folders_can_be_learned() {
     let predict = folder.run("predict mine pets/cat/1.png").ok().out;
     assert!(predict.contains("cat") && predict.contains("background"), "{predict}");
 
+    // Pictures are asked both ways after training; each layer is listed once all the same.
+    let dry = folder.run("train images --data pets --set model.width=4 --dry-run --json").ok().end();
+    let shown = folder.run("show mine --json").ok().end();
+    assert_eq!(shown["parameters"], dry["parameters"]);
+    let rows = shown["layers"].as_array().unwrap();
+    let sum: u64 = rows.iter().map(|row| row["parameters"].as_u64().unwrap()).sum();
+    assert_eq!(sum, shown["parameters"].as_u64().unwrap());
+
     // Where there are other pictures by now, others may be tested on.
     assert!(!folder.run("eval mine").ok().out.contains("note:"));
     folder.pictures("more", &["other", "dog"], 40);
@@ -134,8 +142,21 @@ fn broken_pictures_are_skipped_and_counted_if_asked() {
     let notes: Vec<&serde_json::Value> = objects.iter().filter(|object| object["event"] == "note").collect();
     assert_eq!(notes.len(), 1, "{objects:?}");
     assert!(notes[0]["text"].as_str().unwrap().contains("broken.jpg"), "{notes:?}");
-    let data = std::fs::read_to_string(folder.join("mine/data.json")).unwrap();
-    assert!(data.contains("broken.jpg"));
+    let skipped = |run: &str| {
+        let data: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.join(run).join("data.json")).unwrap()).unwrap();
+        data["skipped"].as_array().unwrap().len()
+    };
+    assert_eq!(skipped("mine"), 1);
+
+    // One in each part of its own.
+    for part in ["train", "val", "test"] {
+        folder.pictures(&format!("parts/{part}"), &["background", "cat"], 10);
+        std::fs::copy(folder.join("pets/cat/broken.jpg"), folder.join("parts").join(part).join("cat/x.jpg")).unwrap();
+    }
+    let objects = folder.run(&line.replace("pets", "parts").replace("mine", "yours")).ok().objects();
+    assert_eq!(objects.iter().filter(|object| object["event"] == "note").count(), 3, "{objects:?}");
+    assert_eq!(skipped("yours"), 3);
 }
 
 #[test]
@@ -224,4 +245,28 @@ fn doctor_names_the_variable_only_if_it_is_set() {
     assert!(text.contains("no GLASSBOX_ variable is set") && !text.contains("(GLASSBOX_SIMD)"), "{text}");
     let text = crate::support::Outcome::of(folder.command(&["doctor"]).env("GLASSBOX_SIMD", "scalar")).ok().out;
     assert!(text.contains("scalar used (GLASSBOX_SIMD)"), "{text}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_gets_one_line_no_wider_than_itself_that_ends_before_other_words() {
+    let folder = Folder::new();
+    let on_terminal = |line: &str, term: &str| {
+        let mut command = folder.command(&[]);
+        let program = command.get_program().to_string_lossy().into_owned();
+        command = std::process::Command::new("script");
+        command.args(["-qec", &format!("stty cols 40; exec {program} {line}"), "/dev/null"]).env("TERM", term);
+        let output = command.current_dir(folder.path()).stdin(std::process::Stdio::null()).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let line = "train mlp --epochs 1 --set train.max_steps=2 --out";
+    let Ok(out) = on_terminal(&format!("{line} mine"), "xterm") else {
+        eprintln!("skipped: there is no command script");
+        return;
+    };
+    let step = out.lines().find(|line| line.contains("step 2/2")).unwrap_or_else(|| panic!("{out:?}"));
+    assert!(step.contains("\x1b[?7lepoch 1/1  step 2/2") && step.contains("left\x1b[?7h"), "{out:?}");
+    let diverged = on_terminal(&format!("{line} far --lr 1e30"), "xterm").unwrap();
+    assert!(diverged.contains("\nerror: "), "{diverged:?}");
+    assert!(!on_terminal(&format!("{line} dumb"), "dumb").unwrap().contains('\x1b'));
 }

@@ -45,7 +45,8 @@ fn some_blocks(
     let of_k = keys.next_multiple_of(kernel.mr) * width;
     let of_v = value_width.next_multiple_of(kernel.mr) * keys;
     let of_q = QUERIES.next_multiple_of(kernel.nr) * width;
-    let lengths = [of_k, of_v, of_q, keys * QUERIES, value_width * QUERIES];
+    // (Without keys the softmax is still taken, of nothing.)
+    let lengths = [of_k, of_v, of_q, keys.max(1) * QUERIES, value_width * QUERIES];
     with_scratch(lengths.into_iter().map(room).sum(), |mut loan| {
         let [packed_k, packed_v, packed_q, strip, result] = lengths.map(|length| take(&mut loan, length));
         k.pack(simd, 0..keys, 0..width, kernel.mr, &mut packed_k[..of_k]);

@@ -21,7 +21,7 @@ const TAPS: usize = 9;
 
 /// Whether this room serves the convolution. A function of the shape alone (and the bits are the same either way).
 pub(super) fn suits(geometry: &ConvGeometry) -> bool {
-    geometry.group_channels() == 1 && geometry.group_outputs() <= OUTPUTS_MOST && geometry.taps() > 0
+    geometry.group_channels() == 1 && (1..=OUTPUTS_MOST).contains(&geometry.group_outputs()) && geometry.taps() > 0
 }
 
 pub(super) fn forward(machine: &Machine, geometry: &ConvGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {

@@ -100,7 +100,7 @@ impl ConvGeometry {
     }
 
     /// Checks the sizes and the lengths of x, w and y, or of what takes their places.
-    pub(super) fn check(&self, lengths: [(&'static str, usize); 3]) -> Result<(), ConvError> {
+    pub(crate) fn check(&self, lengths: [(&'static str, usize); 3]) -> Result<(), ConvError> {
         let ConvGeometry { groups, channels, outputs, stride, dilation, .. } = *self;
         if groups == 0 || !channels.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
             return Err(ConvError::Groups { groups, channels, outputs });

@@ -39,7 +39,7 @@ impl<'a> Locked<'a> {
 /// Runs a prepared plan for a trace that it was made for.
 ///
 /// # Errors
-/// A stale variable; too little memory; a value that an op does not allow. No variable has changed then.
+/// A stale variable; a value of the wrong size; too little memory; a value that an op does not allow. No variable has changed then.
 pub fn run(
     machine: &Machine,
     memory: &Memory,
@@ -53,12 +53,16 @@ pub fn run(
     let mut leaves: Vec<*mut u8> = Vec::with_capacity(trace.leaves.len());
     for leaf in &trace.leaves {
         leaves.push(match (leaf.value(), leaf.variable()) {
-            (Some(value), _) => first_byte(value.values()),
+            (Some(value), _) => {
+                check(leaf, value)?;
+                first_byte(value.values())
+            }
             (None, Some((var, version))) => {
                 let state = locked.state(var);
                 if state.version != version {
                     return Err(var.stale().at(leaf.origin()));
                 }
+                check(leaf, &state.value)?;
                 first_byte(state.value.values())
             }
             (None, None) => std::ptr::dangling_mut(),
@@ -110,6 +114,17 @@ pub fn run(
     // Held by the caller and by the node, that is: not by a variable, which must be able to write in place.
     values.iter().filter(|value| Arc::strong_count(value) <= 2).for_each(|value| memory.remember(value));
     Ok(values)
+}
+
+/// Kernels trust sizes. The value of a node or a variable is one that somebody else may have put there.
+fn check(leaf: &Tensor, value: &Array) -> Result<()> {
+    let (shape, dtype, count) = (value.shape(), value.dtype(), value.values().len());
+    if (shape, dtype, count) == (leaf.shape(), leaf.dtype(), leaf.count()) {
+        return Ok(());
+    }
+    let message =
+        format!("a value of {dtype} {shape} and {count} elements in place of {} {}", leaf.dtype(), leaf.shape());
+    Err(Error::new(ErrorKind::Value, leaf.op().page().name, message).at(leaf.origin()))
 }
 
 /// Hands the fresh arrays to outputs and variables.

@@ -115,7 +115,7 @@ impl Contraction {
             }
         };
         let conv = |geometry: &ConvGeometry, m: usize, n: usize, c: &mut [f32], kernel: ConvKernel| {
-            let [a, b] = [slots.read(self.inputs[0].slot), slots.read(self.inputs[1].slot)];
+            let [a, b] = self.inputs.map(|input| whole(slots, &input));
             let each = |tile: Tile<'_, f32>| apply(tile, 0, m, n);
             kernel(machine, geometry, a, b, c, program.is_some().then_some(&each)).map_err(|error| error.to_string())
         };
@@ -140,19 +140,24 @@ impl Contraction {
     fn run_f64(&self, machine: &Machine, slots: Slots<'_>) -> Result<(), String> {
         // SAFETY: this step writes its output, and reads it nowhere.
         let c: &mut [f64] = unsafe { slots.write(self.output) };
-        let [a, b] = [slots.read::<f64>(self.inputs[0].slot), slots.read::<f64>(self.inputs[1].slot)];
-        let done = match &self.kind {
-            Kind::Conv(g) => conv_forward_f64(machine, g, a, b, c),
-            Kind::ConvInput(g) => conv_input_gradient_f64(machine, g, b, a, c),
-            Kind::ConvWeight(g) => conv_weight_gradient_f64(machine, g, a, b, c),
-            Kind::MatMul(product) => {
-                return product.run(machine, slots, &self.inputs, c, &|a, b, c, _| {
-                    gemm_f64(machine, product.size, a, b, Accumulate::Zero, c, None).map_err(|error| error.to_string())
-                });
-            }
+        let conv = |kernel: ConvKernelF64, g: &ConvGeometry, c: &mut [f64]| {
+            let [a, b] = self.inputs.map(|input| whole(slots, &input));
+            kernel(machine, g, a, b, c).map_err(|error| error.to_string())
         };
-        done.map_err(|error| error.to_string())
+        match &self.kind {
+            Kind::Conv(g) => conv(conv_forward_f64, g, c),
+            Kind::ConvInput(g) => conv(|machine, g, dy, w, dx| conv_input_gradient_f64(machine, g, w, dy, dx), g, c),
+            Kind::ConvWeight(g) => conv(conv_weight_gradient_f64, g, c),
+            Kind::MatMul(product) => product.run(machine, slots, &self.inputs, c, &|a, b, c, _| {
+                gemm_f64(machine, product.size, a, b, Accumulate::Zero, c, None).map_err(|error| error.to_string())
+            }),
+        }
     }
+}
+
+/// A contiguous input: its slot may hold more behind it.
+fn whole<'a, T: Plain>(slots: Slots<'a>, input: &View) -> &'a [T] {
+    &slots.read(input.slot)[..input.layout.shape.count()]
 }
 
 type ConvKernel = fn(
@@ -163,6 +168,8 @@ type ConvKernel = fn(
     &mut [f32],
     Option<Epilogue<'_, f32>>,
 ) -> Result<(), crate::conv::ConvError>;
+
+type ConvKernelF64 = fn(&Machine, &ConvGeometry, &[f64], &[f64], &mut [f64]) -> Result<(), crate::conv::ConvError>;
 
 /// The sizes with three spatial dimensions, ones in front.
 fn geometry(conv: &Conv, x: &Shape, w: &Shape, y: &Shape) -> Result<ConvGeometry, String> {
@@ -181,7 +188,7 @@ fn geometry(conv: &Conv, x: &Shape, w: &Shape, y: &Shape) -> Result<ConvGeometry
         all[3 - spatial..].iter_mut().zip(steps).for_each(|(to, step)| *to = step as usize);
         all
     };
-    Ok(ConvGeometry {
+    let geometry = ConvGeometry {
         batch: x[0],
         groups: conv.groups as usize,
         channels: x[1],
@@ -192,7 +199,10 @@ fn geometry(conv: &Conv, x: &Shape, w: &Shape, y: &Shape) -> Result<ConvGeometry
         stride: steps(conv.stride, 1),
         padding: steps(conv.padding, 0),
         dilation: steps(conv.dilation, 1),
-    })
+    };
+    // Sizes that the kernels cannot index are an error of the plan: when steps run, variables may have changed already.
+    let checked = geometry.check([("x", x.count()), ("w", w.count()), ("y", y.count())]);
+    checked.map(|()| geometry).map_err(|error| error.to_string())
 }
 
 fn product(a: &View, b: &View) -> Result<Product, String> {

@@ -59,9 +59,10 @@ impl Prepared {
         Ok(Prepared { plan: Arc::new(plan), steps, extra })
     }
 
-    /// Bytes of working memory of a run: the arena, then what the steps need.
+    /// Bytes of working memory of a run: the arena, then what the steps need. All of them if there are more.
     fn bytes(&self) -> usize {
-        self.plan.arena.next_multiple_of(64) + self.extra
+        let arena = self.plan.arena.checked_next_multiple_of(64);
+        arena.and_then(|arena| arena.checked_add(self.extra)).unwrap_or(usize::MAX)
     }
 
     /// Runs all steps; `times`, if given, receives the time of each.

@@ -155,3 +155,14 @@ fn a_link_back_is_an_error_and_not_an_endless_walk() {
     let error = dir.open(&skip()).unwrap_err();
     assert!(error.contains("it is a link to a folder that contains it"), "{error}");
 }
+
+#[test]
+#[cfg(unix)]
+fn what_is_no_file_is_broken_and_never_waited_for() {
+    let dir = Temp::new("pipe").grey("a/1.png", 1).grey("b/1.png", 2);
+    let pipe = dir.0.join("a/pipe.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let error = dir.open(&FolderOptions::default()).unwrap_err();
+    assert!(error.starts_with("broken picture file DIR/a/pipe.png: it is no regular file"), "{error}");
+    assert_eq!(dir.open(&skip()).unwrap().train.skipped().len(), 1);
+}

@@ -25,9 +25,10 @@ pub struct MultiheadAttention {
 /// `in_proj_bias [3 width]`, and the linear layer `out_proj`.
 #[track_caller]
 pub fn multihead_attention(at: Scope, width: usize, heads: usize) -> MultiheadAttention {
-    let shape = [3 * width, width];
+    let rows = width.saturating_mul(3);
+    let shape = [rows, width];
     let in_weight = at.parameter("in_proj_weight", &shape, Init::XavierUniform { gain: Gain::Linear });
-    let in_bias = Some(at.parameter("in_proj_bias", &[3 * width], Init::Constant(0.0)));
+    let in_bias = Some(at.parameter("in_proj_bias", &[rows], Init::Constant(0.0)));
     let out = linear(&at / "out_proj", width, width).bias_init(Init::Constant(0.0));
     MultiheadAttention { place: Place::new(&at), width, heads, causal: false, in_weight, in_bias, out }
 }
@@ -56,7 +57,7 @@ impl MultiheadAttention {
 
     /// With another initial value of both weights.
     pub fn init(mut self, init: Init) -> MultiheadAttention {
-        self.in_weight.redeclare(&[3 * self.width, self.width], init);
+        self.in_weight.redeclare(&[self.width.saturating_mul(3), self.width], init);
         self.out = self.out.init(init);
         self
     }

@@ -1,6 +1,6 @@
 //! Dropout (Srivastava et al. 2014).
 
-use tensor::{DType, Tensor};
+use tensor::{DType, Error, ErrorKind, Tensor};
 
 use crate::layer::{Description, Layer, Place};
 use crate::pass::Pass;
@@ -21,7 +21,8 @@ pub fn dropout(at: Scope, p: f64) -> Dropout {
 impl Dropout {
     fn drop_out(&self, x: &Tensor, pass: &Pass) -> Tensor {
         if !(0.0..=1.0).contains(&self.p) {
-            return x.refused("dropout", format!("{} is no probability", self.p), None);
+            let message = format!("{} is no probability", self.p);
+            return Tensor::failure(Error::new(ErrorKind::Argument, "dropout", message));
         }
         match pass.key(self.place.path()) {
             None => x.clone(),

@@ -179,6 +179,9 @@ impl GroupNorm {
 impl Layer for GroupNorm {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
         self.place.run("group_norm", pass, || {
+            if x.error().is_none() && x.dims().get(1) != Some(&self.channels) {
+                return x.refused("group_norm", format!("{} into {} channels", x.shape(), self.channels), None);
+            }
             self.affine.apply(x.group_norm(self.groups, self.eps), |p| per_channel(p, x.rank()))
         })
     }
@@ -194,6 +197,7 @@ pub struct InstanceNorm {
     place: Place,
     at: Scope,
     kind: &'static str,
+    spatial: usize,
     channels: usize,
     eps: f64,
     affine: Affine,
@@ -202,26 +206,26 @@ pub struct InstanceNorm {
 /// Normalises each channel of each sample of `[N, channels, length]`.
 #[track_caller]
 pub fn instance_norm1d(at: Scope, channels: usize) -> InstanceNorm {
-    InstanceNorm::new(at, "instance_norm1d", channels)
+    InstanceNorm::new(at, "instance_norm1d", 1, channels)
 }
 
 /// Normalises each channel of each sample of `[N, channels, height, width]`.
 #[track_caller]
 pub fn instance_norm2d(at: Scope, channels: usize) -> InstanceNorm {
-    InstanceNorm::new(at, "instance_norm2d", channels)
+    InstanceNorm::new(at, "instance_norm2d", 2, channels)
 }
 
 /// Normalises each channel of each sample of `[N, channels, depth, height, width]`.
 #[track_caller]
 pub fn instance_norm3d(at: Scope, channels: usize) -> InstanceNorm {
-    InstanceNorm::new(at, "instance_norm3d", channels)
+    InstanceNorm::new(at, "instance_norm3d", 3, channels)
 }
 
 impl InstanceNorm {
     #[track_caller]
-    fn new(at: Scope, kind: &'static str, channels: usize) -> InstanceNorm {
+    fn new(at: Scope, kind: &'static str, spatial: usize, channels: usize) -> InstanceNorm {
         let affine = Affine { weight: None, bias: None };
-        InstanceNorm { place: Place::new(&at), at, kind, channels, eps: EPS, affine }
+        InstanceNorm { place: Place::new(&at), at, kind, spatial, channels, eps: EPS, affine }
     }
 
     /// Added to the variance; without it 1e-5.
@@ -240,11 +244,24 @@ impl InstanceNorm {
         }
         self
     }
+
+    fn normalise(&self, x: &Tensor) -> Tensor {
+        if x.error().is_some() {
+            return x.clone();
+        }
+        if x.rank() != self.spatial + 2 || x.dims()[1] != self.channels {
+            return x.refused(self.kind, format!("{} into {} channels", x.shape(), self.channels), None);
+        }
+        if x.dims()[2..].iter().product::<usize>() == 1 {
+            return x.refused(self.kind, format!("{}: one value a channel has no variance", x.shape()), None);
+        }
+        self.affine.apply(x.instance_norm(self.eps), |p| per_channel(p, x.rank()))
+    }
 }
 
 impl Layer for InstanceNorm {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        self.place.run(self.kind, pass, || self.affine.apply(x.instance_norm(self.eps), |p| per_channel(p, x.rank())))
+        self.place.run(self.kind, pass, || self.normalise(x))
     }
 
     fn describe(&self) -> Description {

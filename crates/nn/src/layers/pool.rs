@@ -1,6 +1,6 @@
 //! Pooling over 1 to 3 spatial dimensions.
 
-use tensor::{PoolOptions, Tensor};
+use tensor::{Error, ErrorKind, PoolOptions, Tensor};
 
 use crate::layer::{Description, Layer};
 use crate::pass::Pass;
@@ -127,7 +127,7 @@ impl AvgPool {
         let Some(divisor) = self.divisor else { return x.avg_pool(&self.options) };
         if divisor == 0 || self.options.ceil {
             let message = format!("a divisor of {divisor} (it must be positive, and goes without ceil)");
-            return x.refused("avg_pool", message, None);
+            return Tensor::failure(Error::new(ErrorKind::Argument, "avg_pool", message));
         }
         let whole = PoolOptions { count_include_pad: true, ..self.options.clone() };
         let window: usize = whole.kernel.iter().product();

@@ -2,7 +2,7 @@
 
 use tensor::{DType, Tensor};
 
-use super::Reduction;
+use super::{Reduction, refused_argument};
 
 /// `-ln softmax(logits)[target]`, with weights, smoothing and ignored targets.
 ///
@@ -38,6 +38,9 @@ impl CrossEntropy {
         if let Some(bad) = [logits, target].into_iter().find(|t| t.error().is_some()) {
             return bad.clone();
         }
+        if !(0.0..=1.0).contains(&self.label_smoothing) {
+            return refused_argument("cross_entropy", format!("label smoothing {} is no share", self.label_smoothing));
+        }
         if logits.rank() == 1 {
             let loss = self.loss(&logits.unsqueeze(0), &target.unsqueeze(0));
             return if self.reduction == Reduction::None { loss.squeeze(0) } else { loss };
@@ -46,7 +49,8 @@ impl CrossEntropy {
             return self.against_probabilities(logits, target);
         }
         let nll = Nll { weight: self.weight.clone(), ignore_index: self.ignore_index, reduction: self.reduction };
-        if let Some(refused) = refusal("cross_entropy", logits, target) {
+        let refused = refusal("cross_entropy", logits, target);
+        if let Some(refused) = refused.or_else(|| miscounted("cross_entropy", logits, &self.weight)) {
             return refused;
         }
         let log_p = logits.log_softmax(1);
@@ -68,6 +72,9 @@ impl CrossEntropy {
         if logits.shape() != target.shape() {
             let message = format!("logits {} and probabilities {}", logits.shape(), target.shape());
             return logits.refused("cross_entropy", message, None);
+        }
+        if let Some(refused) = miscounted("cross_entropy", logits, &self.weight) {
+            return refused;
         }
         let smooth = self.label_smoothing;
         let target = match smooth {
@@ -94,7 +101,7 @@ impl Nll {
     /// The loss of `log_p`.
     #[track_caller]
     pub fn loss(&self, log_p: &Tensor, target: &Tensor) -> Tensor {
-        if let Some(refused) = refusal("nll", log_p, target) {
+        if let Some(refused) = refusal("nll", log_p, target).or_else(|| miscounted("nll", log_p, &self.weight)) {
             return refused;
         }
         let picked = log_p.gather(1, &self.known(target).unsqueeze(1)).squeeze(1).neg();
@@ -144,6 +151,17 @@ impl Nll {
 
 fn class_axis(rank: usize, classes: usize) -> Vec<usize> {
     (0..rank).map(|axis| if axis == 1 { classes } else { 1 }).collect()
+}
+
+/// The refusal of weights that are not one for each class of `scores [N, C, ..]`.
+#[track_caller]
+fn miscounted(op: &str, scores: &Tensor, weight: &Option<Tensor>) -> Option<Tensor> {
+    let weight = weight.as_ref().filter(|weight| weight.error().is_some() || weight.dims() != [scores.dims()[1]])?;
+    if weight.error().is_some() {
+        return Some(weight.clone());
+    }
+    let message = format!("weights {} for {} classes of {}", weight.shape(), scores.dims()[1], scores.shape());
+    Some(scores.refused(op, message, None))
 }
 
 #[track_caller]

@@ -29,10 +29,15 @@ impl BceWithLogits {
             None => miss,
         };
         let losses = (1.0 - target) * x + miss;
-        self.reduction.of(match &self.weight {
+        let losses = match &self.weight {
             Some(weight) => losses * weight,
             None => losses,
-        })
+        };
+        if losses.error().is_none() && losses.shape() != x.shape() {
+            let message = format!("weights that broadcast {} to {}", x.shape(), losses.shape());
+            return x.refused("bce_with_logits", message, None);
+        }
+        self.reduction.of(losses)
     }
 }
 

@@ -8,7 +8,7 @@ pub use classes::{CrossEntropy, Nll};
 pub use logits::{BceWithLogits, kl_div};
 pub use regression::{huber, l1, mse, smooth_l1};
 
-use tensor::Tensor;
+use tensor::{Error, ErrorKind, Tensor};
 
 /// How the losses of all elements become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,4 +38,10 @@ impl Reduction {
             }
         }
     }
+}
+
+/// The refusal of a setting that makes no sense.
+#[track_caller]
+fn refused_argument(op: &str, message: String) -> Tensor {
+    Tensor::failure(Error::new(ErrorKind::Argument, op, message))
 }

@@ -107,10 +107,7 @@ impl Book {
         let mut updates = vec![self.counter.update(&(self.counter.tensor() + 1))];
         let count = self.moments.len();
         if gradients.len() != count {
-            let message = format!("{} gradients for {count} parameters", gradients.len());
-            let error = Error::new(ErrorKind::Argument, "optimiser step", message);
-            let failure = Tensor::failure(error.at(Origin { location: self.location, layer: None }));
-            return vec![self.counter.update(&failure)];
+            return self.refused(format!("{} gradients for {count} parameters", gradients.len()));
         }
         let params = params.zip(&self.layers).zip(&self.moments).zip(gradients);
         for ((((group, index, param), &layer), moments), gradient) in params {
@@ -126,6 +123,13 @@ impl Book {
             updates.extend(moments.iter().zip(&next_moments).map(|(moment, next)| moment.update(next)));
         }
         updates
+    }
+
+    /// A step that is an error of its run.
+    pub(super) fn refused(&self, message: String) -> Vec<Update> {
+        let error = Error::new(ErrorKind::Argument, "optimiser step", message);
+        let failure = Tensor::failure(error.at(Origin { location: self.location, layer: None }));
+        vec![self.counter.update(&failure)]
     }
 
     /// One number a group.

@@ -11,7 +11,7 @@ pub struct Sgd {
     pub momentum: f64,
     /// Share of the gradient held back from the momentum.
     pub dampening: f64,
-    /// Whether to look ahead along the momentum.
+    /// Whether to look ahead along the momentum. It needs one, and no dampening.
     pub nesterov: bool,
     /// Added to the gradient: this times the parameter.
     pub weight_decay: f64,
@@ -59,6 +59,9 @@ impl Optimiser for Sgd {
     }
 
     fn step(&self, gradients: &[Tensor], lr: f64) -> Vec<Update> {
+        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
+            return self.book.refused("Nesterov's momentum needs a momentum and no dampening".to_owned());
+        }
         let rates = self.book.numbers(|group| lr * group.lr_scale);
         let momentum = Number::new(self.momentum);
         // PyTorch's first step starts the momentum from the whole gradient.

@@ -61,7 +61,8 @@ impl Plateau {
 
     /// Notes a measure (after an epoch, say) and gives the rate from now on.
     pub fn observe(&mut self, measure: f64) -> f64 {
-        if self.state.best.is_none_or(|best| self.improves(measure, best)) && !measure.is_nan() {
+        let worst = if self.maximize { f64::NEG_INFINITY } else { f64::INFINITY };
+        if self.improves(measure, self.state.best.unwrap_or(worst)) {
             self.state.best = Some(measure);
             self.state.bad = 0;
         } else {
@@ -107,5 +108,20 @@ impl PlateauState {
         };
         let lr = value.get("lr")?.as_str()?.parse().ok()?;
         Some(PlateauState { lr, best, bad: value.get("bad")?.as_u64()?, cooling: value.get("cooling")?.as_u64()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measure_that_is_no_number_or_infinitely_bad_is_no_improvement() {
+        for (maximize, bad) in [(false, f64::INFINITY), (true, f64::NEG_INFINITY), (false, f64::NAN), (true, f64::NAN)]
+        {
+            let mut plateau = Plateau { patience: 1, maximize, ..Plateau::new(1.0) };
+            assert_eq!([bad, bad, 1.0].map(|measure| plateau.observe(measure)), [1.0, 0.1, 0.1], "{maximize} {bad}");
+            assert_eq!(plateau.state.best, Some(1.0));
+        }
     }
 }

@@ -286,7 +286,9 @@ impl Tensor {
         }
         let mut dims = self.dims().to_vec();
         dims.push(classes);
-        self.unsqueeze(-1).eq(Tensor::iota(dims, -1, self.dtype())).cast(dtype)
+        // (In a small integer the classes would start again at 0.)
+        let index = if self.dtype().is_int() { self.cast(DType::I64) } else { self.clone() };
+        index.unsqueeze(-1).eq(Tensor::iota(dims, -1, index.dtype())).cast(dtype)
     }
 
     fn indexed(

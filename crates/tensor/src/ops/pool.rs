@@ -263,6 +263,13 @@ impl Tensor {
             let error = Error::new(ErrorKind::Shape, "adaptive_avg_pool", message).note(provenance("x", self));
             return Tensor::failed(error, at);
         }
+        if !self.dtype().is_float() {
+            let message = format!("adaptive_avg_pool is not defined on {}: cast to f32 first", self.dtype());
+            return Tensor::failed(
+                Error::new(ErrorKind::DType, "adaptive_avg_pool", message).note(provenance("x", self)),
+                at,
+            );
+        }
         let mut shape = self.dims()[..2].to_vec();
         shape.extend(sizes);
         if let Err(error) = checked("adaptive_avg_pool", &shape[..]) {
@@ -272,19 +279,28 @@ impl Tensor {
             let kernel: Vec<usize> = self.dims()[2..].iter().zip(sizes).map(|(&size, &out)| size / out).collect();
             return self.avg_pool(&PoolOptions::new(&kernel));
         }
-        // A mean over a box is a mean along each axis in turn: a product with a small matrix of weights.
+        // A mean over a box is a mean along each axis in turn. What lies outside of a window is left out: with a weight of
+        // 0, infinity would become NaN.
         let mut y = self.clone();
         for (axis, &out) in sizes.iter().enumerate() {
-            let (size, axis) = (self.dims()[2 + axis], 2 + axis as isize);
-            if size != out {
-                let mut weights = vec![0.0; size * out];
-                for o in 0..out {
-                    let (first, end) = (o * size / out, ((o + 1) * size).div_ceil(out));
-                    (first..end).for_each(|i| weights[i * out + o] = 1.0 / (end - first) as f64);
-                }
-                let weights = Tensor::from_vec(weights, [size, out]).cast(self.dtype());
-                y = y.transpose(axis, -1).matmul(&weights).transpose(axis, -1);
+            let size = self.dims()[2 + axis];
+            if size == out {
+                continue;
             }
+            let windows: Vec<(usize, usize)> =
+                (0..out).map(|o| (o * size / out, ((o + 1) * size).div_ceil(out))).collect();
+            let longest = windows.iter().map(|(first, end)| end - first).max().unwrap_or(0);
+            let taps = || windows.iter().flat_map(|&(first, end)| (first..first + longest).map(move |i| (i, i < end)));
+            let index = Tensor::from_vec(taps().map(|(i, _)| i.min(size - 1) as i64).collect(), [out, longest]);
+            let count = Tensor::from_vec(windows.iter().map(|(first, end)| (end - first) as f64).collect(), [out]);
+            let behind = vec![1; self.rank() - 3 - axis];
+            let inside = Tensor::from_vec(
+                taps().map(|(_, inside)| inside).collect(),
+                [vec![out, longest], behind.clone()].concat(),
+            );
+            let axis = 2 + axis as isize;
+            let sum = y.index_select(axis, &index).keep_where(&inside).sum(axis + 1);
+            y = sum / count.cast(self.dtype()).reshape([vec![out], behind].concat());
         }
         y
     }

@@ -350,6 +350,8 @@ impl Tensor {
         if (start, len, step) == (0, self.dims()[axis], 1) {
             return self.clone();
         }
+        // A step that is never taken could be longer than any stride.
+        let step = if len > 1 { step } else { 1 };
         let mut shape = *self.shape();
         shape[axis] = len;
         let op = Op::Slice { axis: axis as u8, start, step };

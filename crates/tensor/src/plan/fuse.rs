@@ -387,7 +387,8 @@ impl<'a> Planner<'a> {
         let Seen { base, layout } = self.seen[input];
         let members = &self.groups[group];
         let kept = members.space.keep(members.reduced);
-        if self.floats(base) {
+        // What is computed of numbers is repeated even if it lies in memory too: there it has one shape, here it has any.
+        if self.floats(base) || self.constant.get(base).is_some_and(|&constant| constant) {
             return self.floats_into(base, group, row).then_some(Found::Float(base));
         }
         if let Some(&(_, register)) = members.registers.iter().find(|(node, _)| *node == base) {

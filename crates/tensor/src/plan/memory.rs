@@ -23,24 +23,25 @@ pub(super) fn pack(slots: &[Lifetime]) -> (Vec<usize>, usize) {
         let slot = slots[i];
         living.retain(|&j| slots[j].last >= slot.first);
         let mut taken: Vec<(usize, usize)> =
-            living.iter().map(|&j| (offsets[j], offsets[j] + rounded(slots[j].bytes))).collect();
+            living.iter().map(|&j| (offsets[j], behind(offsets[j], &slots[j]))).collect();
         taken.sort_unstable();
         let (mut best, mut at) = (None, 0);
         for (start, stop) in taken {
-            if start >= at + rounded(slot.bytes) && best.is_none_or(|(room, _)| start - at < room) {
+            if start >= behind(at, &slot) && best.is_none_or(|(room, _)| start - at < room) {
                 best = Some((start - at, at));
             }
             at = at.max(stop);
         }
         offsets[i] = best.map_or(at, |(_, at)| at);
-        end = end.max(offsets[i] + rounded(slot.bytes));
+        end = end.max(behind(offsets[i], &slot));
         living.push(i);
     }
     (offsets, end)
 }
 
-fn rounded(bytes: usize) -> usize {
-    bytes.next_multiple_of(ALIGNMENT)
+/// Where the room of a slot at `start` ends. What no memory can hold saturates, so that the device refuses it.
+fn behind(start: usize, slot: &Lifetime) -> usize {
+    start.saturating_add(slot.bytes.next_multiple_of(ALIGNMENT))
 }
 
 #[cfg(test)]

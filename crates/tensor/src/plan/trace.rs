@@ -29,6 +29,11 @@ pub struct Trace<'a> {
 
 pub(crate) const NOT_A_LEAF: u32 = u32::MAX;
 
+/// What is hashed between the nodes: no node begins with such a large number, so a sequence is read in one way only.
+const OUTPUT: u64 = 1 << 63 | 1;
+const TARGET: u64 = 1 << 63 | 2;
+const TARGET_LEAF: u64 = 1 << 63 | 3;
+
 /// Room for the nodes of a small training step: no growing on the way.
 const USUAL_NODES: usize = 448;
 
@@ -57,7 +62,7 @@ pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<
         output.check()?;
         let index = trace.visit(output, &mut stack, &mut mixer, &mut variables)?;
         trace.outputs.push(index);
-        mixer.write_u64(u64::from(index) << 2 | 1);
+        mixer.write_u64(u64::from(index) << 2 | OUTPUT);
     }
     let mut updated: IdMap<()> = IdMap::with_capacity_and_hasher(updates.len(), Default::default());
     for update in updates {
@@ -65,13 +70,13 @@ pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<
         check_update(update, updated.insert(update.var.id(), ()).is_some())?;
         let index = trace.visit(&update.value, &mut stack, &mut mixer, &mut variables)?;
         trace.targets.push(index);
-        mixer.write_u64(u64::from(index) << 2 | 2);
+        mixer.write_u64(u64::from(index) << 2 | TARGET);
         trace.updates.push(update.var.clone());
     }
     for update in updates {
         let leaf = variables.get(&update.var.id()).map_or(NOT_A_LEAF, |&index| trace.leaf_of[index as usize]);
         trace.target_leaves.push(leaf);
-        mixer.write_u64(u64::from(leaf) << 2 | 3);
+        mixer.write_u64(u64::from(leaf) << 2 | TARGET_LEAF);
     }
     trace.hash = mixer.finish128();
     Ok(trace)

@@ -7,7 +7,7 @@ use crate::ops::attention::AttentionOptions;
 /// Name, queries, keys, values, mask.
 type Case = (&'static str, &'static [usize], &'static [usize], &'static [usize], Option<&'static [usize]>);
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     ("plain", &[4, 3], &[4, 3], &[4, 3], None),
     ("one batch", &[2, 3, 4], &[2, 5, 4], &[2, 5, 2], None),
     ("batch and heads", &[2, 3, 4, 2], &[2, 3, 4, 2], &[2, 3, 4, 2], None),
@@ -18,6 +18,7 @@ const CASES: [Case; 13] = [
     ("three leading dimensions", &[2, 1, 2, 3, 2], &[2, 1, 2, 3, 2], &[2, 1, 2, 3, 2], None),
     ("no batch", &[0, 2, 3, 4], &[0, 2, 3, 4], &[0, 2, 3, 4], None),
     ("no keys", &[2, 3, 4], &[2, 0, 4], &[2, 0, 4], None),
+    ("no keys for many queries", &[70, 2], &[0, 2], &[0, 2], None),
     ("no queries", &[2, 0, 4], &[2, 3, 4], &[2, 3, 4], None),
     ("mask", &[2, 2, 3, 4], &[2, 2, 5, 4], &[2, 2, 5, 4], Some(&[2, 1, 3, 5])),
     ("mask of keys", &[2, 2, 4, 3], &[2, 2, 4, 3], &[2, 2, 4, 3], Some(&[1, 4])),

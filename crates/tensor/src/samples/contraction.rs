@@ -113,7 +113,7 @@ impl Case {
     }
 }
 
-const CASES: [Case; 20] = [
+const CASES: [Case; 22] = [
     Case::new("plain", &[2, 3, 5, 6], &[4, 3, 3, 2]),
     Case::new("padding", &[1, 2, 4, 5], &[3, 2, 3, 3]).steps(1, 1, 1),
     Case::new("stride", &[1, 2, 7, 6], &[2, 2, 3, 3]).steps(2, 1, 1),
@@ -128,6 +128,8 @@ const CASES: [Case; 20] = [
     Case::new("the whole input", &[2, 2, 3, 3], &[3, 2, 3, 3]),
     Case::new("size 1", &[1, 1, 1, 1], &[1, 1, 1, 1]),
     Case::new("no batch", &[0, 2, 4, 4], &[3, 2, 3, 3]),
+    Case::new("no channels in", &[2, 0, 4, 4], &[3, 0, 3, 3]),
+    Case::new("no channels out", &[2, 1, 4, 4], &[0, 1, 3, 3]),
     Case::new("one dimension", &[2, 2, 9], &[3, 2, 3]).steps(2, 1, 1),
     Case::new("three dimensions", &[1, 2, 3, 4, 3], &[2, 2, 2, 2, 2]).steps(1, 1, 1),
     Case::new("three dimensions, groups", &[1, 2, 3, 3, 4], &[2, 1, 2, 1, 3]).steps(2, 1, 1).groups(2),

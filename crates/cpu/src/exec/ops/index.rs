@@ -52,8 +52,8 @@ pub(super) fn gather(context: &Context<'_>, axis: usize) -> Result<(), String> {
         let call = context.call;
         let (_, size, inner) = around(&call.inputs[0].1, axis);
         let picks = call.inputs[1].1[axis];
-        let x: &[T] = context.slots.read(call.inputs[0].0);
-        let index: &[i64] = context.slots.read(call.inputs[1].0);
+        let x: &[T] = context.input(0);
+        let index: &[i64] = context.input(1);
         check(context, index, size)?;
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
@@ -80,9 +80,9 @@ pub(super) fn scatter_add(context: &Context<'_>, axis: usize) -> Result<(), Stri
         let call = context.call;
         let (_, size, inner) = around(&call.inputs[0].1, axis);
         let picks = call.inputs[1].1[axis];
-        let base: &[T] = context.slots.read(call.inputs[0].0);
-        let index: &[i64] = context.slots.read(call.inputs[1].0);
-        let source: &[T] = context.slots.read(call.inputs[2].0);
+        let base: &[T] = context.input(0);
+        let index: &[i64] = context.input(1);
+        let source: &[T] = context.input(2);
         check(context, index, size)?;
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
@@ -115,8 +115,8 @@ pub(super) fn index_select(context: &Context<'_>, axis: usize) -> Result<(), Str
     fn run<T: Plain>(context: &Context<'_>, axis: usize) -> Result<(), String> {
         let call = context.call;
         let (_, size, inner) = around(&call.inputs[0].1, axis);
-        let x: &[T] = context.slots.read(call.inputs[0].0);
-        let index: &[i64] = context.slots.read(call.inputs[1].0);
+        let x: &[T] = context.input(0);
+        let index: &[i64] = context.input(1);
         check(context, index, size)?;
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
@@ -138,8 +138,8 @@ pub(super) fn index_add(context: &Context<'_>, axis: usize) -> Result<(), String
     fn run<T: Sum>(context: &Context<'_>, axis: usize) -> Result<(), String> {
         let call = context.call;
         let (outer, size, inner) = around(&call.shape, axis);
-        let index: &[i64] = context.slots.read(call.inputs[0].0);
-        let source: &[T] = context.slots.read(call.inputs[1].0);
+        let index: &[i64] = context.input(0);
+        let source: &[T] = context.input(1);
         check(context, index, size)?;
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };

@@ -13,7 +13,7 @@ pub(super) fn concat(context: &Context<'_>, axis: usize) -> Result<(), String> {
         let call = context.call;
         let (_, size, inner) = around(&call.shape, axis);
         let pieces: Vec<(&[T], usize)> =
-            call.inputs.iter().map(|(slot, shape)| (context.slots.read(*slot), shape[axis] * inner)).collect();
+            call.inputs.iter().enumerate().map(|(i, (_, shape))| (context.input(i), shape[axis] * inner)).collect();
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let work = y.len();
@@ -39,7 +39,7 @@ pub(super) fn pad(context: &Context<'_>, axis: usize, before: usize, value: Scal
         let call = context.call;
         let (_, size, inner) = around(&call.shape, axis);
         let run = call.inputs[0].1[axis] * inner;
-        let x: &[T] = context.slots.read(call.inputs[0].0);
+        let x: &[T] = context.input(0);
         let margin = filled(value, call.dtype, Shape::SCALAR);
         // SAFETY: the array holds one element of the size of `T`.
         let margin: T = unsafe { first_byte(margin.values()).cast::<T>().read() };

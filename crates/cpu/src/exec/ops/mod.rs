@@ -13,7 +13,7 @@ use tensor::op::Op;
 use tensor::plan::SlotId;
 use tensor::{DType, Shape};
 
-use super::memory::Slots;
+use super::memory::{Plain, Slots};
 use crate::machine::Machine;
 
 /// One call of an op.
@@ -72,7 +72,13 @@ impl OpCall {
 /// Elements that one thread moves in about 8 microseconds: less is not worth a second one.
 const SMALL: usize = 1 << 15;
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// Input `number` of the call: its slot may hold more behind it.
+    fn input<T: Plain>(&self, number: usize) -> &'a [T] {
+        let (slot, shape) = self.call.inputs[number];
+        &self.slots.read(slot)[..shape.count()]
+    }
+
     /// Calls `row(index, piece)` for each piece of `length` elements of `out`, on all threads if there is much to do:
     /// `work` elements moved or compared in all.
     fn rows<T: Send>(&self, out: &mut [T], length: usize, work: usize, row: impl Fn(usize, &mut [T]) + Sync) {

@@ -108,7 +108,7 @@ pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> 
     fn run<T: Plain + Least + Default>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.inputs[0].1, &call.shape);
-        let x: &[T] = context.slots.read(call.inputs[0].0);
+        let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let square = is_two_by_two(pool, &planes);
@@ -151,7 +151,7 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
     fn run<T: Plain + Least + Default>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.inputs[0].1, &call.shape);
-        let x: &[T] = context.slots.read(call.inputs[0].0);
+        let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [i64] = unsafe { context.slots.write(call.output) };
         // In 32 bits, which take half the vectors.
@@ -213,7 +213,7 @@ pub(super) fn mean(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
     fn run<T: Plain + Real>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.inputs[0].1, &call.shape);
-        let x: &[T] = context.slots.read(call.inputs[0].0);
+        let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let [_, height, width] = planes.size;
@@ -248,7 +248,7 @@ pub(super) fn mean_adjoint(context: &Context<'_>, pool: &Pool) -> Result<(), Str
     fn run<T: Plain + Real>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.shape, &call.inputs[0].1);
-        let dy: &[T] = context.slots.read(call.inputs[0].0);
+        let dy: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let dx: &mut [T] = unsafe { context.slots.write(call.output) };
         let [_, height, width] = planes.size;

@@ -5,17 +5,10 @@ use tensor::op::Recurrence;
 use tensor::ops::recurrent::{Extent, check_lengths, reference};
 
 use super::Context;
-use crate::exec::memory::Plain;
 use crate::recurrent::{self, Given};
 
 fn extent(saved: &tensor::Shape) -> Extent {
     Extent { steps: saved[1] - 1, batch: saved[2], hidden: saved[3] }
-}
-
-/// Input `number` of the call: its slot may hold more behind it.
-fn input<'a, T: Plain>(context: &Context<'a>, number: usize) -> &'a [T] {
-    let (slot, shape) = context.call.inputs[number];
-    &context.slots.read(slot)[..shape.count()]
 }
 
 /// The lengths, checked, if the call has more than `count` inputs.
@@ -23,7 +16,7 @@ fn lengths<'a>(context: &Context<'a>, count: usize, steps: usize) -> Result<Opti
     if context.call.inputs.len() <= count {
         return Ok(None);
     }
-    let lengths = input(context, count);
+    let lengths = context.input(count);
     check_lengths(lengths, steps).map(|()| Some(lengths))
 }
 
@@ -34,10 +27,10 @@ pub(super) fn forward(context: &Context<'_>, of: Recurrence) -> Result<(), Strin
     macro_rules! given {
         () => {
             Given {
-                gates: input(context, 0),
-                weight: input(context, 1),
-                h: input(context, 2),
-                other: if of.cell.inputs() > 3 { input(context, 3) } else { &[] },
+                gates: context.input(0),
+                weight: context.input(1),
+                h: context.input(2),
+                other: if of.cell.inputs() > 3 { context.input(3) } else { &[] },
                 lengths,
             }
         };
@@ -69,13 +62,13 @@ pub(super) fn backward(context: &Context<'_>, of: Recurrence) -> Result<(), Stri
         DType::F32 => {
             // SAFETY: this step writes its output.
             let out: &mut [f32] = unsafe { slots.write(call.output) };
-            let given = (input(context, 0), input(context, 1), input(context, 2));
+            let given = (context.input(0), context.input(1), context.input(2));
             recurrent::backward(context.machine, of, size, given, lengths, out);
         }
         DType::F64 => {
             // SAFETY: as above.
             let out: &mut [f64] = unsafe { slots.write(call.output) };
-            let given = (input(context, 0), input(context, 1), input(context, 2));
+            let given = (context.input(0), context.input(1), context.input(2));
             context.machine.simd.run(
                 #[inline(always)]
                 || reference::backward(of, size, given, lengths, out),

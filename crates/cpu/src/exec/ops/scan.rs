@@ -11,7 +11,7 @@ pub(super) fn running_sum(context: &Context<'_>, axis: usize) -> Result<(), Stri
     fn run<T: Plain>(context: &Context<'_>, axis: usize, add: fn(T, T) -> T) {
         let call = context.call;
         let (_, size, inner) = around(&call.shape, axis);
-        let x: &[T] = context.slots.read(call.inputs[0].0);
+        let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let work = y.len() * 4;
@@ -38,7 +38,7 @@ pub(super) fn arg_reduce(context: &Context<'_>, max: bool, axis: usize) -> Resul
     fn run<T: Plain + PartialOrd>(context: &Context<'_>, max: bool, axis: usize) {
         let call = context.call;
         let (_, size, inner) = around(&call.inputs[0].1, axis);
-        let x: &[T] = context.slots.read(call.inputs[0].0);
+        let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [i64] = unsafe { context.slots.write(call.output) };
         context.rows(y, inner, x.len() * 2, |outer, y| {
@@ -79,7 +79,7 @@ pub(super) fn arg_sort(context: &Context<'_>, axis: usize, descending: bool) -> 
     fn run<T: Plain>(context: &Context<'_>, axis: usize, descending: bool, key: fn(T) -> i64) {
         let call = context.call;
         let (outer, size, inner) = around(&call.shape, axis);
-        let x: &[T] = context.slots.read(call.inputs[0].0);
+        let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [i64] = unsafe { context.slots.write(call.output) };
         let all = Disjoint::new(y);
