@@ -5,8 +5,15 @@
 //! and rows likewise, so that neighbouring target positions are neighbours on the canvas too.
 
 use super::ConvGeometry;
-use crate::gemm::Lines;
+use super::places::coordinates;
+use crate::gemm::{Lines, SMALL};
+use crate::machine::Machine;
+use crate::pool::Disjoint;
 use crate::simd::Simd;
+use std::ops::Range;
+
+/// Elements of canvases that one unit draws: enough to be worth handing out.
+const TOGETHER: usize = 1 << 14;
 
 /// The layout of a canvas.
 pub(super) struct Canvas {
@@ -14,6 +21,8 @@ pub(super) struct Canvas {
     pub target: [usize; 3],
     /// For each tap, in row-major order: its shift.
     pub taps: Vec<usize>,
+    /// Spatial size of the source.
+    source: [usize; 3],
     /// From one target position to the next, along each axis.
     steps: [usize; 3],
     /// Elements of the canvas.
@@ -41,6 +50,7 @@ impl Canvas {
         let place = |a: usize, i: usize| i.checked_sub(padding[a]).filter(|&at| at < input[a]);
         Canvas {
             target: output,
+            source: input,
             taps: layout.taps(kernel, |a, t| t * dilation[a]),
             steps: layout.steps([0, 1, 2].map(|a| stride[a] / phases[a])),
             size: layout.len(),
@@ -61,6 +71,7 @@ impl Canvas {
         };
         Canvas {
             target: input,
+            source: output,
             taps: layout.taps(kernel, |a, t| (kernel[a] - 1 - t) * dilation[a]),
             steps: layout.steps([1; 3]),
             size: layout.len(),
@@ -85,6 +96,35 @@ impl Canvas {
     #[inline(always)]
     pub fn column_step(&self) -> usize {
         self.steps[2]
+    }
+
+    /// Where target position `index` begins, and how many neighbours of its row, itself included, follow it.
+    #[inline(always)]
+    pub fn neighbours(&self, index: usize) -> (usize, usize) {
+        let at = coordinates(index, self.target);
+        (self.start(at), self.target[2] - at[2])
+    }
+
+    /// For each (channel, tap): where it lies on canvases that follow each other without slack.
+    pub fn shifts(&self, channels: usize) -> Vec<usize> {
+        (0..channels).flat_map(|channel| self.taps.iter().map(move |tap| channel * self.size + tap)).collect()
+    }
+
+    /// Draws planes `planes` of `source` on canvases that follow each other without slack, on all threads.
+    pub fn draw_all(&self, machine: &Machine, source: &[f32], planes: Range<usize>, canvases: &mut [f32]) {
+        let plane: usize = self.source.iter().product();
+        let all = Disjoint::new(canvases);
+        let together = (TOGETHER / self.size.max(1)).max(1);
+        let unit = |unit: usize| {
+            let first = planes.start + unit * together;
+            for number in first..planes.end.min(first + together) {
+                // SAFETY: the canvases of different planes are apart.
+                let canvas = unsafe { all.slice((number - planes.start) * self.size, self.size) };
+                self.draw(&source[number * plane..][..plane], canvas);
+            }
+        };
+        let units = planes.len().div_ceil(together);
+        if planes.len() * self.size < SMALL / 8 { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
     }
 
     /// Copies a plane onto a canvas of zeros.

@@ -1,35 +1,10 @@
 //! Virtual im2col: the matrix of image patches, packed panel by panel where the product needs it and never stored.
 
 use super::places::{Places, coordinates};
-use super::read::Pieces;
 use crate::gemm::{Lines, Panels};
 use crate::scratch::with_scratch;
 use crate::simd::Simd;
 use std::ops::Range;
-
-/// The matrix with k = (channel, kernel position) and one lane for each target position.
-///
-/// Matrix `b` of the batch begins at channel `b * channels` of the source: samples times groups.
-pub(super) struct Patches<'a> {
-    pub places: Places,
-    pub source: &'a [f32],
-    /// Channels of a group.
-    pub channels: usize,
-}
-
-impl Panels for Patches<'_> {
-    fn pack(&self, simd: Simd, batch: usize, k: Range<usize>, lanes: Range<usize>, width: usize, panel: &mut [f32]) {
-        let plane = self.places.source_positions();
-        let planes = &self.source[batch * self.channels * plane..][..self.channels * plane];
-        simd.run(
-            #[inline(always)]
-            || {
-                let pieces = Pieces::new(simd, &self.places, lanes, width);
-                pieces.pack(planes, k, panel);
-            },
-        );
-    }
-}
 
 /// The transpose for weight gradients: k = (sample, target position) and one lane for each (channel, kernel position).
 ///

@@ -18,18 +18,17 @@ mod im2col;
 mod phases;
 mod places;
 mod pointwise;
-mod read;
+mod shifted;
 mod weights;
 mod wide;
 mod winograd;
 
-use crate::gemm::{Epilogue, Job, Panels, Strided, finish, run};
+use crate::gemm::{Epilogue, Job, Strided, finish, run};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use canvas::Canvas;
-use direct::Direct;
 pub use geometry::{ConvError, ConvGeometry};
-use im2col::{Patches, PatchesAcross};
+use im2col::PatchesAcross;
 use places::Places;
 pub use wide::{conv_forward_f64, conv_input_gradient_f64, conv_weight_gradient_f64};
 pub use winograd::{ERROR as WINOGRAD_ERROR, suits as uses_winograd};
@@ -67,38 +66,10 @@ pub fn conv_forward(
         k_inner_stride: 1,
         k_outer_stride: k.max(1),
     };
-    if positions > 0 && k > 0 {
-        let direct = Direct {
-            canvas: Canvas::forward(geometry, true),
-            source: x,
-            items: geometry.batch * geometry.groups,
-            groups: geometry.groups,
-            channels,
-            rows: outputs,
-            weights,
-            epilogue,
-        };
-        if direct.suits(machine.pool.threads()) {
-            direct.run(machine, y);
-            return Ok(());
-        }
-    }
-    let patches = patches(geometry, x, channels, Places::forward);
-    let job = Job {
-        batch: geometry.batch * geometry.groups,
-        m: outputs,
-        n: positions,
-        k,
-        a: &weights,
-        a_period: geometry.groups,
-        b: patches.as_ref(),
-        c: Disjoint::new(y),
-        c_row_stride: positions,
-        c_batch_stride: outputs * positions,
-        accumulate: false,
-        epilogue,
-    };
-    run(machine, &job);
+    let chain =
+        Chain { items: geometry.batch * geometry.groups, groups: geometry.groups, channels, rows: outputs, weights };
+    let canvas = (!geometry.is_pointwise() && positions * k > 0).then(|| Canvas::forward(geometry, true));
+    chain.run(machine, canvas, x, (k, positions), y, epilogue);
     Ok(())
 }
 
@@ -139,38 +110,10 @@ pub fn conv_input_gradient(
         k_inner_stride: 1,
         k_outer_stride: channels * taps,
     };
-    if positions > 0 && taps > 0 {
-        let direct = Direct {
-            canvas: Canvas::backward(geometry),
-            source: dy,
-            items: geometry.batch * geometry.groups,
-            groups: geometry.groups,
-            channels: outputs,
-            rows: channels,
-            weights,
-            epilogue,
-        };
-        if direct.suits(machine.pool.threads()) {
-            direct.run(machine, dx);
-            return Ok(());
-        }
-    }
-    let patches = patches(geometry, dy, outputs, Places::backward);
-    let job = Job {
-        batch: geometry.batch * geometry.groups,
-        m: channels,
-        n: positions,
-        k: outputs * taps,
-        a: &weights,
-        a_period: geometry.groups,
-        b: patches.as_ref(),
-        c: Disjoint::new(dx),
-        c_row_stride: positions,
-        c_batch_stride: channels * positions,
-        accumulate: false,
-        epilogue,
-    };
-    run(machine, &job);
+    let items = geometry.batch * geometry.groups;
+    let chain = Chain { items, groups: geometry.groups, channels: outputs, rows: channels, weights };
+    let canvas = (!geometry.is_pointwise() && positions * outputs * taps > 0).then(|| Canvas::backward(geometry));
+    chain.run(machine, canvas, dy, (outputs * taps, positions), dx, epilogue);
     Ok(())
 }
 
@@ -245,26 +188,63 @@ fn finish_if(machine: &Machine, c: &mut [f32], rows: usize, columns: usize, epil
     }
 }
 
-/// The matrix of patches of `source`, with `channels` channels in a group. Where each patch is a single position, that
-/// is the source itself.
-fn patches<'a>(
-    geometry: &ConvGeometry,
-    source: &'a [f32],
+/// A convolution, or an input gradient that is one: chains over (source channel, kernel position).
+struct Chain<'a> {
+    /// Samples times groups.
+    items: usize,
+    groups: usize,
+    /// Channels of the source in a group.
     channels: usize,
-    places: fn(&ConvGeometry) -> Places,
-) -> Box<dyn Panels + 'a> {
-    if geometry.is_pointwise() {
-        let positions = geometry.input_positions();
-        return Box::new(Strided {
+    /// Channels of the target in a group.
+    rows: usize,
+    /// Lanes are target channels; k is (source channel, kernel position); matrix b is group b.
+    weights: Strided<'a>,
+}
+
+impl Chain<'_> {
+    /// Computes chains of `k` terms for `positions` positions, by way of a canvas if there is one: without it, `source` is
+    /// the matrix of patches, if `k` is not 0.
+    fn run(
+        &self,
+        machine: &Machine,
+        canvas: Option<Canvas>,
+        source: &[f32],
+        (k, positions): (usize, usize),
+        target: &mut [f32],
+        epilogue: Option<Epilogue<'_, f32>>,
+    ) {
+        if let Some(canvas) = &canvas {
+            if direct::suits(self, canvas, machine.pool.threads()) {
+                direct::run(self, canvas, machine, source, target, epilogue);
+            } else {
+                shifted::run(self, canvas, machine, source, target, epilogue);
+            }
+            return;
+        }
+        let pixels = Strided {
             data: source,
-            batch_stride: channels * positions,
+            batch_stride: self.channels * positions,
             lane_stride: 1,
-            k_inner: channels.max(1),
+            k_inner: self.channels.max(1),
             k_inner_stride: positions,
-            k_outer_stride: channels.max(1) * positions,
-        });
+            k_outer_stride: self.channels.max(1) * positions,
+        };
+        let job = Job {
+            batch: self.items,
+            m: self.rows,
+            n: positions,
+            k,
+            a: &self.weights,
+            a_period: self.groups,
+            b: &pixels,
+            c: Disjoint::new(target),
+            c_row_stride: positions,
+            c_batch_stride: self.rows * positions,
+            accumulate: false,
+            epilogue,
+        };
+        run(machine, &job);
     }
-    Box::new(Patches { places: places(geometry), source, channels })
 }
 
 #[cfg(test)]
