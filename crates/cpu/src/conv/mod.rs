@@ -13,6 +13,7 @@
 mod canvas;
 mod depthwise;
 mod direct;
+mod drawn;
 mod geometry;
 mod im2col;
 mod phases;
@@ -74,27 +75,39 @@ pub fn conv_forward(
             weights,
             epilogue,
         };
-        if direct.suits(machine.pool.threads()) {
+        if direct.suits(machine) {
             direct.run(machine, y);
             return Ok(());
         }
     }
-    let patches = patches(geometry, x, channels, Places::forward);
-    let job = Job {
-        batch: geometry.batch * geometry.groups,
-        m: outputs,
-        n: positions,
-        k,
-        a: &weights,
-        a_period: geometry.groups,
-        b: patches.as_ref(),
-        c: Disjoint::new(y),
-        c_row_stride: positions,
-        c_batch_stride: outputs * positions,
-        accumulate: false,
-        epilogue,
+    let items = geometry.batch * geometry.groups;
+    let y = Disjoint::new(y);
+    let product = |b: &dyn Panels| {
+        let job = Job {
+            batch: items,
+            m: outputs,
+            n: positions,
+            k,
+            a: &weights,
+            a_period: geometry.groups,
+            b,
+            c: y,
+            c_row_stride: positions,
+            c_batch_stride: outputs * positions,
+            accumulate: false,
+            epilogue,
+        };
+        run(machine, &job);
     };
-    run(machine, &job);
+    let few = drawn::are_few(geometry);
+    if few || drawn::suits(geometry) {
+        let patches = Patches { places: Places::forward(geometry), source: x, channels };
+        drawn::with_drawn(machine, &patches, (items, k, positions), |patches| {
+            if few { drawn::few(machine, geometry, w, &patches, y, epilogue) } else { product(&patches) }
+        });
+        return Ok(());
+    }
+    product(patches(geometry, x, channels, Places::forward).as_ref());
     Ok(())
 }
 
@@ -143,7 +156,7 @@ pub fn conv_input_gradient(
             weights,
             epilogue,
         };
-        if direct.suits(machine.pool.threads()) {
+        if direct.suits(machine) {
             direct.run(machine, dx);
             return Ok(());
         }

@@ -162,9 +162,12 @@ impl<'a> Pieces<'a> {
     unsafe fn read_avx2(&self, rows: &[i32], reads: &[Read], plane: &[f32], row: &mut [f32]) {
         use std::arch::x86_64::*;
         let mut next = 0;
-        // SAFETY: as for AVX-512.
+        // SAFETY: as for AVX-512. (A gather has been slow on some processors, so steps of two are loads and a shuffle.)
         unsafe {
             let bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            // Of every second float: no lane has the bit 256.
+            let low_bits = _mm256_setr_epi32(1, 256, 2, 256, 4, 256, 8, 256);
+            let high_bits = _mm256_slli_epi32::<4>(low_bits);
             let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
             let index = _mm256_mullo_epi32(lanes, _mm256_set1_epi32(self.places.source_step as i32));
             for (vector, to) in row.chunks_exact_mut(8).enumerate() {
@@ -172,14 +175,24 @@ impl<'a> Pieces<'a> {
                 while next < self.pieces.len() && self.pieces[next].lane < (vector + 1) * 8 {
                     let read = &reads[next];
                     let mask = if rows[next] == OUTSIDE { 0 } else { i32::from(read.mask) };
-                    let mask = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(mask), bits), bits);
+                    let mask = _mm256_set1_epi32(mask);
+                    let of = |bits| _mm256_cmpeq_epi32(_mm256_and_si256(mask, bits), bits);
                     let from = plane.as_ptr().wrapping_offset(rows[next] as isize + read.from as isize);
-                    if self.places.source_step > 1 {
-                        value = _mm256_mask_i32gather_ps::<4>(value, from, index, _mm256_castsi256_ps(mask));
-                    } else {
-                        // Absent lanes come as zero bits, and no lane is in two pieces.
-                        value = _mm256_or_ps(value, _mm256_maskload_ps(from, mask));
-                    }
+                    // Absent lanes come as zero bits, and no lane is in two pieces.
+                    let read = match self.places.source_step {
+                        1 => _mm256_maskload_ps(from, of(bits)),
+                        2 => {
+                            let low = _mm256_maskload_ps(from, of(low_bits));
+                            let high = _mm256_maskload_ps(from.wrapping_add(8), of(high_bits));
+                            let halves = _mm256_castps_pd(_mm256_shuffle_ps::<0x88>(low, high));
+                            _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(halves))
+                        }
+                        _ => {
+                            let mask = _mm256_castsi256_ps(of(bits));
+                            _mm256_mask_i32gather_ps::<4>(_mm256_setzero_ps(), from, index, mask)
+                        }
+                    };
+                    value = _mm256_or_ps(value, read);
                     next += 1;
                 }
                 _mm256_storeu_ps(to.as_mut_ptr(), value);

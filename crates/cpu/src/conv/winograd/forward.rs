@@ -407,7 +407,7 @@ impl<'a> Block<'a> {
 
 /// Copies a short row without calling a function for it.
 #[inline(always)]
-fn copy_exact(from: &[f32], to: &mut [f32]) {
+pub(in crate::conv) fn copy_exact(from: &[f32], to: &mut [f32]) {
     let ((from, end), (to, rest)) = (from.as_chunks::<LANES>(), to.as_chunks_mut::<LANES>());
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;

@@ -22,7 +22,7 @@ mod transform;
 mod weights;
 
 use super::ConvGeometry;
-pub(super) use forward::Forward;
+pub(super) use forward::{Forward, copy_exact};
 pub(super) use weights::gradient;
 
 /// The factor of the error bound above. Measured: at most 28 on the test shapes with uniform random numbers.

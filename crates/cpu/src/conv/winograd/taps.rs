@@ -3,7 +3,7 @@
 use super::transform::{self, Lanes};
 use super::{LANES, PATCH, POINTS};
 use crate::gemm::{Lines, SIDE_B, SIDE_COLUMNS, SIDE_STEPS};
-use crate::simd::Simd;
+use crate::simd::{Simd, prefetch};
 use std::ops::Range;
 
 /// Source channels at a time: what is made of them stays in the first-level cache until it is used or written, in order.
@@ -14,6 +14,7 @@ pub(super) const POINT: usize = SIDE_B;
 pub(super) const SIZE: usize = POINTS * POINT;
 /// Floats that the transform works in: lines of taps, transposed. Up to 16 of a line are read where 9 are needed.
 pub(super) const ROOM: usize = CHANNELS * LINE * LANES;
+/// Also the floats of a cache line.
 const LINE: usize = 16;
 const TAPS: usize = 9;
 const _: () = assert!(SIDE_COLUMNS == LANES);
@@ -39,9 +40,10 @@ impl Taps<'_> {
         room: &mut [f32],
         to: &mut [f32; SIZE],
     ) {
-        let line = self.draw(simd, rows, channels.clone(), room);
+        let line = self.draw(simd, rows.clone(), channels.clone(), room);
         for (channel, drawn) in room.chunks_exact(line * LANES).take(channels.len()).enumerate() {
             let (drawn, _) = drawn.as_chunks::<LANES>();
+            self.ahead(&rows, channels.end, channel);
             let mut columns: [[Lanes; PATCH]; 3] = [[[0.0; LANES]; PATCH]; 3];
             for (j, column) in columns.iter_mut().enumerate() {
                 let taps = [0, 1, 2].map(|i| 3 * i + j).map(|tap| if self.turned { TAPS - 1 - tap } else { tap });
@@ -54,6 +56,24 @@ impl Taps<'_> {
                 for (j, point) in points.iter().enumerate() {
                     to[(i * PATCH + j) * POINT + channel * LANES..][..LANES].copy_from_slice(point);
                 }
+            }
+        }
+    }
+
+    /// Asks for one eighth of the weights of the next channels: what is in memory only comes while these are multiplied.
+    #[inline(always)]
+    fn ahead(&self, rows: &Range<usize>, first: usize, part: usize) {
+        let [row_stride, channel_stride] = self.strides;
+        let (start, count, stride, length) = if channel_stride == TAPS {
+            let share = LANES / CHANNELS;
+            ((rows.start + part * share) * row_stride + first * TAPS, share, row_stride, CHANNELS * TAPS)
+        } else {
+            (rows.start * row_stride + (first + part) * channel_stride, 1, 0, LANES * TAPS)
+        };
+        for line in 0..count {
+            let start = self.data.as_ptr().wrapping_add(start + line * stride);
+            for at in (0..length + LINE).step_by(LINE) {
+                prefetch(start.wrapping_add(at).cast());
             }
         }
     }
