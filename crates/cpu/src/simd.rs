@@ -128,6 +128,18 @@ impl Simd {
     }
 }
 
+/// Asks for the cache line of an address, which need not be valid, into the second-level cache.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults, whatever the address; the instruction is in every x86-64.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 fn supported(level: Level) -> bool {
     match level {
         Level::Scalar => true,

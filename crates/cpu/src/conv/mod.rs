@@ -13,6 +13,7 @@
 mod canvas;
 mod depthwise;
 mod direct;
+mod few;
 mod geometry;
 mod im2col;
 mod phases;
@@ -216,10 +217,18 @@ impl Chain<'_> {
         if let Some(canvas) = &canvas {
             if direct::suits(self, canvas, machine.pool.threads()) {
                 direct::run(self, canvas, machine, source, target, epilogue);
+            } else if few::suits(self, (k, positions)) {
+                shifted::with_drawn(self, canvas, machine, source, |drawn| {
+                    few::run(self, machine, drawn, (k, positions), target, epilogue);
+                });
             } else {
                 shifted::run(self, canvas, machine, source, target, epilogue);
             }
             return;
+        }
+        if few::suits(self, (k, positions)) {
+            let pixels = few::Drawn { data: source, item_size: k * positions, width: positions };
+            return few::run(self, machine, &pixels, (k, positions), target, epilogue);
         }
         let pixels = Strided {
             data: source,

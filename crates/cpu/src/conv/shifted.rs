@@ -3,6 +3,7 @@
 
 use super::Chain;
 use super::canvas::Canvas;
+use super::few::Drawn;
 use crate::gemm::{Epilogue, Job, NR_MAX, Panels, Tile, run as product};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -10,6 +11,10 @@ use crate::scratch::with_scratch;
 use crate::simd::Simd;
 use std::ops::Range;
 
+/// Columns of a matrix that is written out are made whole vectors.
+const VECTOR: usize = 16;
+/// Steps of k that one unit writes out, about.
+const STEPS: usize = 64;
 /// Canvases that are drawn at a time: about this many floats, 4 MiB.
 const AT_A_TIME: usize = 1 << 20;
 
@@ -59,6 +64,37 @@ pub(super) fn run(
     });
 }
 
+/// Lends the matrices of patches of all items, written out: few of them, of few positions.
+pub(super) fn with_drawn(
+    chain: &Chain<'_>,
+    canvas: &Canvas,
+    machine: &Machine,
+    source: &[f32],
+    task: impl FnOnce(&Drawn<'_>),
+) {
+    let positions = canvas.target.iter().product::<usize>();
+    let item_size = chain.channels * canvas.room(0);
+    let shifts = canvas.shifts(chain.channels);
+    let width = positions.next_multiple_of(VECTOR);
+    with_scratch(chain.items * (item_size + shifts.len() * width) + NR_MAX, |scratch| {
+        let (written, drawn) = scratch.split_at_mut(chain.items * shifts.len() * width);
+        drawn.fill(0.0);
+        canvas.draw_all(machine, source, 0..chain.items * chain.channels, drawn);
+        let patches = Patches { canvas, drawn, item_size, shifts: &shifts };
+        let parts = shifts.len().div_ceil(STEPS);
+        let all = Disjoint::new(&mut *written);
+        machine.pool.run(chain.items * parts, |unit| {
+            let (item, part) = (unit / parts, unit % parts);
+            let steps = part * shifts.len() / parts..(part + 1) * shifts.len() / parts;
+            let start = (item * shifts.len() + steps.start) * width;
+            // SAFETY: the steps of different units are apart.
+            let to = unsafe { all.slice(start, steps.len() * width) };
+            patches.pack(machine.simd, item, steps, 0..positions, width, to);
+        });
+        task(&Drawn { data: written, item_size: shifts.len() * width, width });
+    });
+}
+
 /// Samples whose canvases, of `size` floats each, are drawn at a time.
 pub(super) fn samples_at_a_time(size: usize, samples: usize) -> usize {
     let parts = samples.div_ceil((AT_A_TIME / size.max(1)).clamp(1, samples.max(1)));
@@ -79,23 +115,20 @@ pub(super) struct Patches<'a> {
 impl Panels for Patches<'_> {
     fn pack(&self, simd: Simd, item: usize, k: Range<usize>, lanes: Range<usize>, width: usize, panel: &mut [f32]) {
         // Neighbours on the canvas: the first lane, and where it lies.
-        let mut pieces = [(0, 0); NR_MAX];
-        let mut count = 0;
+        let mut pieces = Vec::with_capacity(NR_MAX);
         let mut lane = 0;
         while lane < lanes.len() {
             let (start, row) = self.canvas.neighbours(lanes.start + lane);
-            pieces[count] = (lane, item * self.item_size + start);
-            count += 1;
+            pieces.push((lane, item * self.item_size + start));
             lane += row;
         }
-        let pieces = &pieces[..count];
         let shifts = &self.shifts[k];
         simd.run(
             #[inline(always)]
             || match (lanes.len() == width, width) {
-                (true, 16) => self.whole::<16>(pieces, shifts, panel),
-                (true, 32) => self.whole::<32>(pieces, shifts, panel),
-                _ => self.part(pieces, shifts, lanes.len(), width, panel),
+                (true, 16) => self.whole::<16>(&pieces, shifts, panel),
+                (true, 32) => self.whole::<32>(&pieces, shifts, panel),
+                _ => self.part(&pieces, shifts, lanes.len(), width, panel),
             },
         );
     }

@@ -196,6 +196,40 @@ fn every_width_and_thread_count_gives_the_bits_of_the_plain_loops() {
 }
 
 #[test]
+fn one_picture_cut_among_threads_gives_the_bits_of_the_plain_loops() {
+    let (one, two) = ([1, 1, 1], [1, 2, 2]);
+    let shapes = [
+        // A canvas cut into tiles, with more steps than a panel holds; and in three dimensions.
+        geometry(1, 1, 37, 20, [1, 61, 47], [1, 3, 3], two, [0, 1, 1], one),
+        geometry(1, 1, 13, 25, [5, 19, 18], [2, 3, 3], one, [0, 1, 1], one),
+        // Few positions: weights read where they lie, in blocks of steps.
+        geometry(1, 1, 600, 21, [1, 7, 7], [1, 1, 1], one, [0, 0, 0], one),
+        geometry(2, 1, 70, 33, [1, 8, 8], [1, 3, 3], two, [0, 1, 1], one),
+        geometry(1, 2, 180, 46, [1, 5, 5], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(1, 1, 90, 7, [1, 2, 2], [1, 1, 1], one, [0, 0, 0], one),
+        // Patches of one position each, drawn; with steps of two and three.
+        geometry(3, 1, 100, 30, [1, 21, 17], [1, 1, 1], two, [0, 0, 0], one),
+        geometry(2, 1, 9, 11, [1, 40, 46], [1, 1, 1], [1, 3, 3], [0, 0, 0], one),
+        geometry(5, 1, 33, 31, [1, 9, 9], [1, 3, 3], two, [0, 1, 1], one),
+    ];
+    for g in shapes {
+        let x = numbers(g.batch * g.channels * g.input_positions(), 1);
+        let w = numbers(g.outputs * g.group_channels() * g.taps(), 2);
+        let expected: Vec<f32> = Plain(&g).forward(&x, &w).iter().map(|y| 2.0 * y).collect();
+        for machine in machines() {
+            let mut found = vec![f32::NAN; expected.len()];
+            let double = |mut tile: Tile<'_, f32>| {
+                for row in tile.rows.clone() {
+                    tile.row(row).iter_mut().for_each(|value| *value *= 2.0);
+                }
+            };
+            conv_forward(&machine, &g, &x, &w, &mut found, Some(&double)).unwrap();
+            assert!(bits(&found) == bits(&expected), "{} x {}, {g:?}", machine.simd.level(), machine.pool.threads());
+        }
+    }
+}
+
+#[test]
 fn weight_gradients_of_large_images_go_on_from_sample_to_sample() {
     let g = geometry(3, 1, 1, 5, [1, 500, 401], [1, 1, 2], [1, 1, 1], [0, 0, 0], [1, 1, 1]);
     let (x, dy) = (numbers(3 * g.input_positions(), 1), numbers(15 * g.output_positions(), 3));

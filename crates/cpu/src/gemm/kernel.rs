@@ -98,9 +98,13 @@ pub(crate) struct Kernel {
     transpose: TransposeFn,
     /// See [`Kernel::dots`]: for 1, 2, ... rows of A.
     dots: &'static [DotsFn],
+    /// See [`Kernel::side_by_side`]: for 1, 2, ... rows of A.
+    side: [SideFn; SIDE_ROWS],
 }
 
 type TransposeFn = unsafe fn(lines: RawLines, steps: usize, to: *mut f32, to_stride: usize);
+
+type SideFn = unsafe fn(size: (usize, usize), a: *const f32, b: *const f32, c: *mut f32, accumulate: bool);
 
 type DotsFn = unsafe fn(k: usize, a: Factors, b: RawLines, c: *mut f32, c_stride: usize, accumulate: bool);
 
@@ -133,6 +137,16 @@ const WIDE: [usize; 2] = [8, 4];
 pub(crate) const DOT_ROWS: usize = 8;
 /// Vectors of lines in a call of [`Kernel::dots`]: the chains of one overlap with the transpose of another.
 pub(crate) const DOT_VECTORS: usize = 2;
+
+/// Most rows of A in a call of [`Kernel::side_by_side`].
+pub(crate) const SIDE_ROWS: usize = 4;
+/// Sums of such a product in registers, beside a column of B and a factor.
+const SIDE_SUMS: usize = 12;
+/// Most steps of k, and the columns.
+pub(crate) const SIDE_STEPS: usize = 8;
+pub(crate) const SIDE_COLUMNS: usize = 16;
+/// Floats of one B, a cache line more than it needs: no two then compete for one place in the cache.
+pub(crate) const SIDE_B: usize = SIDE_STEPS * SIDE_COLUMNS + 16;
 
 impl Kernel {
     /// The kernels for `simd`.
@@ -199,6 +213,25 @@ impl Kernel {
     ) {
         // SAFETY: as in `tile`.
         unsafe { self.dots[rows - 1](k, a, lines, c, c_stride, accumulate) }
+    }
+
+    /// `count` products of few rows (at most `SIDE_ROWS`) with `SIDE_COLUMNS` columns and `k` steps (at most `SIDE_STEPS`),
+    /// side by side, so that their short chains overlap: `a[product][step][row]` with room for `SIDE_STEPS` steps,
+    /// `b[product][step][column]`, products `SIDE_B` apart, `c[product][row][column]`. `count` is a multiple of 12.
+    pub fn side_by_side(
+        &self,
+        (count, rows, k): (usize, usize, usize),
+        a: &[f32],
+        b: &[f32],
+        c: &mut [f32],
+        accumulate: bool,
+    ) {
+        assert!(k <= SIDE_STEPS && count.is_multiple_of(SIDE_SUMS));
+        assert!(count * rows * SIDE_STEPS <= a.len() && count * SIDE_B <= b.len());
+        assert!(count * rows * SIDE_COLUMNS <= c.len());
+        // SAFETY: the operands have the sizes that the kernel reads and writes; a `Kernel` is handed out only for a
+        // level that the processor has.
+        unsafe { self.side[rows - 1]((count, k), a.as_ptr(), b.as_ptr(), c.as_mut_ptr(), accumulate) }
     }
 
     /// `to[p * to_stride + i]` = element p of line i, for `p < steps`.
@@ -346,6 +379,50 @@ unsafe fn dots<L: Lane, const M: usize>(
     }
 }
 
+/// [`Kernel::side_by_side`] for `M` rows, `J` products at a time.
+#[inline(always)]
+unsafe fn side<L: Lane, const M: usize, const J: usize>(
+    (count, k): (usize, usize),
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+    accumulate: bool,
+) {
+    // SAFETY: every pointer stays within what `side_by_side` has checked.
+    unsafe {
+        for first in (0..count).step_by(J) {
+            let a = a.add(first * SIDE_STEPS * M);
+            for lane in (0..SIDE_COLUMNS).step_by(L::WIDTH) {
+                let (b, c) = (b.add(first * SIDE_B + lane), c.add(first * M * SIDE_COLUMNS + lane));
+                let mut sums = [[L::zero(); M]; J];
+                if accumulate {
+                    for (j, sums) in sums.iter_mut().enumerate() {
+                        for (row, sum) in sums.iter_mut().enumerate() {
+                            *sum = L::load(c.add((j * M + row) * SIDE_COLUMNS));
+                        }
+                    }
+                }
+                let (mut factors, mut columns) = (a, b);
+                for _ in 0..k {
+                    for (j, sums) in sums.iter_mut().enumerate() {
+                        let column = L::load(columns.add(j * SIDE_B));
+                        for (row, sum) in sums.iter_mut().enumerate() {
+                            *sum = L::fma(L::splat(factors.add(j * SIDE_STEPS * M + row)), column, *sum);
+                        }
+                    }
+                    factors = factors.add(M);
+                    columns = columns.add(SIDE_COLUMNS);
+                }
+                for (j, sums) in sums.iter().enumerate() {
+                    for (row, sum) in sums.iter().enumerate() {
+                        L::store(c.add((j * M + row) * SIDE_COLUMNS), *sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Multiplies and adds the columns of a block, which are the steps of k from `p` on.
 #[inline(always)]
 unsafe fn steps<L: Lane, const M: usize>(sums: &mut [L::Vector; M], block: &[L::Vector], a: Factors, p: usize) {
@@ -387,7 +464,12 @@ unsafe fn transpose<L: Lane>(lines: RawLines, steps: usize, to: *mut f32, to_str
                 let block = L::transposed(&starts, p);
                 store::<L>(block.as_ref(), here, to.add(p * to_stride + first), to_stride);
             }
-            if whole < steps {
+            if whole > 0 && whole < steps {
+                // The last block overlaps the one before.
+                let block = L::transposed(&starts, steps - L::WIDTH);
+                let to = to.add(whole * to_stride + first);
+                store::<L>(&block.as_ref()[L::WIDTH - (steps - whole)..], here, to, to_stride);
+            } else if whole < steps {
                 let rest = rest::<L>(&starts, whole, steps - whole);
                 let block = L::transposed(&rest.each_ref().map(|line| line.as_ptr()), 0);
                 let to = to.add(whole * to_stride + first);
@@ -448,6 +530,18 @@ macro_rules! kernel {
             }
 
             $(#[$feature])?
+            pub unsafe fn side<const M: usize, const J: usize>(
+                size: (usize, usize),
+                a: *const f32,
+                b: *const f32,
+                c: *mut f32,
+                accumulate: bool,
+            ) {
+                // SAFETY: the contract of `Kernel::side_by_side` is passed on.
+                unsafe { super::side::<$lane, M, J>(size, a, b, c, accumulate) }
+            }
+
+            $(#[$feature])?
             pub unsafe fn transpose(lines: RawLines, steps: usize, to: *mut f32, to_stride: usize) {
                 // SAFETY: the contract of `TransposeFn` is passed on.
                 unsafe { super::transpose::<$lane>(lines, steps, to, to_stride) }
@@ -466,6 +560,7 @@ macro_rules! kernel {
             ],
             wide: [kernel!(@wide $module, EVEN), kernel!(@wide $module, STRIDED_A)],
             transpose: $module::transpose,
+            side: [$module::side::<1, 12>, $module::side::<2, 6>, $module::side::<3, 4>, $module::side::<4, 3>],
             dots: &[
                 $module::dots::<1>, $module::dots::<2>, $module::dots::<3>, $module::dots::<4>,
                 $module::dots::<5>, $module::dots::<6>, $module::dots::<7>, $module::dots::<8>,

@@ -14,7 +14,7 @@ mod wide;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 pub(crate) use driver::{Job, SMALL, run};
-pub(crate) use kernel::{Factors, Kernel, MR_MAX, NR_MAX, Rows};
+pub(crate) use kernel::{Factors, Kernel, MR_MAX, NR_MAX, Rows, SIDE_B, SIDE_COLUMNS, SIDE_ROWS, SIDE_STEPS};
 pub(crate) use pack::{Lines, Panels, Strided};
 use std::ops::Range;
 pub use wide::gemm_f64;

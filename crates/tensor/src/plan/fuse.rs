@@ -194,6 +194,9 @@ impl<'a> Planner<'a> {
             self.weight[node] = self.weight[input];
             return;
         }
+        // A group cannot see a floating node through a view, so it gets a place now: later it would come between its user
+        // and what its user could join.
+        self.materialise(under.base);
         match through(tensor, &under.layout) {
             Some(layout) => self.seen[node] = Seen { base: under.base, layout },
             None => {
@@ -304,7 +307,6 @@ impl<'a> Planner<'a> {
 
     fn place_elementwise(&mut self, node: usize) {
         let inputs = self.inputs(node);
-        self.settle(&inputs);
         let shape = *self.tensor(node).shape();
         if self.fusion == Fusion::On {
             let latest = inputs.iter().filter_map(|&input| self.group_of(self.seen[input].base)).max();
@@ -319,16 +321,6 @@ impl<'a> Planner<'a> {
         }
         let group = self.new_group(shape);
         self.join(node, group, false);
-    }
-
-    /// Floating inputs that are seen through a view get a place of their own: a group cannot see through it.
-    fn settle(&mut self, inputs: &[usize]) {
-        for &input in inputs {
-            let base = self.seen[input].base;
-            if self.floats(base) && base != input {
-                self.materialise(base);
-            }
-        }
     }
 
     fn candidates(&self, latest: Option<usize>) -> impl Iterator<Item = usize> + use<> {
@@ -490,7 +482,6 @@ impl<'a> Planner<'a> {
 
     fn place_reduction(&mut self, node: usize, axes: AxisSet) {
         let inputs = self.inputs(node);
-        self.settle(&inputs);
         let space = *self.tensor(inputs[0]).shape();
         if self.fusion == Fusion::On {
             let latest = self.group_of(self.seen[inputs[0]].base);

@@ -4,8 +4,10 @@
 //! [channels, tiles] for each of the 36 points, stay in the second-level cache, and so do the products of a few target
 //! channels until they are transformed back.
 
-use super::transform::{self, Lanes, deinterleave, interleave};
-use super::{ConvGeometry, LANES, PATCH, POINTS, TILE};
+use super::inputs::Points;
+use super::taps::{self, Taps};
+use super::transform::{self, Lanes, interleave};
+use super::{ConvGeometry, LANES, PATCH, POINTS, TILE, few};
 use crate::gemm::{Epilogue, Factors, Kernel, NR_MAX, Rows, SMALL, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -15,13 +17,12 @@ use std::ops::Range;
 
 /// Tiles of a unit: two AVX-512 panels. The weights, from a farther cache, are read once for so many tiles.
 const TILES: usize = 64;
-/// Target channels whose products with all tiles of a unit are kept until they are transformed back: 576 KiB.
-const CHANNELS_KEPT: usize = 64;
+/// Panels of target channels whose products with all tiles of a unit are kept until they are transformed back: 576 KiB.
+const PANELS_KEPT: usize = 4;
 /// Floats between the matrices of two points, beyond their size: no two then compete for one place in the cache.
 const APART: usize = 16;
-/// Channels whose transformed weights are gathered in the first-level cache before they are written: to write 36 places
-/// by turns, each far from the others, took 49 ms where this takes 30 (512 channels, 4 x 4).
-const CHANNELS_STAGED: usize = 16;
+/// Source channels of a unit, where the inputs of one block are transformed by all threads.
+const CHANNELS_TOGETHER: usize = 8;
 /// Units for each thread.
 const UNITS_PER_THREAD: usize = 4;
 
@@ -44,11 +45,11 @@ pub(in crate::conv) struct Forward<'a> {
 
 /// Neighbouring tiles of one row of tiles.
 #[derive(Clone, Copy)]
-struct Segment {
-    item: usize,
-    down: usize,
-    across: usize,
-    count: usize,
+pub(super) struct Segment {
+    pub item: usize,
+    pub down: usize,
+    pub across: usize,
+    pub count: usize,
 }
 
 impl<'a> Forward<'a> {
@@ -96,93 +97,82 @@ impl<'a> Forward<'a> {
         self.target[1].div_ceil(TILE)
     }
 
+    pub(super) fn taps(&self) -> Taps<'a> {
+        Taps { data: self.weights, strides: self.strides, turned: self.turned }
+    }
+
     /// Computes the target.
     pub fn run(&self, machine: &Machine, target: &mut [f32]) {
         if target.is_empty() {
             return;
         }
-        let kernel = Kernel::of(machine.simd);
-        let panels = self.rows.div_ceil(kernel.mr);
+        let panels = self.rows.div_ceil(LANES);
         let blocks = self.blocks();
-        let work = self.items * self.down() * self.across() * POINTS * self.rows * self.channels;
+        let tiles = self.items * self.down() * self.across();
+        let work = tiles * POINTS * self.rows * self.channels;
         let each = |units: usize, unit: &(dyn Fn(usize) + Sync)| {
             if work < SMALL { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
         };
+        let all = Disjoint::new(target);
+        if tiles <= few::TILES {
+            self.few(machine, &each, all);
+            return;
+        }
         // Cut the channels too where there are few blocks of tiles.
         let wanted = if machine.pool.threads() == 1 { 1 } else { machine.pool.threads() * UNITS_PER_THREAD };
-        let parts = wanted.div_ceil(blocks).clamp(1, panels.div_ceil(2));
-        let all = Disjoint::new(target);
-        let panel_size = POINTS * self.channels * kernel.mr;
+        let parts = wanted.div_ceil(blocks).clamp(1, panels);
+        let panels_of = |part: usize| part * panels / parts..(part + 1) * panels / parts;
         if blocks == 1 {
             // Each panel of weights is used once: where it is transformed.
-            each(parts, &|part| {
-                let panels = part * panels / parts..(part + 1) * panels / parts;
-                self.unit(machine.simd, kernel, &self.segments(0), panels, None, all);
+            let block = Block::new(self, 0);
+            with_scratch(block.points(), |points| {
+                let all_points = Disjoint::new(points);
+                each(self.channels.div_ceil(CHANNELS_TOGETHER), &|unit| {
+                    let first = unit * CHANNELS_TOGETHER;
+                    block.inputs(machine.simd, first..self.channels.min(first + CHANNELS_TOGETHER), all_points);
+                });
+                let points = &*points;
+                each(parts, &|part| block.multiply(machine.simd, points, panels_of(part), None, all));
             });
             return;
         }
+        let panel_size = POINTS * self.channels * LANES;
         with_scratch(panels * panel_size, |packed| {
             let all_packed = Disjoint::new(packed);
             each(panels, &|panel| {
                 // SAFETY: the panels of different units are apart.
                 let to = unsafe { all_packed.slice(panel * panel_size, panel_size) };
-                self.weights_of(machine.simd, kernel, panel, to);
+                self.weights_of(machine.simd, panel, to);
             });
             let packed = &*packed;
             each(blocks * parts, &|unit| {
-                let (block, part) = (unit / parts, unit % parts);
-                let panels = part * panels / parts..(part + 1) * panels / parts;
-                self.unit(machine.simd, kernel, &self.segments(block), panels, Some(packed), all);
+                let block = Block::new(self, unit / parts);
+                with_scratch(block.points(), |points| {
+                    block.inputs(machine.simd, 0..self.channels, Disjoint::new(points));
+                    block.multiply(machine.simd, points, panels_of(unit % parts), Some(packed), all);
+                });
             });
         });
     }
 
-    /// One panel of weights, transformed.
-    fn weights_of(&self, simd: Simd, kernel: &Kernel, panel: usize, to: &mut [f32]) {
-        let rows = panel * kernel.mr..self.rows.min((panel + 1) * kernel.mr);
-        with_scratch(POINTS * (CHANNELS_STAGED * kernel.mr + LANES), |staged| {
-            simd.run(
-                #[inline(always)]
-                || self.pack_weights(rows.clone(), kernel.mr, staged, to),
-            );
+    /// `packed[point][channel][row]` = G w G^T, of one panel of target channels.
+    fn weights_of(&self, simd: Simd, panel: usize, packed: &mut [f32]) {
+        let rows = panel * LANES..self.rows.min((panel + 1) * LANES);
+        with_scratch(taps::SIZE + taps::ROOM, |scratch| {
+            let Some((staged, room)) = scratch.split_first_chunk_mut() else { return };
+            for first in (0..self.channels).step_by(taps::CHANNELS) {
+                let channels = first..self.channels.min(first + taps::CHANNELS);
+                let length = channels.len() * LANES;
+                simd.run(
+                    #[inline(always)]
+                    || self.taps().transform(simd, rows.clone(), channels, room, staged),
+                );
+                for (point, staged) in staged.chunks_exact(taps::POINT).enumerate() {
+                    let to = (point * self.channels + first) * LANES;
+                    packed[to..to + length].copy_from_slice(&staged[..length]);
+                }
+            }
         });
-    }
-
-    /// `packed[point][channel][row]` = G w G^T, of the target channels `rows`.
-    #[inline(always)]
-    #[allow(clippy::needless_range_loop)]
-    fn pack_weights(&self, rows: Range<usize>, mr: usize, staged: &mut [f32], packed: &mut [f32]) {
-        let mut w: [Lanes; 9] = [[0.0; LANES]; 9];
-        let point_size = CHANNELS_STAGED * mr + LANES;
-        for first in (0..self.channels).step_by(CHANNELS_STAGED) {
-            let count = CHANNELS_STAGED.min(self.channels - first);
-            for channel in 0..count {
-                for (lane, row) in rows.clone().enumerate() {
-                    let from = &self.weights[row * self.strides[0] + (first + channel) * self.strides[1]..][..9];
-                    for (tap, from) in from.iter().enumerate() {
-                        w[if self.turned { 8 - tap } else { tap }][lane] = *from;
-                    }
-                }
-                let mut columns: [[Lanes; PATCH]; 3] = [[[0.0; LANES]; PATCH]; 3];
-                for (j, column) in columns.iter_mut().enumerate() {
-                    transform::weights(&[w[j], w[3 + j], w[6 + j]], column);
-                }
-                let [left, middle, right] = &columns;
-                for (i, ((left, middle), right)) in left.iter().zip(middle).zip(right).enumerate() {
-                    let mut points: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
-                    transform::weights(&[*left, *middle, *right], &mut points);
-                    for (j, point) in points.iter().enumerate() {
-                        // The next channel overwrites what is too much.
-                        let at = (i * PATCH + j) * point_size + channel * mr;
-                        staged[at..at + LANES].copy_from_slice(point);
-                    }
-                }
-            }
-            for (point, staged) in staged.chunks_exact(point_size).enumerate() {
-                let to = &mut packed[(point * self.channels + first) * mr..][..count * mr];
-                to.copy_from_slice(&staged[..count * mr]);
-            }
-        }
     }
 
     /// Rows of tiles in a block, and parts that a row is cut into.
@@ -196,7 +186,7 @@ impl<'a> Forward<'a> {
         (self.items * self.down()).div_ceil(together) * parts
     }
 
-    fn segments(&self, block: usize) -> Vec<Segment> {
+    pub(super) fn segments(&self, block: usize) -> Vec<Segment> {
         let (together, parts) = self.cut();
         let (down, across) = (self.down(), self.across());
         let first = block / parts * together;
@@ -204,184 +194,6 @@ impl<'a> Forward<'a> {
         let (start, end) = (part * across / parts, (part + 1) * across / parts);
         let rows = first..(first + together).min(self.items * down);
         rows.map(|row| Segment { item: row / down, down: row % down, across: start, count: end - start }).collect()
-    }
-
-    fn unit(
-        &self,
-        simd: Simd,
-        kernel: &Kernel,
-        segments: &[Segment],
-        panels: Range<usize>,
-        packed: Option<&[f32]>,
-        target: Disjoint<'_, f32>,
-    ) {
-        let (channels, mr) = (self.channels, kernel.mr);
-        let count: usize = segments.iter().map(|segment| segment.count).sum();
-        let room = count.next_multiple_of(LANES);
-        let columns = count.next_multiple_of(kernel.width);
-        let point_size = channels * room + APART;
-        let most = (CHANNELS_KEPT / mr).max(1).min(panels.len());
-        let product_size = most * mr * room + APART;
-        let panel_size = POINTS * channels * mr;
-        let own = if packed.is_none() { most * panel_size } else { 0 };
-        with_scratch(POINTS * (point_size + product_size) + NR_MAX + own, |scratch| {
-            let (own, scratch) = scratch.split_at_mut(own);
-            let (products, points) = scratch.split_at_mut(POINTS * product_size);
-            let input_room = self.input_room(segments, room);
-            with_scratch(input_room, |scratch| {
-                simd.run(
-                    #[inline(always)]
-                    || self.inputs(simd, segments, room, (point_size, points), scratch),
-                );
-            });
-            for first in panels.clone().step_by(most) {
-                let some = first..panels.end.min(first + most);
-                let rows = some.start * mr..self.rows.min(some.end * mr);
-                let packed = match packed {
-                    Some(packed) => &packed[some.start * panel_size..],
-                    None => {
-                        for (panel, to) in some.clone().zip(own.chunks_exact_mut(panel_size)) {
-                            self.weights_of(simd, kernel, panel, to);
-                        }
-                        &*own
-                    }
-                };
-                for point in 0..POINTS {
-                    for column in (0..columns).step_by(kernel.nr) {
-                        let width = kernel.nr.min(columns - column);
-                        for panel in some.clone() {
-                            let row = panel * mr;
-                            let height = mr.min(self.rows - row);
-                            let a =
-                                &packed[(panel - some.start) * panel_size + point * channels * mr..][..channels * mr];
-                            let b = &points[point * point_size + column..];
-                            let start = point * product_size + (row - rows.start) * room + column;
-                            let c = &mut products[start..];
-                            assert!((channels - 1) * room + kernel.nr <= b.len());
-                            assert!((height - 1) * room + width <= c.len());
-                            // SAFETY: the panel of A has `channels` steps; B and C hold the tile by the assertions.
-                            unsafe {
-                                kernel.tile(
-                                    (height, width, channels),
-                                    Factors::strided(a.as_ptr(), 1, kernel.mr),
-                                    Rows::even(b.as_ptr(), room),
-                                    (c.as_mut_ptr(), room),
-                                    false,
-                                );
-                            }
-                        }
-                    }
-                }
-                with_scratch(TILE * TILE * room, |staged| {
-                    simd.run(
-                        #[inline(always)]
-                        || self.outputs(simd, segments, rows.clone(), room, (product_size, products), staged, target),
-                    );
-                });
-                if let Some(epilogue) = self.epilogue {
-                    self.finish(segments, rows, target, epilogue);
-                }
-            }
-        });
-    }
-
-    /// Floats in a row of patches, and what a vector may write beyond it.
-    fn pitch(&self, segments: &[Segment]) -> usize {
-        TILE * segments.iter().map(|segment| segment.count).max().unwrap_or(0) + PATCH + 2 * LANES
-    }
-
-    fn input_room(&self, segments: &[Segment], room: usize) -> usize {
-        PATCH * (self.pitch(segments) + 2 * (TILE * room + LANES))
-    }
-
-    /// `points[point][channel][tile]` = B^T d B.
-    #[inline(always)]
-    fn inputs(
-        &self,
-        simd: Simd,
-        segments: &[Segment],
-        room: usize,
-        (point_size, points): (usize, &mut [f32]),
-        scratch: &mut [f32],
-    ) {
-        let [height, width] = self.size;
-        let (pitch, line) = (self.pitch(segments), TILE * room + LANES);
-        let (row, staged) = scratch.split_at_mut(PATCH * pitch);
-        staged.fill(0.0);
-        let (here, next) = staged.split_at_mut(PATCH * line);
-        for channel in 0..self.channels {
-            let mut tile = 0;
-            for segment in segments {
-                let plane = &self.source[(segment.item * self.channels + channel) * height * width..][..height * width];
-                self.columns(plane, segment, pitch, row);
-                for i in 0..PATCH {
-                    let from = &row[i * pitch..][..pitch];
-                    let at = i * line + TILE * tile;
-                    copy(from, &mut here[at..], TILE * segment.count);
-                    copy(&from[TILE..], &mut next[at..], TILE * segment.count);
-                }
-                tile += segment.count;
-            }
-            for first in (0..room).step_by(LANES) {
-                for i in 0..PATCH {
-                    let at = i * line + TILE * first;
-                    let mut d = [[0.0; LANES]; PATCH];
-                    if let (Some(here), Some(next)) = (here[at..].first_chunk(), next[at..].first_chunk()) {
-                        let (mut inside, mut beyond) = ([[0.0; LANES]; TILE], [[0.0; LANES]; TILE]);
-                        deinterleave(simd, here, &mut inside);
-                        deinterleave(simd, next, &mut beyond);
-                        d = [inside[0], inside[1], inside[2], inside[3], beyond[0], beyond[1]];
-                    }
-                    let mut v = [[0.0; LANES]; PATCH];
-                    transform::inputs(&d, &mut v);
-                    for (j, v) in v.iter().enumerate() {
-                        let to = (i * PATCH + j) * point_size + channel * room + first;
-                        points[to..to + LANES].copy_from_slice(v);
-                    }
-                }
-            }
-        }
-    }
-
-    /// `row[i][x]` = (B^T d)[i] for every x that the tiles of a segment see.
-    #[inline(always)]
-    fn columns(&self, plane: &[f32], segment: &Segment, pitch: usize, row: &mut [f32]) {
-        let [height, width] = self.size;
-        let left = TILE * segment.across;
-        // Coordinates inside the source: from `start` on, at place `skip` of the row.
-        let (start, skip) = (left.saturating_sub(self.padding[1]), self.padding[1].saturating_sub(left));
-        let end = width.min((left + TILE * segment.count + 2).saturating_sub(self.padding[1]));
-        let source: [Option<&[f32]>; PATCH] = std::array::from_fn(|i| {
-            let y = (TILE * segment.down + i).checked_sub(self.padding[0]).filter(|&y| y < height)?;
-            Some(&plane[y * width..])
-        });
-        for i in 0..PATCH {
-            row[i * pitch..i * pitch + skip].fill(0.0);
-        }
-        let mut at = skip;
-        for x in (start..end).step_by(LANES) {
-            let mut d: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
-            for (d, source) in d.iter_mut().zip(source) {
-                let Some(source) = source else { continue };
-                let count = LANES.min(end - x);
-                match source[x..].first_chunk() {
-                    Some(from) if count == LANES => *d = *from,
-                    _ => d[..count].copy_from_slice(&source[x..x + count]),
-                }
-            }
-            let mut v: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
-            transform::inputs(&d, &mut v);
-            for (i, v) in v.iter().enumerate() {
-                row[i * pitch + at..][..LANES].copy_from_slice(v);
-            }
-            at += LANES;
-        }
-        let used = TILE * segment.count + PATCH;
-        if at < used {
-            for i in 0..PATCH {
-                row[i * pitch + at..i * pitch + used].fill(0.0);
-            }
-        }
     }
 
     /// The target channels `rows` of the tiles: A^T m A.
@@ -439,7 +251,13 @@ impl<'a> Forward<'a> {
     }
 
     /// Calls the epilogue on what the segments cover of the target channels `rows`.
-    fn finish(&self, segments: &[Segment], rows: Range<usize>, target: Disjoint<'_, f32>, epilogue: Epilogue<'_, f32>) {
+    pub(super) fn finish(
+        &self,
+        segments: &[Segment],
+        rows: Range<usize>,
+        target: Disjoint<'_, f32>,
+        epilogue: Epilogue<'_, f32>,
+    ) {
         let [height, width] = self.target;
         let positions = height * width;
         let call = |item: usize, columns: (usize, usize)| {
@@ -466,17 +284,130 @@ impl<'a> Forward<'a> {
     }
 }
 
-/// Copies `count` floats, and what follows them up to a whole vector.
-#[inline(always)]
-fn copy(from: &[f32], to: &mut [f32], count: usize) {
-    for first in (0..count).step_by(LANES) {
-        to[first..first + LANES].copy_from_slice(&from[first..first + LANES]);
+/// A block of tiles, with tiles side by side in a vector.
+struct Block<'a> {
+    forward: &'a Forward<'a>,
+    segments: Vec<Segment>,
+    /// Tiles, and those that fill vectors.
+    count: usize,
+    room: usize,
+    point_size: usize,
+}
+
+impl<'a> Block<'a> {
+    fn new(forward: &'a Forward<'a>, block: usize) -> Self {
+        let segments = forward.segments(block);
+        let count: usize = segments.iter().map(|segment| segment.count).sum();
+        let room = count.next_multiple_of(LANES);
+        Block { forward, segments, count, room, point_size: forward.channels * room + APART }
+    }
+
+    /// Floats of the transformed inputs.
+    fn points(&self) -> usize {
+        POINTS * self.point_size + NR_MAX
+    }
+
+    /// Transforms the inputs of some channels.
+    fn inputs(&self, simd: Simd, channels: Range<usize>, points: Disjoint<'_, f32>) {
+        let points = Points::Tiles { all: points, size: self.point_size };
+        with_scratch(self.forward.input_room(&self.segments, self.room), |room| {
+            simd.run(
+                #[inline(always)]
+                || self.forward.inputs(simd, &self.segments, self.room, channels, points, room),
+            );
+        });
+    }
+
+    /// The target channels of some panels, from the transformed weights of all, or from those that are transformed here.
+    fn multiply(
+        &self,
+        simd: Simd,
+        points: &[f32],
+        panels: Range<usize>,
+        packed: Option<&[f32]>,
+        target: Disjoint<'_, f32>,
+    ) {
+        let (forward, room) = (self.forward, self.room);
+        let panel_size = POINTS * forward.channels * LANES;
+        let most = if packed.is_some() { PANELS_KEPT } else { 1 }.min(panels.len());
+        let product_size = most * LANES * room + APART;
+        let own = if packed.is_none() { most * panel_size } else { 0 };
+        with_scratch(POINTS * product_size + TILE * TILE * room + own, |scratch| {
+            let (own, scratch) = scratch.split_at_mut(own);
+            let (products, staged) = scratch.split_at_mut(POINTS * product_size);
+            for first in panels.clone().step_by(most) {
+                let some = first..panels.end.min(first + most);
+                let packed = match packed {
+                    Some(packed) => &packed[some.start * panel_size..],
+                    None => {
+                        for (panel, to) in some.clone().zip(own.chunks_exact_mut(panel_size)) {
+                            forward.weights_of(simd, panel, to);
+                        }
+                        &*own
+                    }
+                };
+                let rows = some.start * LANES..forward.rows.min(some.end * LANES);
+                self.products(Kernel::of(simd), points, packed, rows.len(), (product_size, products));
+                simd.run(
+                    #[inline(always)]
+                    || {
+                        let products = (product_size, &*products);
+                        forward.outputs(simd, &self.segments, rows.clone(), room, products, staged, target);
+                    },
+                );
+                if let Some(epilogue) = forward.epilogue {
+                    forward.finish(&self.segments, rows, target, epilogue);
+                }
+            }
+        });
+    }
+
+    /// `products[point][row][tile]`, for so many rows.
+    fn products(
+        &self,
+        kernel: &Kernel,
+        points: &[f32],
+        packed: &[f32],
+        rows: usize,
+        (product_size, products): (usize, &mut [f32]),
+    ) {
+        let (channels, room) = (self.forward.channels, self.room);
+        let columns = self.count.next_multiple_of(kernel.width);
+        for point in 0..POINTS {
+            for column in (0..columns).step_by(kernel.nr) {
+                let width = kernel.nr.min(columns - column);
+                let b = &points[point * self.point_size + column..];
+                assert!((channels - 1) * room + kernel.nr <= b.len());
+                for row in (0..rows).step_by(LANES) {
+                    let lanes = LANES.min(rows - row);
+                    let a = &packed[(row / LANES * POINTS + point) * channels * LANES..][..channels * LANES];
+                    // Tiles of even height: a low one would wait for its own sums.
+                    let height = lanes.div_ceil(lanes.div_ceil(kernel.mr));
+                    for lane in (0..lanes).step_by(height) {
+                        let height = height.min(lanes - lane);
+                        let c = &mut products[point * product_size + (row + lane) * room + column..];
+                        assert!((height - 1) * room + width <= c.len());
+                        // SAFETY: the panel of A has `channels` steps of `LANES` rows; B and C hold the tile by the
+                        // assertions.
+                        unsafe {
+                            kernel.tile(
+                                (height, width, channels),
+                                Factors::strided(a.as_ptr().add(lane), 1, LANES),
+                                Rows::even(b.as_ptr(), room),
+                                (c.as_mut_ptr(), room),
+                                false,
+                            );
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
 /// Copies a short row without calling a function for it.
 #[inline(always)]
-fn copy_exact(from: &[f32], to: &mut [f32]) {
+pub(in crate::conv) fn copy_exact(from: &[f32], to: &mut [f32]) {
     let ((from, end), (to, rest)) = (from.as_chunks::<LANES>(), to.as_chunks_mut::<LANES>());
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;

@@ -14,7 +14,10 @@
 //! Error, measured against f64 and stated as a bound that the tests hold: with S = sum of |w| |x| over the whole chain of
 //! the largest result of the tensor, `|found - exact| <= 2^-24 * ERROR * S`.
 
+mod few;
 mod forward;
+mod inputs;
+mod taps;
 mod transform;
 mod weights;
 

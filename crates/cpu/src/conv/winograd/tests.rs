@@ -24,6 +24,14 @@ fn shapes() -> Vec<ConvGeometry> {
         shape(2, 32, 37, [9, 14], 0),
         shape(2, 48, 33, [11, 7], 2),
         shape(0, 32, 32, [8, 8], 1),
+        // One, six, eight, nine and sixteen tiles; twenty in one block; more than sixteen only with the whole batch.
+        shape(1, 35, 50, [4, 4], 1),
+        shape(1, 26, 49, [7, 9], 1),
+        shape(2, 24, 24, [7, 7], 1),
+        shape(1, 24, 40, [12, 11], 1),
+        shape(1, 41, 33, [16, 13], 1),
+        shape(1, 30, 70, [16, 20], 1),
+        shape(6, 24, 40, [8, 8], 1),
     ]
 }
 

@@ -119,6 +119,26 @@ pub(super) fn deinterleave(simd: Simd, from: &[f32; TILE * LANES], to: &mut [Lan
         }
         return;
     }
+    #[cfg(target_arch = "x86_64")]
+    if simd.level() == Level::Avx2 {
+        use std::arch::x86_64::*;
+        for half in [0, 8] {
+            // SAFETY: as above.
+            unsafe {
+                // Half q of a_i: tile 4 q + i.
+                let four = |tile: usize| _mm_loadu_ps(from.as_ptr().add(TILE * (half + tile)));
+                let pair = |i: usize| _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(four(i)), four(4 + i));
+                let (a0, a1, a2, a3) = (pair(0), pair(1), pair(2), pair(3));
+                let (t0, t1) = (_mm256_unpacklo_ps(a0, a1), _mm256_unpackhi_ps(a0, a1));
+                let (u0, u1) = (_mm256_unpacklo_ps(a2, a3), _mm256_unpackhi_ps(a2, a3));
+                _mm256_storeu_ps(to[0].as_mut_ptr().add(half), _mm256_shuffle_ps::<0x44>(t0, u0));
+                _mm256_storeu_ps(to[1].as_mut_ptr().add(half), _mm256_shuffle_ps::<0xEE>(t0, u0));
+                _mm256_storeu_ps(to[2].as_mut_ptr().add(half), _mm256_shuffle_ps::<0x44>(t1, u1));
+                _mm256_storeu_ps(to[3].as_mut_ptr().add(half), _mm256_shuffle_ps::<0xEE>(t1, u1));
+            }
+        }
+        return;
+    }
     let _ = (simd, Level::Scalar);
     for lane in 0..LANES {
         for k in 0..TILE {
@@ -149,6 +169,28 @@ pub(super) fn interleave(simd: Simd, from: &[Lanes; TILE], to: &mut [f32; TILE *
             put(1, _mm512_shuffle_f32x4::<0xDD>(y0, y2));
             put(2, _mm512_shuffle_f32x4::<0x88>(y1, y3));
             put(3, _mm512_shuffle_f32x4::<0xDD>(y1, y3));
+        }
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if simd.level() == Level::Avx2 {
+        use std::arch::x86_64::*;
+        for half in [0, 8] {
+            // SAFETY: as in `deinterleave`.
+            unsafe {
+                let row = |k: usize| _mm256_loadu_ps(from[k].as_ptr().add(half));
+                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                let (t0, t1) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                let (u0, u1) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+                // Half q of x_i is tile 4 q + i.
+                let (x0, x1) = (_mm256_shuffle_ps::<0x44>(t0, u0), _mm256_shuffle_ps::<0xEE>(t0, u0));
+                let (x2, x3) = (_mm256_shuffle_ps::<0x44>(t1, u1), _mm256_shuffle_ps::<0xEE>(t1, u1));
+                let to = to.as_mut_ptr().add(TILE * half);
+                _mm256_storeu_ps(to, _mm256_permute2f128_ps::<0x20>(x0, x1));
+                _mm256_storeu_ps(to.add(8), _mm256_permute2f128_ps::<0x20>(x2, x3));
+                _mm256_storeu_ps(to.add(16), _mm256_permute2f128_ps::<0x31>(x0, x1));
+                _mm256_storeu_ps(to.add(24), _mm256_permute2f128_ps::<0x31>(x2, x3));
+            }
         }
         return;
     }

@@ -1,6 +1,8 @@
 //! Memory asked for before it is needed. The instructions of a program work on a tile in the first-level cache; without
 //! this, memory would rest while they do.
 
+use crate::simd::prefetch;
+
 /// Stretches of memory that the next tile will touch.
 #[derive(Default)]
 pub struct Ahead {
@@ -44,15 +46,4 @@ impl Ahead {
             self.now += usize::from(*left == 0);
         }
     }
-}
-
-#[inline(always)]
-fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch never faults, whatever the address; the instruction is in every x86-64.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
