@@ -12,7 +12,7 @@ use crate::pool::Disjoint;
 use crate::simd::Simd;
 use std::ops::Range;
 
-/// Elements of canvases that one unit draws: enough to be worth handing out.
+/// Elements of planes that one unit works on: enough to be worth handing out.
 const TOGETHER: usize = 1 << 14;
 
 /// The layout of a canvas.
@@ -98,11 +98,9 @@ impl Canvas {
         self.steps[2]
     }
 
-    /// Where target position `index` begins, and how many neighbours of its row, itself included, follow it.
-    #[inline(always)]
-    pub fn neighbours(&self, index: usize) -> (usize, usize) {
-        let at = coordinates(index, self.target);
-        (self.start(at), self.target[2] - at[2])
+    /// Where the target positions begin.
+    pub fn grid(&self) -> Grid {
+        Grid { size: self.target, steps: self.steps, start: 0 }
     }
 
     /// For each (channel, tap): where it lies on canvases that follow each other without slack.
@@ -114,17 +112,11 @@ impl Canvas {
     pub fn draw_all(&self, machine: &Machine, source: &[f32], planes: Range<usize>, canvases: &mut [f32]) {
         let plane: usize = self.source.iter().product();
         let all = Disjoint::new(canvases);
-        let together = (TOGETHER / self.size.max(1)).max(1);
-        let unit = |unit: usize| {
-            let first = planes.start + unit * together;
-            for number in first..planes.end.min(first + together) {
-                // SAFETY: the canvases of different planes are apart.
-                let canvas = unsafe { all.slice((number - planes.start) * self.size, self.size) };
-                self.draw(&source[number * plane..][..plane], canvas);
-            }
-        };
-        let units = planes.len().div_ceil(together);
-        if planes.len() * self.size < SMALL / 8 { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
+        each(machine, planes.len(), self.size, |number| {
+            // SAFETY: the canvases of different planes are apart.
+            let canvas = unsafe { all.slice(number * self.size, self.size) };
+            self.draw(&source[(planes.start + number) * plane..][..plane], canvas);
+        });
     }
 
     /// Copies a plane onto a canvas of zeros.
@@ -150,6 +142,33 @@ impl Canvas {
             lines.pack(simd, width, &mut to[run.to * width..][..run.count * width]);
         }
     }
+}
+
+/// Positions of a space, where neighbours of a row are neighbours on the canvas.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    pub size: [usize; 3],
+    /// From one position to the next, along each axis.
+    pub steps: [usize; 3],
+    /// Where the first position begins.
+    pub start: usize,
+}
+
+impl Grid {
+    /// Where position `index` begins, and how many neighbours of its row, itself included, follow it.
+    #[inline(always)]
+    pub fn neighbours(&self, index: usize) -> (usize, usize) {
+        let at = coordinates(index, self.size);
+        (self.start + (0..3).map(|a| at[a] * self.steps[a]).sum::<usize>(), self.size[2] - at[2])
+    }
+}
+
+/// Calls `task` for every plane of `size` elements, on all threads if that is worth it.
+pub(super) fn each(machine: &Machine, planes: usize, size: usize, task: impl Fn(usize) + Sync) {
+    let together = (TOGETHER / size.max(1)).max(1);
+    let unit = |unit: usize| (unit * together..planes.min((unit + 1) * together)).for_each(&task);
+    let units = planes.div_ceil(together);
+    if planes * size < SMALL / 8 { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
 }
 
 /// Coordinates to canvas: axis a has `phases[a]` phases of `size[a]` coordinates each.

@@ -5,8 +5,10 @@
 //! neighbours of a phase look at neighbours of dy. What is not whole is not computed: stride^2 times less work.
 
 use super::ConvGeometry;
+use super::canvas::{Grid, each};
 use super::places::coordinates;
-use crate::gemm::{Epilogue, Factors, Kernel, MR_MAX, NR_MAX, Rows, SMALL, Tile};
+use super::shifted::{Patches, samples_at_a_time};
+use crate::gemm::{Epilogue, Job, Lines, NR_MAX, Strided, Tile, run};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
@@ -28,8 +30,10 @@ struct Phase {
     shifts: Vec<usize>,
     /// Place on the canvas of the first position, less what the shifts add.
     start: usize,
-    /// Where its weights begin.
-    weights: usize,
+    /// Chains of the phases before it, all their steps.
+    steps_before: usize,
+    /// Positions of the phases before it.
+    positions_before: usize,
 }
 
 /// The planes of dy with zeros around them.
@@ -65,7 +69,7 @@ impl Frame {
 fn phases(geometry: &ConvGeometry, frame: &Frame) -> Vec<Phase> {
     let ConvGeometry { input, kernel, stride, padding, dilation, .. } = *geometry;
     let mut all = Vec::new();
-    let mut weights = 0;
+    let (mut steps_before, mut positions_before) = (0, 0);
     for residue in 0..stride.iter().product() {
         let residue = coordinates(residue, stride);
         let first = [0, 1, 2].map(|a| (residue[a] + stride[a] - padding[a] % stride[a]) % stride[a]);
@@ -85,12 +89,13 @@ fn phases(geometry: &ConvGeometry, frame: &Frame) -> Vec<Phase> {
         };
         let most = taps.iter().map(|&tap| back(tap)).max().unwrap_or(0);
         let start = frame.place([0, 1, 2].map(|a| (first[a] + padding[a]) / stride[a] + frame.before[a])) - most;
-        let shifts = (0..geometry.group_outputs())
+        let shifts: Vec<usize> = (0..geometry.group_outputs())
             .flat_map(|o| taps.iter().map(move |&tap| o * frame.plane() + most - back(tap)))
             .collect();
-        let size = taps.len() * geometry.group_outputs();
-        all.push(Phase { first, count, taps, shifts, start, weights });
-        weights += size;
+        let (steps, positions) = (shifts.len(), count.iter().product::<usize>());
+        all.push(Phase { first, count, taps, shifts, start, steps_before, positions_before });
+        steps_before += steps;
+        positions_before += positions;
     }
     all
 }
@@ -107,128 +112,121 @@ pub(super) fn input_gradient(
     if dx.is_empty() {
         return;
     }
-    let kernel = Kernel::of(machine.simd);
-    let (outputs, channels, taps) = (geometry.group_outputs(), geometry.group_channels(), geometry.taps());
-    let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
+    let (outputs, channels) = (geometry.group_outputs(), geometry.group_channels());
+    let (plane, positions, groups) = (geometry.input_positions(), geometry.output_positions(), geometry.groups);
     let frame = Frame::new(geometry);
     let phases = phases(geometry, &frame);
     let steps: usize = phases.iter().map(|phase| phase.shifts.len()).sum();
-    let panels = channels.div_ceil(kernel.mr);
-    let items = geometry.batch * geometry.groups;
-    let work =
-        items * channels * phases.iter().map(|p| p.shifts.len() * p.count.iter().product::<usize>()).sum::<usize>();
-    let each = |units: usize, unit: &(dyn Fn(usize) + Sync)| {
-        if work < SMALL { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
-    };
-    let parts = if machine.pool.threads() == 1 { 1 } else { (2 * machine.pool.threads()).div_ceil(items).min(panels) };
-    let panel_size = steps * kernel.mr;
-    let room = outputs * frame.plane() + NR_MAX;
-    let all = Disjoint::new(dx);
-    with_scratch(geometry.groups * panels * panel_size, |packed| {
-        let all_packed = Disjoint::new(packed);
-        each(geometry.groups * panels, &|unit| {
-            let (group, first) = (unit / panels, unit % panels * kernel.mr);
-            // SAFETY: the panels of different units are apart.
-            let panel = unsafe { all_packed.slice(unit * panel_size, panel_size) };
-            let mut rows = panel.chunks_exact_mut(kernel.mr);
+    let drawn_size = outputs * frame.plane();
+    let samples = samples_at_a_time(groups * (drawn_size + channels * plane), geometry.batch);
+    let items = samples * groups;
+    with_scratch(items * drawn_size + NR_MAX + items * channels * plane + groups * steps * channels, |scratch| {
+        let (weights, rest) = scratch.split_at_mut(groups * steps * channels);
+        let (found, drawn) = rest.split_at_mut(items * channels * plane);
+        rearrange(machine, geometry, &phases, w, weights);
+        drawn.fill(0.0);
+        let dx = Disjoint::new(dx);
+        for first in (0..geometry.batch * groups).step_by(items) {
+            let count = items.min(geometry.batch * groups - first);
+            let canvases = Disjoint::new(&mut *drawn);
+            each(machine, count * outputs, frame.plane(), |output| {
+                // SAFETY: the canvases of different planes are apart.
+                let canvas = unsafe { canvases.slice(output * frame.plane(), frame.plane()) };
+                frame.draw(geometry.output, &dy[(first * outputs + output) * positions..][..positions], canvas);
+            });
             for phase in &phases {
-                for output in group * outputs..(group + 1) * outputs {
-                    for (tap, row) in phase.taps.iter().zip(&mut rows) {
-                        row.fill(0.0);
-                        let count = kernel.mr.min(channels - first);
-                        for (lane, to) in row[..count].iter_mut().enumerate() {
-                            *to = w[(output * channels + first + lane) * taps + tap];
-                        }
-                    }
-                }
+                phase.run(machine, geometry, &frame, (weights, drawn), (count, found));
             }
-        });
-        let packed = &*packed;
-        each(items * parts, &|unit| {
-            let (item, part) = (unit / parts, unit % parts);
-            let some = part * panels / parts..(part + 1) * panels / parts;
-            let rows = some.start * kernel.mr..channels.min(some.end * kernel.mr);
-            let start = (item * channels + rows.start) * plane;
-            // SAFETY: units have channels of their own.
-            let dx = unsafe { all.slice(start, rows.len() * plane) };
-            with_scratch(room, |canvas| {
-                canvas.fill(0.0);
-                let planes = &dy[item * outputs * positions..][..outputs * positions];
-                for (output, from) in planes.chunks_exact(positions.max(1)).enumerate() {
-                    frame.draw(geometry.output, from, &mut canvas[output * frame.plane()..][..frame.plane()]);
-                }
+            each(machine, count * channels, plane, |number| {
+                let at = first * channels + number;
+                // SAFETY: the planes of different units are apart.
+                let target = unsafe { dx.slice(at * plane, plane) };
                 for phase in &phases {
-                    for (panel, dx) in some.clone().zip(dx.chunks_mut(kernel.mr * plane)) {
-                        let weights = &packed[(item % geometry.groups * panels + panel) * panel_size..][..panel_size];
-                        phase.run(kernel, geometry, &frame, weights, canvas, dx);
-                    }
+                    let size = phase.count.iter().product::<usize>();
+                    let start = items * channels * phase.positions_before + number * size;
+                    phase.spread(geometry, &found[start..][..size], target);
+                }
+                if let Some(epilogue) = epilogue {
+                    let (item, row) = (at / channels, at % channels);
+                    // SAFETY: this unit alone touches the plane, and the slice above is not used any more.
+                    epilogue(unsafe { Tile::new(dx, channels * plane, plane, item, (row, row + 1), (0, plane)) });
                 }
             });
-            if let Some(epilogue) = epilogue {
-                let (size, columns) = (channels * plane, (0, plane));
-                // SAFETY: as above, and the slice is not used any more.
-                epilogue(unsafe { Tile::new(all, size, plane, item, (rows.start, rows.end), columns) });
+        }
+    });
+}
+
+/// For each group, each phase and each step of its chains, the factors of all channels.
+fn rearrange(machine: &Machine, geometry: &ConvGeometry, phases: &[Phase], w: &[f32], to: &mut [f32]) {
+    let (outputs, channels, taps) = (geometry.group_outputs(), geometry.group_channels(), geometry.taps());
+    let size = channels * taps;
+    let steps = to.len() / (geometry.groups * channels).max(1);
+    let all = Disjoint::new(to);
+    each(machine, geometry.outputs, size, |output| {
+        with_scratch(size, |turned| {
+            let lines = Lines { data: &w[output * size..][..size], stride: taps, lanes: channels, steps: taps };
+            lines.pack(machine.simd, channels, turned);
+            let (group, output) = (output / outputs, output % outputs);
+            for phase in phases {
+                for (number, tap) in phase.taps.iter().enumerate() {
+                    let step = group * steps + phase.steps_before + output * phase.taps.len() + number;
+                    // SAFETY: every output has steps of its own.
+                    let to = unsafe { all.slice(step * channels, channels) };
+                    to.copy_from_slice(&turned[tap * channels..][..channels]);
+                }
             }
         });
     });
 }
 
 impl Phase {
-    /// The positions of the phase in a few channels.
+    /// The positions of the phase, of `count` items: their part of `found` is a matrix for each item.
     fn run(
         &self,
-        kernel: &Kernel,
+        machine: &Machine,
         geometry: &ConvGeometry,
         frame: &Frame,
-        weights: &[f32],
-        canvas: &[f32],
-        dx: &mut [f32],
+        (weights, drawn): (&[f32], &[f32]),
+        (count, found): (usize, &mut [f32]),
     ) {
-        let (input, stride, plane) = (geometry.input, geometry.stride, geometry.input_positions());
-        let steps = self.shifts.len();
-        let rows = dx.len() / plane;
-        let weights = &weights[self.weights * kernel.mr..][..steps * kernel.mr];
-        let last_shift = self.shifts.iter().max().copied().unwrap_or(0);
-        let lanes = frame.place([self.count[0] - 1, self.count[1] - 1, self.count[2] - 1]) + 1;
-        let mut aside = [0.0f32; MR_MAX * NR_MAX];
-        let mut next = [0; 3];
-        for first in (0..lanes).step_by(kernel.nr) {
-            let end = lanes.min(first + kernel.nr);
-            if frame.place(next) >= end {
-                continue;
-            }
-            let columns = kernel.nr.min((lanes - first).next_multiple_of(kernel.width));
-            if steps > 0 {
-                assert!(self.start + first + last_shift + kernel.nr <= canvas.len());
-                // SAFETY: the panel has `steps` steps; every row of B is inside the canvas by the assertion; the tile
-                // aside has room for the largest tile.
-                unsafe {
-                    let start = canvas.as_ptr().add(self.start + first);
-                    let b = Rows::shifted(start, &self.shifts);
-                    let a = Factors::strided(weights.as_ptr(), 1, kernel.mr);
-                    kernel.tile((rows, columns, steps), a, b, (aside.as_mut_ptr(), NR_MAX), false);
-                }
-            }
-            // Which of the lanes are positions of the phase, row by row.
-            while next[0] < self.count[0] && frame.place(next) < end {
-                let lane = frame.place(next) - first;
-                let count = (self.count[2] - next[2]).min(end - first - lane);
-                let at = [0, 1, 2].map(|a| self.first[a] + next[a] * stride[a]);
-                let to = (at[0] * input[1] + at[1]) * input[2] + at[2];
-                for (row, sums) in aside.chunks_exact(NR_MAX).take(rows).enumerate() {
-                    let dx = &mut dx[row * plane + to..(row + 1) * plane];
-                    for (dx, sum) in dx.iter_mut().step_by(stride[2]).zip(&sums[lane..lane + count]) {
-                        *dx = *sum;
-                    }
-                }
-                next[2] += count;
-                if next[2] == self.count[2] {
-                    next = [next[0], next[1] + 1, 0];
-                }
-                if next[1] == self.count[1] {
-                    next = [next[0] + 1, 0, 0];
-                }
-            }
+        let (channels, groups) = (geometry.group_channels(), geometry.groups);
+        let (k, positions) = (self.shifts.len(), self.count.iter().product::<usize>());
+        let items = found.len() / (channels * geometry.input_positions());
+        let grid =
+            Grid { size: self.count, steps: [frame.place([1, 0, 0]), frame.place([0, 1, 0]), 1], start: self.start };
+        let item_size = geometry.group_outputs() * frame.plane();
+        let job = Job {
+            batch: count,
+            m: channels,
+            n: positions,
+            k,
+            a: &Strided {
+                data: &weights[self.steps_before * channels..],
+                batch_stride: weights.len() / groups,
+                lane_stride: 1,
+                k_inner: k.max(1),
+                k_inner_stride: channels,
+                k_outer_stride: k.max(1) * channels,
+            },
+            a_period: groups,
+            b: &Patches { grid, drawn, item_size, shifts: &self.shifts },
+            c: Disjoint::new(&mut found[items * channels * self.positions_before..][..count * channels * positions]),
+            c_row_stride: positions,
+            c_batch_stride: channels * positions,
+            accumulate: false,
+            epilogue: None,
+        };
+        run(machine, &job);
+    }
+
+    /// Brings what was found for one channel to its places.
+    fn spread(&self, geometry: &ConvGeometry, found: &[f32], dx: &mut [f32]) {
+        let (input, stride) = (geometry.input, geometry.stride);
+        for (row, found) in found.chunks_exact(self.count[2]).enumerate() {
+            let at = [row / self.count[1], row % self.count[1]];
+            let at = [0, 1].map(|a| self.first[a] + at[a] * stride[a]);
+            let start = (at[0] * input[1] + at[1]) * input[2] + self.first[2];
+            dx[start..].iter_mut().step_by(stride[2]).zip(found).for_each(|(to, from)| *to = *from);
         }
     }
 }

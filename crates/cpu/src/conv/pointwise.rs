@@ -1,14 +1,12 @@
 //! 1 x 1 kernels with a stride: the positions that are looked at are copied side by side, and what remains is a product
 //! of matrices in memory.
 
+use super::canvas::each;
 use super::{ConvError, ConvGeometry, conv_forward, conv_input_gradient, conv_weight_gradient};
-use crate::gemm::{Epilogue, SMALL, Tile};
+use crate::gemm::{Epilogue, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
-
-/// Elements of planes that one unit copies: enough to be worth handing out.
-const TOGETHER: usize = 1 << 14;
 
 /// Whether this room serves the convolution and its adjoints.
 pub(super) fn suits(geometry: &ConvGeometry) -> bool {
@@ -106,12 +104,4 @@ fn rows(geometry: &ConvGeometry, mut row: impl FnMut(usize, usize)) {
             );
         }
     }
-}
-
-/// Calls `task` for every plane of `size` elements, on all threads if that is worth it.
-fn each(machine: &Machine, planes: usize, size: usize, task: impl Fn(usize) + Sync) {
-    let together = (TOGETHER / size.max(1)).max(1);
-    let unit = |unit: usize| (unit * together..planes.min((unit + 1) * together)).for_each(&task);
-    let units = planes.div_ceil(together);
-    if planes * size < SMALL / 8 { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
 }

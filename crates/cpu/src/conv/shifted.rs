@@ -2,7 +2,7 @@
 //! positions see neighbouring elements, so a panel is packed by whole vectors.
 
 use super::Chain;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Grid};
 use super::few::Drawn;
 use crate::gemm::{Epilogue, Job, NR_MAX, Panels, Tile, run as product};
 use crate::machine::Machine;
@@ -37,7 +37,7 @@ pub(super) fn run(
         for first in (0..items).step_by(together) {
             let count = together.min(items - first);
             canvas.draw_all(machine, source, first * channels..(first + count) * channels, drawn);
-            let patches = Patches { canvas, drawn, item_size, shifts: &shifts };
+            let patches = Patches { grid: canvas.grid(), drawn, item_size, shifts: &shifts };
             let epilogue = epilogue.map(|epilogue| {
                 move |mut tile: Tile<'_, f32>| {
                     tile.batch += first;
@@ -80,7 +80,7 @@ pub(super) fn with_drawn(
         let (written, drawn) = scratch.split_at_mut(chain.items * shifts.len() * width);
         drawn.fill(0.0);
         canvas.draw_all(machine, source, 0..chain.items * chain.channels, drawn);
-        let patches = Patches { canvas, drawn, item_size, shifts: &shifts };
+        let patches = Patches { grid: canvas.grid(), drawn, item_size, shifts: &shifts };
         let parts = shifts.len().div_ceil(STEPS);
         let all = Disjoint::new(&mut *written);
         machine.pool.run(chain.items * parts, |unit| {
@@ -103,7 +103,7 @@ pub(super) fn samples_at_a_time(size: usize, samples: usize) -> usize {
 
 /// The matrix of patches: k = (channel, kernel position), one lane for each target position, matrix b is item b.
 pub(super) struct Patches<'a> {
-    pub canvas: &'a Canvas,
+    pub grid: Grid,
     /// The canvases of all items, and at least [`NR_MAX`] elements more.
     pub drawn: &'a [f32],
     /// Elements of an item.
@@ -118,7 +118,7 @@ impl Panels for Patches<'_> {
         let mut pieces = Vec::with_capacity(NR_MAX);
         let mut lane = 0;
         while lane < lanes.len() {
-            let (start, row) = self.canvas.neighbours(lanes.start + lane);
+            let (start, row) = self.grid.neighbours(lanes.start + lane);
             pieces.push((lane, item * self.item_size + start));
             lane += row;
         }
