@@ -20,14 +20,12 @@ pub(super) const TILES: usize = 16;
 /// Chunks of channels of a unit that transforms inputs.
 const CHUNKS: usize = 8;
 
+/// Calls a function for every unit number.
+type Each<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
+
 impl Forward<'_> {
     /// Computes a target of at most [`TILES`] tiles, with `each` to hand out the units.
-    pub(super) fn few(
-        &self,
-        machine: &Machine,
-        each: &dyn Fn(usize, &(dyn Fn(usize) + Sync)),
-        target: Disjoint<'_, f32>,
-    ) {
+    pub(super) fn few(&self, machine: &Machine, each: Each<'_>, target: Disjoint<'_, f32>) {
         let segments = self.segments(0);
         let count: usize = segments.iter().map(|segment| segment.count).sum();
         // Tiles multiplied at a time, in even parts.
