@@ -41,24 +41,36 @@ pub(super) fn suits(geometry: &ConvGeometry) -> bool {
     !plain && size > 0 && size <= most
 }
 
+/// Whether the product is too little work for a second thread.
+pub(super) fn is_small(geometry: &ConvGeometry) -> bool {
+    let results = geometry.batch * geometry.outputs * geometry.output_positions();
+    results.saturating_mul(geometry.group_channels() * geometry.taps()) < SMALL
+}
+
 /// Lends the drawn matrices, `[k, columns]` each, for the time of `task`.
 pub(super) fn with_drawn(
     machine: &Machine,
     patches: &Patches<'_>,
     (items, k, columns): (usize, usize, usize),
+    single: bool,
     task: impl FnOnce(Strided<'_>),
 ) {
     let width = columns.next_multiple_of(VECTOR);
     with_scratch(items * k * width, |drawn| {
         let parts = k.div_ceil(STEPS);
         let all = Disjoint::new(&mut *drawn);
-        machine.pool.run(items * parts, |unit| {
+        let unit = |unit: usize| {
             let (item, part) = (unit / parts, unit % parts);
             let steps = part * k / parts..(part + 1) * k / parts;
             // SAFETY: the steps of different units are apart.
             let to = unsafe { all.slice((item * k + steps.start) * width, steps.len() * width) };
             patches.pack(machine.simd, item, steps, 0..columns, width, to);
-        });
+        };
+        if single {
+            (0..items * parts).for_each(unit)
+        } else {
+            machine.pool.run(items * parts, unit)
+        }
         task(Strided {
             data: drawn,
             batch_stride: k * width,
@@ -83,7 +95,7 @@ pub(super) fn few(
     let kernel = Kernel::of(machine.simd);
     let (rows, columns) = (geometry.group_outputs(), geometry.output_positions());
     let (k, width, items) = (drawn.k_inner, drawn.k_inner_stride, geometry.batch * geometry.groups);
-    let single = (items * rows * columns).saturating_mul(k) < SMALL;
+    let single = is_small(geometry);
     let strips = rows.div_ceil(kernel.mr);
     let parts = if single { 1 } else { strips.min(machine.pool.threads() * UNITS_PER_THREAD) };
     let unit = |unit: usize| {

@@ -102,7 +102,7 @@ pub fn conv_forward(
     let few = drawn::are_few(geometry);
     if few || drawn::suits(geometry) {
         let patches = Patches { places: Places::forward(geometry), source: x, channels };
-        drawn::with_drawn(machine, &patches, (items, k, positions), |patches| {
+        drawn::with_drawn(machine, &patches, (items, k, positions), drawn::is_small(geometry), |patches| {
             if few { drawn::few(machine, geometry, w, &patches, y, epilogue) } else { product(&patches) }
         });
         return Ok(());
