@@ -50,6 +50,30 @@ fn sums_keep_their_order_at_the_borders_of_lanes_and_blocks() {
 }
 
 #[test]
+fn what_is_computed_again_has_the_same_bits() {
+    for dims in [[1, 1], [1, 40], [40, 1], [3, 17], [257, 16], [9, 300], [5, 4097], [4097, 5]] {
+        for kept in [false, true] {
+            check(&format!("norms of {dims:?}, kept {kept}"), || {
+                let (x, dy) = (values(&dims, DType::F32, 1), values(&dims, DType::F32, 2));
+                let scale = values(&dims[1..], DType::F32, 3);
+                let centred = &x - x.mean_keep(-1);
+                let normal = &centred * ((&centred * &centred).mean_keep(-1) + 1e-5).rsqrt();
+                let y = (&normal * &scale).relu();
+                // The order of a transposed copy keeps the gradient apart from the forward pass.
+                let turned = (&y * 2.0).transpose(0, 1).cumsum(0).transpose(0, 1);
+                let grads = (turned * &dy).sum(..).grad([&x, &scale]);
+                let mut outputs =
+                    vec![y, (&normal * &dy).sum(0), (&dy * 1.0).sum(0), grads[0].clone(), grads[1].clone()];
+                if kept {
+                    outputs.extend([centred, normal.transpose(0, 1), &normal * 1.0]);
+                }
+                outputs
+            });
+        }
+    }
+}
+
+#[test]
 fn any_axes_fold() {
     for axes in 1u8..16 {
         let axes: Vec<isize> = (0..4).filter(|axis| axes >> axis & 1 == 1).collect();

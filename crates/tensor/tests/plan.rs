@@ -34,6 +34,28 @@ fn batch_norm_with_its_statistics_is_one_kernel() {
 }
 
 #[test]
+fn a_normalisation_is_computed_again_for_its_gradient_instead_of_being_kept() {
+    let x = Tensor::from_vec(vec![0f32; 64 * 32], [64, 32]);
+    let (scale, w) = (variable("scale", &[32]), variable("w", &[32, 32]));
+    let centred = &x - x.mean_keep(-1);
+    let normal = &centred * ((&centred * &centred).mean_keep(-1) + 1e-5).rsqrt();
+    let y = (normal * scale.tensor()).matmul(&w.tensor());
+    let loss = (&y * &y).sum(..);
+    let grads = loss.grad([&x, &scale.tensor(), &w.tensor()]);
+    let plan = planned(&grads.iter().collect::<Vec<_>>(), &[]);
+    let Kernel::Fused(forward) = &plan.steps[0].kernel else { panic!("{plan}") };
+    let whole = forward.stores.iter().filter(|store| !forward.code[store.register as usize].row).count();
+    assert_eq!(whole, 1, "what the product reads: {plan}");
+}
+
+#[test]
+fn a_factor_of_one_costs_nothing() {
+    let x = Tensor::from_vec(vec![0f32; 64 * 32], [64, 32]);
+    let plan = planned(&[&(&x * 1.0).sum(0), &x.sum(1)], &[]);
+    assert!(!plan.steps.iter().any(|step| step.ops.iter().any(|(name, _)| *name == "mul")), "{plan}");
+}
+
+#[test]
 fn bias_and_activation_run_in_the_epilogue_of_the_product() {
     let x = Tensor::from_vec(vec![0f32; 64 * 20], [64, 20]);
     let (w, b) = (variable("w", &[30, 20]), variable("b", &[30]));

@@ -9,7 +9,7 @@
 use super::trace::{NOT_A_LEAF, Trace};
 use super::{Code, Fused, Instr, Plan};
 use crate::layout::Layout;
-use crate::op::Op;
+use crate::op::{Binary, Op};
 use crate::ops::view::through;
 use crate::shape::{AxisSet, Shape};
 use crate::tensor::Tensor;
@@ -72,20 +72,26 @@ pub(super) struct Seen {
     pub layout: Layout,
 }
 
-struct Planner<'a> {
-    trace: &'a Trace<'a>,
+pub(super) struct Planner<'a> {
+    pub(super) trace: &'a Trace<'a>,
     fusion: Fusion,
-    groups: Vec<Group>,
+    pub(super) groups: Vec<Group>,
     /// How each node is seen: itself, or what it is a view of.
-    seen: Vec<Seen>,
+    pub(super) seen: Vec<Seen>,
     /// The group that computes a node.
-    group_of: Vec<Option<usize>>,
+    pub(super) group_of: Vec<Option<usize>>,
     floating: Vec<bool>,
     /// Whether a floating node is computed of numbers alone: one number at every point, in every shape it is seen in.
     constant: Vec<bool>,
     /// Instructions that a floating node brings along.
     weight: Vec<usize>,
-    users: Vec<u32>,
+    pub(super) users: Vec<u32>,
+    /// What must lie in memory whatever is fused: requested values, and what views and ops with kernels of their own read.
+    pub(super) memory: Vec<bool>,
+    /// Leaves that are written in place.
+    pub(super) updated: Vec<bool>,
+    /// Whether a fold reads a node.
+    pub(super) summed: Vec<bool>,
     outputs: Vec<usize>,
     targets: Vec<usize>,
     /// What each copy is a copy of, and the group that makes it. The copies are numbered on from the nodes.
@@ -102,13 +108,26 @@ enum Found {
 impl<'a> Planner<'a> {
     fn new(trace: &'a Trace<'a>, fusion: Fusion) -> Planner<'a> {
         let count = trace.nodes.len();
-        let mut users = vec![0; count];
+        let (mut users, mut memory, mut summed) = (vec![0; count], vec![false; count], vec![false; count]);
         for (node, tensor) in trace.nodes.iter().enumerate() {
             if trace.leaf_of[node] == NOT_A_LEAF {
-                tensor.inputs().iter().for_each(|input| users[trace.index.get(input.id()) as usize] += 1);
+                let folds = matches!(tensor.op(), Op::Reduce { .. });
+                for input in tensor.inputs() {
+                    let input = trace.index.get(input.id()) as usize;
+                    users[input] += 1;
+                    summed[input] |= folds;
+                    memory[input] |= !folds && !tensor.op().is_elementwise();
+                }
             }
         }
-        trace.outputs.iter().chain(&trace.targets).for_each(|&node| users[node as usize] += 1);
+        for &node in trace.outputs.iter().chain(&trace.targets) {
+            users[node as usize] += 1;
+            memory[node as usize] = true;
+        }
+        let mut updated = vec![false; count];
+        for &leaf in trace.target_leaves.iter().filter(|&&leaf| leaf != NOT_A_LEAF) {
+            updated[trace.index.get(trace.leaves[leaf as usize].id()) as usize] = true;
+        }
         Planner {
             trace,
             fusion,
@@ -119,6 +138,9 @@ impl<'a> Planner<'a> {
             constant: vec![false; count],
             weight: vec![0; count],
             users,
+            memory,
+            updated,
+            summed,
             outputs: Vec::new(),
             targets: Vec::new(),
             copied: Vec::new(),
@@ -129,16 +151,16 @@ impl<'a> Planner<'a> {
         self.trace.nodes[node]
     }
 
-    fn is_leaf(&self, node: usize) -> bool {
+    pub(super) fn is_leaf(&self, node: usize) -> bool {
         self.trace.leaf_of.get(node).is_some_and(|&leaf| leaf != NOT_A_LEAF)
     }
 
     /// Whether `base` is a floating node (a copy never is).
-    fn floats(&self, base: usize) -> bool {
+    pub(super) fn floats(&self, base: usize) -> bool {
         self.floating.get(base).is_some_and(|&floating| floating)
     }
 
-    fn inputs(&self, node: usize) -> Vec<usize> {
+    pub(super) fn inputs(&self, node: usize) -> Vec<usize> {
         self.tensor(node).inputs().iter().map(|input| self.trace.index.get(input.id()) as usize).collect()
     }
 
@@ -154,6 +176,8 @@ impl<'a> Planner<'a> {
             self.place_view(node);
         } else if let Op::Full(_) = op {
             (self.floating[node], self.constant[node]) = (true, true);
+        } else if let Some(other) = self.times_one(node) {
+            self.seen[node] = self.seen[other];
         } else if op.is_elementwise() {
             let inputs = self.inputs(node);
             let constant = !inputs.is_empty() && inputs.iter().all(|&input| self.constant[input]);
@@ -171,6 +195,20 @@ impl<'a> Planner<'a> {
         } else {
             self.place_call(node);
         }
+    }
+
+    /// What a node multiplies by one: the start of every gradient.
+    fn times_one(&self, node: usize) -> Option<usize> {
+        if self.fusion == Fusion::Off || *self.tensor(node).op() != Op::Binary(Binary::Mul) {
+            return None;
+        }
+        let [a, b] = self.inputs(node)[..] else { return None };
+        let one = |input: usize| match self.number(input) {
+            Some(Op::Full(value)) => value.f64() == 1.0,
+            _ => false,
+        };
+        let other = if one(a) { b } else { a };
+        ((one(a) || one(b)) && !self.floats(self.seen[other].base)).then_some(other)
     }
 
     /// Whether all inputs are leaves or float themselves, seen as they are, and are few.
@@ -234,7 +272,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The number behind a floating node that is one.
-    fn number(&self, node: usize) -> Option<Op> {
+    pub(super) fn number(&self, node: usize) -> Option<Op> {
         let mut tensor = self.tensor(node);
         while tensor.op().is_view() {
             tensor = &tensor.inputs()[0];
@@ -366,7 +404,7 @@ impl<'a> Planner<'a> {
     fn shares_load(&self, float: usize, group: usize) -> bool {
         self.inputs(float).iter().any(|&input| {
             let seen = self.seen[input];
-            if self.floats(seen.base) {
+            if self.floats(seen.base) || self.repeats(seen.base, &seen.layout, group) {
                 self.shares_load(seen.base, group)
             } else {
                 self.groups[group].loads.contains(&seen)
@@ -397,6 +435,9 @@ impl<'a> Planner<'a> {
         }
         if self.group_of(base).is_some_and(|other| other >= group) {
             return None;
+        }
+        if !row && self.repeats(base, &layout, group) {
+            return Some(Found::Float(base));
         }
         if row { Some(Found::Load(layout.reshape(kept)?.expand(members.space))) } else { Some(Found::Load(layout)) }
     }

@@ -6,6 +6,7 @@
 //! A plan depends on the structure of the graph alone, never on the values of its leaves: a training step is planned once
 //! and looked up by its hash from then on. Fusion never changes a bit: it moves values, not roundings.
 
+mod again;
 mod display;
 mod fuse;
 mod memory;

@@ -227,9 +227,15 @@ impl Frame<'_> {
     fn streams(&self, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
         let program = self.program;
         let mut add = |operand: &Operand| {
-            if let Some(at) = operand.direct(tile, program.order) {
-                let start = self.memory(operand).wrapping_offset(at * operand.size as isize);
-                ahead.add(start, tile.kn * tile.rn * operand.size);
+            let start = |at: isize| self.memory(operand).wrapping_offset(at * operand.size as isize);
+            match operand.direct(tile, program.order) {
+                Some(at) => ahead.add(start(at), tile.kn * tile.rn * operand.size),
+                // What is gathered run by run.
+                None => operand.runs(tile, program.order, |at, stride, count, _| {
+                    if stride == 1 {
+                        ahead.add(start(at), count * operand.size);
+                    }
+                }),
             }
         };
         for placed in &pass.lines {
