@@ -84,7 +84,8 @@ impl Watch {
     }
 
     fn diverged(&self, what: String) -> Error {
-        let help = "use a smaller learning rate (--lr), and check the data for extreme values";
+        let help = "use a smaller learning rate (--lr, or on a branch from a checkpoint: glassbox resume RUN --as NAME --set \
+                    train.lr=X), and check the data for extreme values";
         Error::Diverged { what, step: self.step, epoch: self.epoch, help: help.to_owned() }
     }
 }

@@ -32,7 +32,9 @@ impl Log {
                 "wait until it ends, or stop it with Ctrl-C",
             ));
         }
-        Ok(Log { metrics: Stream::open(dir.join("log").join("metrics.jsonl"))?, events })
+        let metrics = Stream::open(dir.join("log").join("metrics.jsonl"))?;
+        durable::sync(&dir.join("log"))?;
+        Ok(Log { metrics, events })
     }
 
     /// Appends an event.

@@ -59,10 +59,11 @@ impl RunDir {
         let temporary = workshop.path();
         write_contents(temporary, contents)?;
         fill(temporary)?;
+        durable::sync(temporary)?;
         let path = match out {
             Some(out) => {
                 RunDir::check_free(out)?;
-                fs::rename(temporary, out).map_err(|source| Error::io(out, "create", source))?;
+                durable::rename(temporary, out, "create")?;
                 out.to_owned()
             }
             None => rename_to_free(temporary, parent, &contents.record.recipe)?,
@@ -170,6 +171,11 @@ impl RunDir {
         durable::replace(&self.path.join("run.toml"), self.record.to_toml().as_bytes())
     }
 
+    /// Replaces `data.json`: the same data lies elsewhere now.
+    pub(crate) fn move_data(&self, data: &Value) -> Result<()> {
+        durable::replace(&self.path.join("data.json"), format!("{data:#}\n").as_bytes())
+    }
+
     /// Replaces `config.toml`; the one until now stays as `config-until-STEP.toml`.
     pub(crate) fn change_config(&self, text: &str, step: u64) -> Result<()> {
         let (old, path) = self.config()?;
@@ -194,7 +200,7 @@ fn parent_of(out: Option<&Path>) -> &Path {
 
 fn write_contents(dir: &Path, contents: &Contents) -> Result<()> {
     for folder in [dir.join("log"), dir.join("checkpoints"), dir.join("pictures")] {
-        fs::create_dir(&folder).map_err(|source| Error::io(&folder, "create", source))?;
+        durable::make_dir(&folder)?;
     }
     durable::write(&dir.join("run.toml"), contents.record.to_toml().as_bytes())?;
     durable::write(&dir.join("config.toml"), contents.config.as_bytes())?;

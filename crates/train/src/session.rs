@@ -274,7 +274,9 @@ impl Session<'_> {
                 Some(step) => format!("the last complete checkpoint is that of step {step}"),
                 None => "there is no checkpoint yet".to_owned(),
             };
-            self.teller.show(&Event::Note(format!("{last}; the run can be resumed when the cause is gone")));
+            let run = self.run.path().display();
+            let note = format!("{last}; when the cause is gone, glassbox resume {run} goes on from there");
+            self.teller.show(&Event::Note(note));
         }
         // The first error is the one to report, even if the disk refuses to note it.
         let _ = self.teller.log(&Event::Note(error.to_string()));

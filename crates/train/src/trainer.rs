@@ -89,6 +89,9 @@ pub fn resume(
     if changed {
         run.change_config(&job.settings.to_toml(), state.step)?;
     }
+    if job.splits.source != run.data()?.source {
+        run.move_data(&job.splits.to_json()?)?;
+    }
     run.resumed(state.step, command)?;
     let at = Begun { run, loader, state, saved, log, notes };
     at.train(cpu, job, stop, listen)

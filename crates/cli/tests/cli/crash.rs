@@ -1,4 +1,4 @@
-//! kill -9 at any moment, then `glassbox resume`: no run is lost, and no bit differs.
+//! kill -9 at any moment, then, with other threads and another vector width, `glassbox resume`: no run is lost, and no bit differs.
 
 use std::fs;
 use std::path::Path;
@@ -46,6 +46,9 @@ fn kill_and_resume(kills: u64, steps: u64) {
             };
             let words: Vec<&str> = command.split_whitespace().collect();
             let mut process = folder.command(&words);
+            if attempt % 3 == 2 {
+                process.env("GLASSBOX_SIMD", "scalar");
+            }
             if made >= kills || attempt == 40 {
                 let outcome = Outcome::of(&mut process);
                 assert!(outcome.code == 0 || outcome.err.contains("is finished"), "{outcome:?}");

@@ -77,4 +77,19 @@ fn a_run_is_not_resumed_on_data_that_changed() {
     assert!(folder.run("resume mine --set train.max_steps=6").err.contains("--data DIR"));
     let end = folder.run("resume mine --set train.max_steps=6 --data moved --json").ok().end();
     assert_eq!((&end["step"], &end["checkpoint"]), (&6.into(), &6.into()));
+    folder.run("eval mine --json").ok();
+    folder.run("resume mine --epochs +1 --set train.max_steps=7 --json").ok();
+}
+
+#[test]
+fn averaged_weights_are_what_is_measured_and_used() {
+    let folder = Folder::new();
+    let end = folder.run(&format!("{SHORT} --out mine --set train.average=0.9")).ok().end();
+    assert!(folder.join("mine/checkpoints/step-000006/average.safetensors").is_file());
+    let eval = folder.run("eval mine --json").ok().end();
+    assert_eq!((&eval["test_loss"], &eval["test_accuracy"]), (&end["test_loss"], &end["test_accuracy"]));
+    let plain = folder.run(&format!("{SHORT} --out plain")).ok().end();
+    assert_ne!(plain["test_loss"], end["test_loss"]);
+    let last = |run: &str| fs::read(folder.join(run).join("checkpoints/step-000006/model.safetensors")).unwrap();
+    assert!(last("plain") == last("mine"), "averages change no step");
 }
