@@ -1,6 +1,6 @@
 //! Training a job: into a new run, or on from where a run stopped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use cpu::Cpu;
@@ -39,11 +39,10 @@ pub fn fit(
     let loader = training_loader(job)?;
     let run = create(cpu, job, &loader, out, command)?;
     let log = Log::open(run.path())?;
-    let leftovers = run.leftovers();
-    let mut notes = Vec::new();
-    for left in leftovers {
-        notes.push(format!("{} is left of a run that was killed before it began, and can be removed", left.display()));
-    }
+    let note = |left: PathBuf| {
+        format!("{} is left of a run that was killed before it began, and can be removed", left.display())
+    };
+    let notes = run.leftovers().into_iter().map(note).collect();
     let at = Begun { run, loader, state: first_state(job), saved: None, log, notes };
     at.train(cpu, job, stop, listen)
 }
