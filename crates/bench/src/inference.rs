@@ -19,7 +19,7 @@ pub const MLP: Case = Case::new(Kind::Inference, "inf-mlp", "784-512-512-10, one
 pub const LENET5: Case =
     Case::new(Kind::Inference, "inf-lenet5", "LeNet-5, one picture of 28 x 28", 1, 28, |cpu, sizes| {
         let at = Scope::root(0);
-        let net = zoo::lenet::lenet5(&at, 10);
+        let net = zoo::lenet::lenet5(&at, 10, 0.0);
         evaluated(cpu, &at, net, &[sizes.batch, 1, 28, 28])
     });
 

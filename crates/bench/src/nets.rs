@@ -25,7 +25,7 @@ pub const MLP: Case =
 pub const LENET5: Case =
     Case::new(Kind::Training, "lenet5", "LeNet-5, 28 x 28, Adam, batch 64", 64, 28, |cpu, sizes| {
         let at = Scope::root(0);
-        let net = zoo::lenet::lenet5(&at, 10);
+        let net = zoo::lenet::lenet5(&at, 10, 0.0);
         let (x, y) = (normal(cpu, &[sizes.batch, 1, 28, 28], "x")?, labels(&[sizes.batch], 10, "y"));
         let optimiser = Adam::new(vec![Group::new(at.trainable())]);
         Ok(supervised(optimiser, 1e-3, move |pass| net.forward(&x, pass).cross_entropy(&y)))

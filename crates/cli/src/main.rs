@@ -6,6 +6,7 @@ mod eval;
 mod exit;
 mod machine;
 mod predict;
+mod resume;
 mod screen;
 mod shell;
 mod show;
@@ -30,6 +31,8 @@ struct Arguments {
 enum Command {
     /// Train a network by a recipe
     Train(train::Arguments),
+    /// Go on with a run that was interrupted or killed, extend it, or branch from it
+    Resume(resume::Arguments),
     /// Measure a run on its test rows, or on other data
     Eval(eval::Arguments),
     /// Say what pictures show
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     };
     let (json, outcome) = match arguments.command {
         Command::Train(arguments) => (arguments.json, train::run(&arguments)),
+        Command::Resume(arguments) => (arguments.json, resume::run(&arguments)),
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),

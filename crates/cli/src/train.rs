@@ -70,17 +70,22 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let mut screen = Screen::new(arguments.json);
     let command = command_line();
     let end = fit(&cpu, &mut job, arguments.out.as_deref(), &command, &stop, &mut |event| screen.show(event));
+    finish(screen, end, arguments.json)
+}
+
+/// The last words of a training, and its exit code.
+pub fn finish(mut screen: Screen, end: Result<End, Error>, json: bool) -> Result<u8, Error> {
     screen.close();
     let end = end?;
     screen.show(&Event::End(end.clone()));
-    if !arguments.json {
+    if !json {
         closing_words(&end);
     }
     Ok(if end.status == Status::Interrupted { exit::INTERRUPTED } else { exit::OK })
 }
 
 /// This command as a shell takes it. A word that is no text is shown as nearly as text can.
-fn command_line() -> String {
+pub fn command_line() -> String {
     let mut command = "glassbox".to_owned();
     for word in std::env::args_os().skip(1) {
         command.push(' ');
@@ -114,7 +119,7 @@ fn settings(mut settings: Settings, arguments: &Arguments) -> Result<Settings, E
 }
 
 /// The first signal asks the loop to stop after its step; the second ends the process at once.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Error> {
+pub fn stop_on_signals() -> Result<Arc<AtomicBool>, Error> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, i32::from(exit::INTERRUPTED), Arc::clone(&stop))
@@ -149,10 +154,12 @@ fn dry_run(job: &Job, json: bool) -> Result<u8, Error> {
 fn closing_words(end: &End) {
     let run = end.run.display();
     if end.status == Status::Interrupted {
-        say(format_args!(
-            "stopped after step {}; the checkpoint lies in {run}/checkpoints/step-{:06}",
-            end.step, end.step
-        ));
+        let checkpoint = match end.saved {
+            Some(step) => format!("the checkpoint lies in {run}/checkpoints/step-{step:06}"),
+            None => "no checkpoint could be written".to_owned(),
+        };
+        say(format_args!("stopped after step {}; {checkpoint}\n\nto go on:", end.step));
+        say(format_args!("  glassbox resume {}", quoted(&run.to_string())));
         return;
     }
     let figure = |name: &str| end.figures.get(name).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);

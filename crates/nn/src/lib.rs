@@ -28,6 +28,7 @@
 //! # Ok::<(), tensor::Error>(())
 //! ```
 
+pub mod average;
 pub mod clip;
 pub mod error;
 pub mod init;
@@ -45,6 +46,7 @@ mod sizes;
 pub mod state;
 pub mod summary;
 
+pub use average::Average;
 pub use clip::{clip_grad_norm, clip_grad_value};
 pub use error::{Error, Result};
 pub use init::Init;

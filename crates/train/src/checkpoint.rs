@@ -35,18 +35,18 @@ pub fn save(checkpoints: &Path, step: u64, files: &[(&str, Vec<u8>)]) -> Result<
         if place.exists() {
             set_aside(&place)?;
         }
-        fs::rename(&temporary, &place).map_err(|source| Error::io(&place, "create", source))?;
+        durable::rename(&temporary, &place, "create")?;
         durable::sync(checkpoints)
     });
     if written.is_err() {
         // The first error is the one to report.
-        let _ = fs::remove_dir_all(&temporary);
+        let _ = durable::remove_dir(&temporary);
     }
     written.map(|()| place)
 }
 
 fn write_files(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|source| Error::io(dir, "create", source))?;
+    durable::make_dir(dir)?;
     let mut manifest = String::new();
     for (name, bytes) in files {
         durable::write(&dir.join(name), bytes)?;
@@ -107,15 +107,48 @@ pub fn newest(checkpoints: &Path) -> Result<Newest> {
     Ok(newest)
 }
 
-/// Renames torn checkpoints, so that training goes on as if they had never been, and says so. Only for the process that
-/// trains the run.
-pub fn set_torn_aside(newest: &Newest) -> Vec<String> {
-    let said = newest.torn.iter().map(|(place, why)| {
+/// The complete checkpoint of `step`.
+///
+/// # Errors
+/// If there is none; the error names those that are there.
+pub fn of_step(checkpoints: &Path, step: u64) -> Result<Checkpoint> {
+    let all = list(checkpoints)?;
+    let Some((_, place)) = all.iter().find(|(of, _)| *of == step) else {
+        let steps: Vec<String> = all.iter().map(|(step, _)| step.to_string()).collect();
+        let help =
+            if steps.is_empty() { "there is none".to_owned() } else { format!("there are {}", steps.join(", ")) };
+        return Err(Error::usage(format!("{} holds no checkpoint of step {step}", checkpoints.display()), help));
+    };
+    match read(place) {
+        Ok(files) => Ok(Checkpoint { step, place: place.clone(), files }),
+        Err(why) => Err(Error::corrupt(place, format!("it is torn ({why})"), "take another checkpoint")),
+    }
+}
+
+/// Renames torn checkpoints, and what a process that was killed left of one, so that training goes on as if they had never
+/// been; says so. Finishes removals that were begun. Only for the process that trains the run.
+pub fn set_torn_aside(checkpoints: &Path, newest: &Newest) -> Vec<String> {
+    let entries = fs::read_dir(checkpoints).into_iter().flatten().flatten().map(|entry| entry.path());
+    let (mut unfinished, mut old): (Vec<PathBuf>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("step-") && name.contains(".tmp-") {
+            unfinished.push(path);
+        } else if name.starts_with(&format!("{OLD}step-")) {
+            old.push(path);
+        }
+    }
+    // What cannot be removed now is hidden, and does no harm.
+    old.iter().for_each(|path| drop(durable::remove_dir(path)));
+    unfinished.sort();
+    let torn = newest.torn.iter().map(|(place, why)| (place, format!("is torn ({why})")));
+    let unfinished = unfinished.iter().map(|place| (place, "was never finished".to_owned()));
+    let said = torn.chain(unfinished).map(|(place, what)| {
         let moved = match set_aside(place) {
             Ok(aside) => format!("set aside as {}", aside.display()),
             Err(error) => format!("left where it is: {error}"),
         };
-        format!("{} is torn ({why}): {moved}", place.display())
+        format!("{} {what}: {moved}", place.display())
     });
     said.collect()
 }
@@ -167,28 +200,44 @@ pub fn read(place: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
     Ok(files)
 }
 
-/// Removes all checkpoints but the newest `keep`; 0 keeps all. Only for the process that trains the run.
+/// Which checkpoints stay when newer ones are written.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// So many of the newest; 0 keeps all.
+    pub last: usize,
+    /// Those of steps that are multiples of this; 0 keeps none for that.
+    pub every: u64,
+    /// The one of this step: the best so far.
+    pub best: Option<u64>,
+}
+
+/// Removes the checkpoints that `keep` does not name, and nothing else. Only for the process that trains the run.
 ///
 /// # Errors
 /// If the disk refuses.
-pub fn prune(checkpoints: &Path, keep: usize) -> Result<()> {
+pub fn prune(checkpoints: &Path, keep: Keep) -> Result<()> {
     let steps = list(checkpoints)?;
-    let surplus = if keep == 0 { 0 } else { steps.len().saturating_sub(keep) };
+    let surplus = if keep.last == 0 { 0 } else { steps.len().saturating_sub(keep.last) };
     for (step, place) in &steps[..surplus] {
+        if keep.best == Some(*step) || (keep.every > 0 && step.is_multiple_of(keep.every)) {
+            continue;
+        }
         // At once, so that nobody sees a half-removed folder as a torn checkpoint.
         let old = checkpoints.join(format!("{OLD}step-{step:06}"));
-        let _ = fs::remove_dir_all(&old);
-        let removed = fs::rename(place, &old).and_then(|()| fs::remove_dir_all(&old));
-        removed.map_err(|source| Error::io(place, "remove", source))?;
+        if old.exists() {
+            durable::remove_dir(&old)?;
+        }
+        durable::rename(place, &old, "remove").and_then(|()| durable::remove_dir(&old))?;
     }
     Ok(())
 }
 
 fn set_aside(place: &Path) -> Result<PathBuf> {
     let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name.split_once(".tmp-").map_or(name.as_str(), |(name, _)| name);
     let free = (1u32..).map(|number| place.with_file_name(format!("{name}.torn-{number}"))).find(|path| !path.exists());
     let aside = free.unwrap_or_else(|| place.with_extension("torn"));
-    fs::rename(place, &aside).map_err(|source| Error::io(place, "set aside", source))?;
+    durable::rename(place, &aside, "set aside")?;
     Ok(aside)
 }
 

@@ -19,9 +19,19 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Over a training on `classes` classes that has not begun.
-    pub fn new(classes: usize) -> Watch {
-        Watch { step: 0, epoch: 0, usual: (classes.max(2) as f64).ln() }
+    /// Over a training whose loss is `usual` at first.
+    pub fn new(usual: f64) -> Watch {
+        Watch { step: 0, epoch: 0, usual }
+    }
+
+    /// Before the first step of a training on `classes` classes, a loss is expected to be this.
+    pub fn expected(classes: usize) -> f64 {
+        (classes.max(2) as f64).ln()
+    }
+
+    /// What a loss is at first.
+    pub fn usual(&self) -> f64 {
+        self.usual
     }
 
     /// Says which step is looked at.
@@ -74,7 +84,8 @@ impl Watch {
     }
 
     fn diverged(&self, what: String) -> Error {
-        let help = "use a smaller learning rate (--lr), and check the data for extreme values";
+        let help = "use a smaller learning rate (--lr, or on a branch from a checkpoint: glassbox resume RUN --as NAME --set \
+                    train.lr=X), and check the data for extreme values";
         Error::Diverged { what, step: self.step, epoch: self.epoch, help: help.to_owned() }
     }
 }
@@ -93,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_loss_diverges_if_it_is_no_number_or_a_million_times_the_first() {
-        let mut watch = Watch::new(10);
+        let mut watch = Watch::new(Watch::expected(10));
         watch.at(1, 1);
         assert_eq!(said(watch.step(2.5, 1.0)), "");
         watch.at(2, 1);
@@ -108,7 +119,7 @@ mod tests {
 
     #[test]
     fn measures_of_a_part_diverge_too() {
-        let watch = Watch::new(2);
+        let watch = Watch::new(Watch::expected(2));
         let mut scores = Scores::new(2);
         scores.add(&[f32::NAN], &[0.0, 0.0], &[0]);
         assert!(said(watch.scores("test", Ok(scores)).map(drop)).starts_with("the test loss became NaN"));
@@ -120,7 +131,7 @@ mod tests {
     fn a_weight_that_is_no_number_is_named() {
         let scope = Scope::root(0);
         let bias = nn::linear(&scope / "fc1", 2, 2);
-        let watch = Watch::new(2);
+        let watch = Watch::new(Watch::expected(2));
         assert_eq!(said(watch.weights(&scope)), "");
         drop(bias);
         let mut state = scope.state().unwrap();

@@ -94,6 +94,9 @@ fn help_for(action: &str, source: &std::io::Error) -> &'static str {
         std::io::ErrorKind::PermissionDenied if matches!(action, "read" | "list") => {
             "check the permissions of the file and of its folder"
         }
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem if action == "open" => {
+            "make the run writable, or go on in a branch elsewhere: glassbox resume RUN --as DIR/NAME"
+        }
         std::io::ErrorKind::NotFound => "check the path; relative paths start at the current folder",
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
             "choose a folder that you may write to, with --out DIR"

@@ -45,6 +45,8 @@ pub struct Start {
     pub rows: [usize; 3],
     /// Epochs.
     pub epochs: u64,
+    /// Steps made before.
+    pub step: u64,
     /// Steps in all.
     pub steps: u64,
 }
@@ -100,6 +102,8 @@ pub struct End {
     pub status: Status,
     /// Steps made.
     pub step: u64,
+    /// The step of the newest complete checkpoint, if there is one.
+    pub saved: Option<u64>,
     /// The final figures: `test_loss`, `test_accuracy`, ...
     pub figures: Map<String, Value>,
     /// Wall-clock seconds.
@@ -141,7 +145,8 @@ impl Event {
             Event::Start(s) => json!({
                 "event": "start", "run": text(&s.run), "recipe": s.recipe, "device": "cpu", "simd": s.simd,
                 "threads": s.threads, "seed": s.seed, "parameters": s.parameters, "train_rows": s.rows[0],
-                "val_rows": s.rows[1], "test_rows": s.rows[2], "epochs": s.epochs, "steps": s.steps,
+                "val_rows": s.rows[1], "test_rows": s.rows[2], "epochs": s.epochs, "step": s.step,
+                "steps": s.steps,
             }),
             Event::Step(s) => json!({
                 "event": "step", "epoch": s.epoch, "step": s.step, "steps": s.steps, "loss": s.loss,
@@ -155,6 +160,7 @@ impl Event {
             Event::Note(note) => json!({ "event": "note", "text": note }),
             Event::End(e) => {
                 let head = json!({ "event": "end", "run": text(&e.run), "status": e.status.word(), "step": e.step });
+                let head = with(head, &one("checkpoint", json!(e.saved)));
                 with(with(head, &e.figures), &one("seconds", json!(e.seconds)))
             }
         }
@@ -186,7 +192,10 @@ impl Start {
             self.run.display(),
             self.epochs,
             grouped(self.steps as usize),
-        )
+        ) + &match self.step {
+            0 => String::new(),
+            step => format!("\ngoing on after step {}", grouped(step as usize)),
+        }
     }
 }
 
@@ -300,6 +309,7 @@ mod tests {
             run: PathBuf::from("runs/digits-1"),
             status: Status::Finished,
             step: 10,
+            saved: Some(10),
             figures: one("test_accuracy", json!(0.98)),
             seconds: 2.0,
         };

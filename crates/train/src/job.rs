@@ -1,6 +1,6 @@
 //! What is to be trained: model, loss, optimiser, data, settings.
 
-use nn::{Layer, Optimiser, Schedule, Scope};
+use nn::{Average, Layer, Optimiser, Schedule, Scope};
 use tensor::Tensor;
 
 use crate::config::Settings;
@@ -28,6 +28,8 @@ pub struct Job {
     pub optimizer: Box<dyn Optimiser>,
     /// The learning rate of each step.
     pub schedule: Schedule,
+    /// Averages of the weights, which are then what is measured and used.
+    pub average: Option<Average>,
 }
 
 impl Job {
@@ -58,7 +60,11 @@ pub fn steps(settings: &Settings, rows: usize) -> Result<u64> {
     })
 }
 
-/// Whole batches only, so that all steps are one plan; a set smaller than a batch is one step.
-fn steps_per_epoch(settings: &Settings, rows: usize) -> Result<u64> {
+/// How many of the steps make an epoch.
+///
+/// # Errors
+/// If a setting is missing.
+pub fn steps_per_epoch(settings: &Settings, rows: usize) -> Result<u64> {
+    // Whole batches only, so that all steps are one plan; a set smaller than a batch is one step.
     Ok((rows / settings.get_size("train.batch")?).max(1) as u64)
 }

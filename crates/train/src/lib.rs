@@ -1,5 +1,7 @@
 //! Training: runs on disk, the step loop, checkpoints, settings, measures. It never prints: it hands out events.
 
+mod begin;
+mod branch;
 pub mod checkpoint;
 pub mod config;
 mod divergence;
@@ -9,19 +11,25 @@ mod evaluate;
 pub mod event;
 pub mod graph;
 mod job;
+mod log;
 pub mod metric;
 pub mod pictures;
 mod record;
 mod run_dir;
+mod same;
 mod self_test;
+mod session;
 mod splits;
 mod state;
+mod step;
 pub mod suggest;
+mod teller;
 #[cfg(test)]
 mod testing;
 mod toml;
 mod trainer;
 
+pub use branch::branch;
 pub use config::{Settings, Source};
 pub use error::{Error, Result};
 pub use evaluate::{Prediction, evaluate, predict, tensors};
@@ -29,7 +37,9 @@ pub use event::{Event, Status};
 pub use job::{Job, Loss, steps};
 pub use record::Record;
 pub use run_dir::{Contents, RunDir};
+pub use same::CHANGEABLE;
 pub use self_test::{SelfTest, self_test};
 pub use splits::{DataFile, DataRecord, Input, Splits, check_classes, rows_hash};
 pub use state::{State, load_model};
-pub use trainer::{fit, plan};
+pub use step::plan;
+pub use trainer::{fit, resume};

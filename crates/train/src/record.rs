@@ -25,6 +25,10 @@ pub struct Record {
     pub started: String,
     /// When it ended, in UTC; empty before.
     pub ended: String,
+    /// The run and the step that it branched from; empty if it did not.
+    pub parent: String,
+    /// Each time it was resumed: from which step, when, by which command.
+    pub resumed: Vec<String>,
     /// Where it ran: facts by name. No result depends on them.
     pub machine: Vec<(String, String)>,
     /// The final figures, by name.
@@ -42,6 +46,8 @@ impl Record {
             status: Status::Running.word().to_owned(),
             started: now(),
             ended: String::new(),
+            parent: String::new(),
+            resumed: Vec::new(),
             machine: machine.iter().map(|(name, fact)| ((*name).to_owned(), fact.clone())).collect(),
             figures: Vec::new(),
         }
@@ -61,7 +67,17 @@ impl Record {
         texts.iter().for_each(|(key, value)| {
             let _ = writeln!(text, "{key} = {}", quoted(value));
         });
-        let _ = writeln!(text, "seed = {}\n\n[machine]", self.seed);
+        let _ = writeln!(text, "seed = {}", self.seed);
+        if !self.parent.is_empty() {
+            let _ = writeln!(text, "parent = {}", quoted(&self.parent));
+        }
+        if !self.resumed.is_empty() {
+            let _ = writeln!(text, "\n[resumed]");
+        }
+        self.resumed.iter().enumerate().for_each(|(index, what)| {
+            let _ = writeln!(text, "{} = {}", index + 1, quoted(what));
+        });
+        let _ = writeln!(text, "\n[machine]");
         self.machine.iter().for_each(|(key, value)| {
             let _ = writeln!(text, "{key} = {}", quoted(value));
         });
@@ -86,6 +102,7 @@ impl Record {
                 (_, Err(line)) => return Err(broken(format!("line {number} is no setting: {line:?}"))),
                 (_, Ok(Line::Section(name))) => section = name,
                 ("machine", Ok(Line::Pair(key, value))) => record.machine.push((key.to_owned(), value)),
+                ("resumed", Ok(Line::Pair(_, value))) => record.resumed.push(value),
                 ("figures", Ok(Line::Pair(key, value))) => record.figures.push((key.to_owned(), value)),
                 (_, Ok(Line::Pair(key, value))) => match key {
                     "recipe" => record.recipe = value,
@@ -94,6 +111,7 @@ impl Record {
                     "status" => record.status = value,
                     "started" => record.started = value,
                     "ended" => record.ended = value,
+                    "parent" => record.parent = value,
                     "seed" => seed = value.parse().ok(),
                     // A later version may add keys.
                     _ => {}
@@ -141,6 +159,8 @@ mod tests {
     fn a_record_survives_its_file() {
         let mut record =
             Record::new("digits", "glassbox train \"my digits\"", u64::MAX, &[("threads", "2".to_owned())]);
+        record.parent = "runs/digits-1, step 400".to_owned();
+        record.resumed = vec!["from step 7".to_owned(), "from step 9 by \"me\"".to_owned()];
         record.figures = vec![("test_loss".to_owned(), "0.25".to_owned())];
         assert_eq!(Record::from_toml(&record.to_toml(), Path::new("run.toml")).unwrap(), record);
     }

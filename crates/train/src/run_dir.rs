@@ -1,14 +1,14 @@
 //! A run on disk: what ran, on what, and what came out. Made whole under a temporary name, then renamed.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::durable;
 use crate::error::{Error, Result};
-use crate::event::{Event, Status};
+use crate::event::Status;
 use crate::record::Record;
 use crate::splits::{DataRecord, read_data};
 use workshop::Workshop;
@@ -59,10 +59,11 @@ impl RunDir {
         let temporary = workshop.path();
         write_contents(temporary, contents)?;
         fill(temporary)?;
+        durable::sync(temporary)?;
         let path = match out {
             Some(out) => {
                 RunDir::check_free(out)?;
-                fs::rename(temporary, out).map_err(|source| Error::io(out, "create", source))?;
+                durable::rename(temporary, out, "create")?;
                 out.to_owned()
             }
             None => rename_to_free(temporary, parent, &contents.record.recipe)?,
@@ -129,6 +130,22 @@ impl RunDir {
         read_data(&self.path.join("data.json"))
     }
 
+    /// The whole of `data.json`.
+    pub(crate) fn data_json(&self) -> Result<Value> {
+        self.json("data.json")
+    }
+
+    /// The whole of `graph.json`.
+    pub(crate) fn graph_json(&self) -> Result<Value> {
+        self.json("graph.json")
+    }
+
+    fn json(&self, name: &str) -> Result<Value> {
+        let path = self.path.join(name);
+        serde_json::from_slice(&durable::read(&path)?)
+            .map_err(|error| Error::corrupt(&path, error.to_string(), "take it from a backup, or train again"))
+    }
+
     /// The folder of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
@@ -145,30 +162,31 @@ impl RunDir {
         durable::replace(&self.path.join("run.toml"), self.record.to_toml().as_bytes())
     }
 
-    /// Appends an event to `log/metrics.jsonl` (figures) or `log/events.jsonl` (all else).
-    ///
-    /// # Errors
-    /// If the log cannot be written.
-    pub fn log(&self, event: &Event) -> Result<()> {
-        let mut object = event.to_json();
-        let name = match event {
-            Event::Step(_) | Event::Epoch(_) => "metrics.jsonl",
-            _ => "events.jsonl",
-        };
-        if let Some(object) = object.as_object_mut() {
-            // Speed differs from run to run; the log of figures is the same bytes for the same seed.
-            object.remove("rows_per_second");
-            if name == "metrics.jsonl" {
-                object.remove("seconds");
-            }
+    /// Notes that training goes on from `step` now.
+    pub(crate) fn resumed(&mut self, step: u64, command: &str) -> Result<()> {
+        self.record.status = Status::Running.word().to_owned();
+        self.record.ended = String::new();
+        self.record.figures = Vec::new();
+        self.record.resumed.push(format!("from step {step} at {} by {command}", crate::record::now()));
+        durable::replace(&self.path.join("run.toml"), self.record.to_toml().as_bytes())
+    }
+
+    /// Replaces `data.json`: the same data lies elsewhere now.
+    pub(crate) fn move_data(&self, data: &Value) -> Result<()> {
+        durable::replace(&self.path.join("data.json"), format!("{data:#}\n").as_bytes())
+    }
+
+    /// Replaces `config.toml`; the one until now stays as `config-until-STEP.toml`.
+    pub(crate) fn change_config(&self, text: &str, step: u64) -> Result<()> {
+        let (old, path) = self.config()?;
+        let free = (1u32..).map(|number| match number {
+            1 => self.path.join(format!("config-until-{step:06}.toml")),
+            _ => self.path.join(format!("config-until-{step:06}-{number}.toml")),
+        });
+        if let Some(kept) = free.into_iter().find(|path| !path.exists()) {
+            durable::replace(&kept, old.as_bytes())?;
         }
-        let path = self.path.join("log").join(name);
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(|source| Error::io(&path, "open", source))?;
-        file.write_all(format!("{object}\n").as_bytes()).map_err(|source| Error::io(&path, "write", source))
+        durable::replace(&path, text.as_bytes())
     }
 }
 
@@ -182,7 +200,7 @@ fn parent_of(out: Option<&Path>) -> &Path {
 
 fn write_contents(dir: &Path, contents: &Contents) -> Result<()> {
     for folder in [dir.join("log"), dir.join("checkpoints"), dir.join("pictures")] {
-        fs::create_dir(&folder).map_err(|source| Error::io(&folder, "create", source))?;
+        durable::make_dir(&folder)?;
     }
     durable::write(&dir.join("run.toml"), contents.record.to_toml().as_bytes())?;
     durable::write(&dir.join("config.toml"), contents.config.as_bytes())?;

@@ -1,4 +1,6 @@
-//! A folder for a test, removed when the test ends.
+//! For tests: a folder that is removed when the test ends, and small jobs.
+
+pub(crate) mod job;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +11,9 @@ impl Folder {
     pub fn new() -> Folder {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("glassbox-train-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
+        // In memory where there is such a folder: what hundreds of runs write and remove is slow on a disk.
+        let memory = Path::new("/dev/shm");
+        let path = if memory.is_dir() { memory.join(name) } else { std::env::temp_dir().join(name) };
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
     }

@@ -12,5 +12,5 @@ pub mod picture;
 mod recipe;
 mod settings;
 
-pub use opened::{Opened, open};
+pub use opened::{Opened, open, reopen};
 pub use recipe::{RECIPES, Recipe, find};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use data::DataError;
 use nn::{Layer, Pass, Scope};
 use tensor::{DType, Tensor};
-use train::{DataRecord, Error, Input, Result, RunDir, Settings, load_model};
+use train::{DataRecord, Error, Input, Job, Result, RunDir, Settings, load_model};
 
 use crate::recipe::{Recipe, find};
 
@@ -37,15 +37,20 @@ impl Opened {
     /// # Errors
     /// If that of the training is not there any more.
     pub fn data_dir<'a>(&'a self, given: Option<&'a Path>) -> Result<Option<&'a Path>> {
-        match (given, self.source.as_deref()) {
-            (None, Some(source)) if !source.exists() => Err(Error::Data(DataError::Layout {
-                path: source.to_owned(),
-                why: "the run was trained on it, and it is not there any more".to_owned(),
-                found: "nothing".to_owned(),
-                help: "say where it is now with --data DIR".to_owned(),
-            })),
-            (given, source) => Ok(given.or(source)),
-        }
+        data_dir(given, self.source.as_deref())
+    }
+}
+
+/// The folder `given`, or else the `source` of the training.
+fn data_dir<'a>(given: Option<&'a Path>, source: Option<&'a Path>) -> Result<Option<&'a Path>> {
+    match (given, source) {
+        (None, Some(source)) if !source.exists() => Err(Error::Data(DataError::Layout {
+            path: source.to_owned(),
+            why: "the run was trained on it, and it is not there any more".to_owned(),
+            found: "nothing".to_owned(),
+            help: "say where it is now with --data DIR".to_owned(),
+        })),
+        (given, source) => Ok(given.or(source)),
     }
 }
 
@@ -55,15 +60,7 @@ impl Opened {
 /// If it is not a run, or a damaged one.
 pub fn open(path: &Path) -> Result<Opened> {
     let run = RunDir::open(path)?;
-    let damaged = |file: &Path, error: Error| {
-        // What helps with a command does not help with a file that it wrote.
-        let why = if let Error::Usage { what, .. } = error { what } else { error.to_string() };
-        Error::corrupt(file, why, "take the run from a backup, or train again")
-    };
-    let recipe = find(&run.record().recipe).map_err(|error| damaged(&path.join("run.toml"), error))?;
-    let mut settings = (recipe.settings)();
-    let (text, file) = run.config()?;
-    settings.read_toml(&text, &file).map_err(|error| damaged(&file, error))?;
+    let (recipe, settings) = recipe_of(&run)?;
     let DataRecord { input, source, test_hash } = run.data()?;
     let scope = Scope::root(run.record().seed);
     let model = (recipe.model)(&scope, &settings, &input)?;
@@ -76,4 +73,31 @@ pub fn open(path: &Path) -> Result<Opened> {
     }
     let (step, notes) = load_model(&scope, &run.checkpoints())?;
     Ok(Opened { recipe, settings, input, scope, model, source, test_hash, step, notes })
+}
+
+/// What `run` was begun with, with the settings that `change` makes other, to go on with it. Whether it still fits the run is
+/// for `train::resume` and `train::branch` to say.
+///
+/// # Errors
+/// If it is a damaged run, its data is not there, or `change` fails.
+pub fn reopen(run: &RunDir, data: Option<&Path>, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<Job> {
+    let (recipe, mut settings) = recipe_of(run)?;
+    change(&mut settings)?;
+    let source = run.data()?.source;
+    recipe.job(settings, data_dir(data, source.as_deref())?)
+}
+
+/// The recipe of a run, and its settings.
+fn recipe_of(run: &RunDir) -> Result<(Recipe, Settings)> {
+    let recipe = find(&run.record().recipe).map_err(|error| damaged(&run.path().join("run.toml"), error))?;
+    let mut settings = (recipe.settings)();
+    let (text, file) = run.config()?;
+    settings.read_toml(&text, &file).map_err(|error| damaged(&file, error))?;
+    Ok((recipe, settings))
+}
+
+fn damaged(file: &Path, error: Error) -> Error {
+    // What helps with a command does not help with a file that it wrote.
+    let why = if let Error::Usage { what, .. } = error { what } else { error.to_string() };
+    Error::corrupt(file, why, "take the run from a backup, or train again")
 }

@@ -60,7 +60,8 @@ impl Recipe {
         let total = steps(&settings, splits.train.len())?;
         let optimizer = crate::settings::optimizer(&settings, &scope)?;
         let schedule = crate::settings::schedule(&settings, total)?;
-        Ok(Job { recipe: self.name.to_owned(), settings, splits, scope, model, loss, optimizer, schedule })
+        let average = crate::settings::average(&settings, &scope)?;
+        Ok(Job { recipe: self.name.to_owned(), settings, splits, scope, model, loss, optimizer, schedule, average })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use nn::schedule::OneCycle;
-use nn::{Adam, Group, Optimiser, Schedule, Scope, Sgd};
+use nn::schedule::{OneCycle, Plateau};
+use nn::{Adam, Average, Group, Optimiser, Schedule, Scope, Sgd};
 use tensor::Var;
 use train::{Result, Settings};
 
@@ -30,16 +30,32 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
         .word(
             "train.schedule",
             defaults.schedule,
-            &["constant", "cosine", "one_cycle"],
+            &["constant", "cosine", "one_cycle", "plateau"],
             "how the learning rate changes",
         )
         .float("train.smoothing", defaults.smoothing, 0.0..=0.9, "share of each label given to all classes")
+        .float("train.average", 0.0, 0.0..=0.999999, "share that averaged weights keep each step; 0: no averages")
+        .int("train.patience", 0, 0..=100_000, "epochs without a lower validation loss that end training; 0: none do")
         .int("train.seed", 0, 0..=i64::MAX, "seed of everything random")
         .int("train.max_steps", 0, 0..=i64::MAX, "stop after so many steps; 0: after the last epoch")
         .float("data.val", 0.1, 0.0..=0.9, "share of the training rows set aside to watch training by")
+        .int("data.workers", 2, 0..=64, "threads that make batches ahead; changes no result")
         .int("eval.batch", 250, 1..=65_536, "rows evaluated at once; changes no result")
-        .int("checkpoint.every", 0, 0..=i64::MAX, "steps between checkpoints; 0: one after each epoch")
-        .int("checkpoint.keep", 3, 0..=1_000_000, "checkpoints kept; 0: all")
+        .int(
+            "checkpoint.every",
+            0,
+            0..=i64::MAX,
+            "steps between checkpoints, beside one after each epoch; 0: no others",
+        )
+        .int("checkpoint.keep", 3, 0..=1_000_000, "newest checkpoints kept; 0: all")
+        .flag("checkpoint.keep_best", true, "keep that of the epoch with the lowest validation loss too")
+        .int("checkpoint.keep_every", 0, 0..=i64::MAX, "keep those of each so many steps too; 0: no others")
+        .word(
+            "checkpoint.on_error",
+            "stop",
+            &["stop", "skip"],
+            "what to do if the disk refuses a checkpoint or the log",
+        )
 }
 
 /// The optimiser that the settings name, over all parameters of `scope`. Biases and norms have no weight decay.
@@ -60,8 +76,16 @@ pub(crate) fn schedule(settings: &Settings, steps: u64) -> Result<Schedule> {
     Ok(match settings.get_word("train.schedule")? {
         "constant" => Schedule::Constant { lr },
         "cosine" => Schedule::Cosine { lr, min: 0.0, steps },
+        "plateau" => Schedule::Plateau(Plateau { patience: 2, ..Plateau::new(lr) }),
         _ => Schedule::OneCycle(OneCycle::new(lr, steps)),
     })
+}
+
+/// The averages that the settings ask for, of all that is saved with the model.
+pub(crate) fn average(settings: &Settings, scope: &Scope) -> Result<Option<Average>> {
+    let kept = settings.get_float("train.average")?;
+    let all = || [scope.parameters(), scope.buffers()].concat();
+    Ok((kept > 0.0).then(|| Average::new(all(), kept)))
 }
 
 /// The path from the root, so that a run finds its data from any folder.

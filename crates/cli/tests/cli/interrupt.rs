@@ -25,5 +25,7 @@ fn the_first_signal_leaves_a_checkpoint_that_loads() {
         assert_eq!((&end["event"], &end["status"]), (&"end".into(), &"interrupted".into()));
         let eval = folder.run("eval mine --json").ok().end();
         assert_eq!(eval["step"], end["step"]);
+        let said = folder.run(&format!("resume mine --epochs 1 --set train.max_steps={} --json", end["step"])).ok();
+        assert_eq!((&said.end()["status"], &said.end()["step"]), (&"finished".into(), &end["step"]));
     }
 }

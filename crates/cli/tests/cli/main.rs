@@ -1,8 +1,10 @@
 //! Transcripts: the built binary, run as a user runs it.
 
 mod bench;
+mod crash;
 mod determinism;
 mod errors;
 mod interrupt;
+mod resume;
 mod support;
 mod transcripts;

@@ -72,6 +72,8 @@ pub enum Schedule {
     },
     /// Up to a high rate and down to nothing (Smith and Topin 2018).
     OneCycle(OneCycle),
+    /// Less when a measure stops improving.
+    Plateau(Plateau),
     /// One schedule after the other, each from its own step 0.
     Sequence {
         /// The schedules.
@@ -86,6 +88,31 @@ impl Schedule {
     pub fn warmed_up(self, start: f64, steps: u64) -> Schedule {
         let warm_up = Schedule::Linear { lr: self.lr(0), start, end: 1.0, steps };
         Schedule::Sequence { schedules: vec![warm_up, self], milestones: vec![steps] }
+    }
+
+    /// Notes a measure, such as the validation loss after an epoch. Only a plateau remembers it.
+    pub fn observe(&mut self, measure: f64) {
+        if let Some(plateau) = self.plateau() {
+            plateau.observe(measure);
+        }
+    }
+
+    /// The part with a memory, which a checkpoint must save; `None` if there is none.
+    pub fn plateau(&mut self) -> Option<&mut Plateau> {
+        match self {
+            Schedule::Plateau(plateau) => Some(plateau),
+            Schedule::Sequence { schedules, .. } => schedules.iter_mut().find_map(Schedule::plateau),
+            _ => None,
+        }
+    }
+
+    /// What the plateau remembers, if there is one.
+    pub fn plateau_state(&self) -> Option<PlateauState> {
+        match self {
+            Schedule::Plateau(plateau) => Some(plateau.state),
+            Schedule::Sequence { schedules, .. } => schedules.iter().find_map(Schedule::plateau_state),
+            _ => None,
+        }
     }
 
     /// The rate of `step`.
@@ -107,6 +134,7 @@ impl Schedule {
                 lr * (start + (end - start) * way)
             }
             Schedule::OneCycle(cycle) => cycle.lr(step),
+            Schedule::Plateau(plateau) => plateau.lr(),
             Schedule::Sequence { schedules, milestones } => {
                 let later = milestones.iter().take(schedules.len().saturating_sub(1)).filter(|&&m| m <= step);
                 let (index, start) = later.fold((0, 0), |(index, _), &milestone| (index + 1, milestone));
@@ -137,6 +165,16 @@ mod tests {
                 assert_eq!(cycle.lr(steps + 10), cycle.lr(steps.saturating_sub(1)));
             }
         }
+    }
+
+    #[test]
+    fn a_plateau_behind_a_warm_up_is_found() {
+        let plateau = Plateau { patience: 0, ..Plateau::new(0.2) };
+        let mut schedule = Schedule::Plateau(plateau).warmed_up(0.5, 2);
+        [1.0, 1.0].iter().for_each(|&loss| schedule.observe(loss));
+        assert!((schedule.lr(0) - 0.1).abs() < 1e-12 && (schedule.lr(5) - 0.02).abs() < 1e-12);
+        assert_eq!(schedule.plateau_state().and_then(|state| state.best), Some(1.0));
+        assert_eq!(Schedule::Constant { lr: 1.0 }.plateau_state(), None);
     }
 
     #[test]

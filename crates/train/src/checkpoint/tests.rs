@@ -1,4 +1,5 @@
 use super::*;
+use crate::durable::fault::{self, Fault};
 use crate::testing::Folder;
 
 fn files(text: &str) -> Vec<(&'static str, Vec<u8>)> {
@@ -39,7 +40,7 @@ fn whatever_is_torn_is_said_and_the_one_before_is_taken() {
         assert!(newest.torn.len() == 1 && newest.torn[0].1.contains(why), "{newest:?}");
         assert!(new.is_dir(), "a look changes nothing");
 
-        let said = set_torn_aside(&newest);
+        let said = set_torn_aside(folder.path(), &newest);
         assert!(said.len() == 1 && said[0].contains(why) && said[0].contains("step-000200.torn-1"), "{said:?}");
         assert!(!new.exists() && folder.path().join("step-000200.torn-1").is_dir());
     }
@@ -68,12 +69,66 @@ fn a_torn_checkpoint_can_be_written_again() {
 }
 
 #[test]
-fn pruning_keeps_the_newest() {
+fn what_a_killed_process_left_is_set_aside_and_a_removal_finished() {
+    let (folder, _) = two();
+    for name in ["step-000300.tmp-77", ".old-step-000050", "step-mine", "notes"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let said = set_torn_aside(folder.path(), &newest(folder.path()).unwrap());
+    assert!(said.len() == 1 && said[0].contains("step-000300.tmp-77 was never finished: set aside as"), "{said:?}");
+    let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["notes", "step-000100", "step-000200", "step-000300.torn-1", "step-mine"]);
+}
+
+#[test]
+fn pruning_keeps_the_last_the_best_and_every_so_many() {
+    let folder = Folder::new();
+    (1..=9).for_each(|step| drop(save(folder.path(), step, &files("x")).unwrap()));
+    fs::create_dir(folder.path().join("step-mine")).unwrap();
+    let left = || list(folder.path()).unwrap().into_iter().map(|(step, _)| step).collect::<Vec<_>>();
+    prune(folder.path(), Keep::default()).unwrap();
+    assert_eq!(left().len(), 9);
+    prune(folder.path(), Keep { last: 2, every: 4, best: Some(3) }).unwrap();
+    assert_eq!(left(), [3, 4, 8, 9]);
+    prune(folder.path(), Keep { last: 1, ..Keep::default() }).unwrap();
+    assert_eq!(left(), [9]);
+    assert!(folder.path().join("step-mine").is_dir(), "what is no checkpoint is left alone");
+}
+
+#[test]
+fn a_checkpoint_is_asked_for_by_its_step() {
     let (folder, new) = two();
-    prune(folder.path(), 0).unwrap();
-    assert_eq!(list(folder.path()).unwrap().len(), 2);
-    prune(folder.path(), 1).unwrap();
-    assert_eq!(list(folder.path()).unwrap(), [(200, new)]);
+    assert_eq!(of_step(folder.path(), 200).unwrap().place, new);
+    let error = of_step(folder.path(), 150).unwrap_err().to_string();
+    assert!(error.contains("no checkpoint of step 150") && error.contains("there are 100, 200"), "{error}");
+}
+
+#[test]
+fn whatever_the_disk_refuses_no_torn_checkpoint_is_taken_for_a_good_one() {
+    for fault in [Fault::Full, Fault::Death] {
+        for after in 0.. {
+            let folder = Folder::new();
+            save(folder.path(), 100, &files("old")).unwrap();
+            fault::plan(after, fault);
+            let saved = save(folder.path(), 200, &files("new"))
+                .and_then(|_| prune(folder.path(), Keep { last: 1, ..Keep::default() }));
+            let all_went_well = fault::clear();
+            let newest = newest(folder.path()).unwrap();
+            let found = newest.found.as_ref().unwrap();
+            let text = if found.step == 100 { "old" } else { "new" };
+            assert_eq!(found.files["model.safetensors"], text.as_bytes(), "{fault:?} after {after}");
+            assert!(saved.is_err() || found.step == 200);
+            // The next process goes on.
+            set_torn_aside(folder.path(), &newest);
+            save(folder.path(), 200, &files("new")).unwrap();
+            assert_eq!(super::newest(folder.path()).unwrap().found.unwrap().step, 200);
+            if all_went_well {
+                assert!(after > 15, "all of it was tried: {after}");
+                break;
+            }
+        }
+    }
 }
 
 #[test]
@@ -85,7 +140,7 @@ fn whoever_looks_while_a_run_is_trained_finds_a_checkpoint_and_disturbs_nothing(
         let trained = scope.spawn(|| {
             for step in 2..150 {
                 save(folder.path(), step, &large(step)).unwrap();
-                prune(folder.path(), 1).unwrap();
+                prune(folder.path(), Keep { last: 1, ..Keep::default() }).unwrap();
             }
         });
         while !trained.is_finished() {

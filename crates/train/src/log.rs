@@ -1,0 +1,184 @@
+//! The log of a run: `metrics.jsonl` (figures) and `events.jsonl` (all else), one object a line, only ever appended to.
+//!
+//! Whoever has the log open trains the run: the operating system holds a lock on `events.jsonl` as long as the process lives.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::state::State;
+
+/// The log, open for writing.
+pub(crate) struct Log {
+    metrics: Stream,
+    events: Stream,
+}
+
+impl Log {
+    /// Opens the log of the run in `dir`.
+    ///
+    /// # Errors
+    /// If it cannot be written, or another process trains the run.
+    pub fn open(dir: &Path) -> Result<Log> {
+        let events = Stream::open(dir.join("log").join("events.jsonl"))?;
+        if let Err(TryLockError::WouldBlock) = events.file.try_lock() {
+            return Err(Error::usage(
+                format!("{} is being trained by another process", dir.display()),
+                "wait until it ends, or stop it with Ctrl-C",
+            ));
+        }
+        let metrics = Stream::open(dir.join("log").join("metrics.jsonl"))?;
+        durable::sync(&dir.join("log"))?;
+        Ok(Log { metrics, events })
+    }
+
+    /// Appends an event.
+    ///
+    /// # Errors
+    /// If it cannot be written; then nothing of it is there, if the disk allows that much.
+    pub fn write(&mut self, event: &Event) -> Result<()> {
+        let mut object = event.to_json();
+        let figures = matches!(event, Event::Step(_) | Event::Epoch(_));
+        if let Some(object) = object.as_object_mut() {
+            // Speed differs from run to run; the log of figures is the same bytes for the same seed.
+            object.remove("rows_per_second");
+            if figures {
+                object.remove("seconds");
+            }
+        }
+        let stream = if figures { &mut self.metrics } else { &mut self.events };
+        stream.append(&format!("{object}\n"))
+    }
+
+    /// Waits until the disk has the figures: before a checkpoint that follows them.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn sync(&self) -> Result<()> {
+        durable::flush(&self.metrics.file).map_err(|source| Error::io(&self.metrics.path, "write", source))
+    }
+
+    /// Drops what is torn, and all figures after `state`: they will come again. Says what was torn.
+    ///
+    /// # Errors
+    /// If the log cannot be read or cut.
+    pub fn cut(&mut self, state: &State) -> Result<Vec<String>> {
+        let before = |line: &Value| {
+            let step = line["step"].as_u64().unwrap_or(u64::MAX);
+            step < state.step || (step == state.step && !(state.open && line["event"] == "epoch"))
+        };
+        let torn = [self.metrics.cut(before)?, self.events.cut(|_| true)?];
+        Ok(torn.into_iter().flatten().collect())
+    }
+}
+
+/// One file of the log.
+struct Stream {
+    path: PathBuf,
+    file: File,
+    /// Bytes of whole lines.
+    length: u64,
+}
+
+impl Stream {
+    fn open(path: PathBuf) -> Result<Stream> {
+        let opened = OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let opened = opened.and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (length, file) = opened.map_err(|source| Error::io(&path, "open", source))?;
+        Ok(Stream { path, file, length })
+    }
+
+    fn append(&mut self, line: &str) -> Result<()> {
+        let written = durable::put(&mut self.file, line.as_bytes());
+        match written {
+            Ok(()) => self.length += line.len() as u64,
+            // The first error is the one to report.
+            Err(_) => drop(durable::cut(&self.file, self.length)),
+        }
+        written.map_err(|source| Error::io(&self.path, "write", source))
+    }
+
+    /// Keeps the lines up to the first that is no object or not `wanted`; says if one was no object.
+    fn cut(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Option<String>> {
+        let mut bytes = Vec::new();
+        self.file.read_to_end(&mut bytes).map_err(|source| Error::io(&self.path, "read", source))?;
+        let (mut kept, mut torn) = (0, None);
+        for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            let object = line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Value>(line).ok());
+            let Some(object) = object.filter(Value::is_object) else {
+                torn = Some(format!("{} is torn at line {}, and was cut there", self.path.display(), number + 1));
+                break;
+            };
+            if !wanted(&object) {
+                break;
+            }
+            kept += line.len() as u64;
+        }
+        if kept < bytes.len() as u64 {
+            durable::cut(&self.file, kept).map_err(|source| Error::io(&self.path, "write", source))?;
+        }
+        self.length = kept;
+        Ok(torn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::durable::fault::{self, Fault};
+    use crate::testing::Folder;
+
+    fn log() -> (Folder, Log) {
+        let folder = Folder::new();
+        fs::create_dir(folder.path().join("log")).unwrap();
+        let log = Log::open(folder.path()).unwrap();
+        (folder, log)
+    }
+
+    fn lines(folder: &Folder) -> Vec<String> {
+        let text = fs::read_to_string(folder.path().join("log/metrics.jsonl")).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_log_is_cut_at_its_first_torn_line_and_at_the_step() {
+        let (folder, mut log) = log();
+        let text = "{\"event\":\"step\",\"step\":1}\n{\"event\":\"step\",\"step\":2}\n{\"event\":\"epoch\",\"step\":2}\n\
+                    {\"event\":\"step\",\"step\":3}\n{\"event\":\"st";
+        for (step, open, left, torn) in [(9, false, 4, 1), (2, false, 3, 0), (2, true, 2, 0), (0, false, 0, 0)] {
+            fs::write(folder.path().join("log/metrics.jsonl"), text).unwrap();
+            log.metrics = Stream::open(folder.path().join("log/metrics.jsonl")).unwrap();
+            let said = log.cut(&State { step, open, ..State::default() }).unwrap();
+            assert_eq!((lines(&folder).len(), said.len()), (left, torn), "{step} {open}: {said:?}");
+        }
+        log.metrics.append("{}\n").unwrap();
+        assert_eq!(lines(&folder), ["{}"]);
+    }
+
+    #[test]
+    fn a_line_that_the_disk_refuses_leaves_nothing() {
+        let (folder, mut log) = log();
+        log.metrics.append("{\"step\":1}\n").unwrap();
+        fault::plan(0, Fault::Full);
+        assert!(log.metrics.append("{\"step\":2}\n").is_err());
+        fault::clear();
+        log.metrics.append("{\"step\":3}\n").unwrap();
+        assert_eq!(lines(&folder), ["{\"step\":1}", "{\"step\":3}"]);
+    }
+
+    #[test]
+    fn only_one_process_trains_a_run() {
+        let (folder, log) = log();
+        let error = Log::open(folder.path()).err().unwrap().to_string();
+        assert!(error.contains("is being trained by another process"), "{error}");
+        drop(log);
+        assert!(Log::open(folder.path()).is_ok());
+    }
+}
