@@ -17,9 +17,11 @@ const KC: usize = 256;
 const MC: usize = 518;
 /// An epilogue is called for about this many elements of C: they are still in the second-level cache.
 const FINISHED: usize = 1 << 16;
-/// Fewer columns at a time make an epilogue slow, which runs row by row; fewer rows make B be packed often.
-const FINISHED_COLUMNS: usize = 384;
-const FINISHED_ROWS: usize = 84;
+/// Whole rows up to this long: an epilogue runs over them in one go, and over parts of rows one by one. Longer ones are cut
+/// into parts of about half of this.
+const WHOLE_ROW: usize = 1024;
+/// Fewer rows at a time make B be packed often.
+const FINISHED_ROWS: usize = 60;
 
 /// One rectangle of C in each of some batch items, all of k. The items, if they are several, share one A.
 pub(super) struct Blocked<'a> {
@@ -44,7 +46,9 @@ impl Blocked<'_> {
         let (m, n) = (self.rows.len(), self.columns.len());
         let (mut height, mut width) = (even(m, MC), n);
         if job.epilogue.is_some() && m * n > FINISHED {
-            width = even(n, (FINISHED / m).max(FINISHED_COLUMNS)).next_multiple_of(nr);
+            if n > WHOLE_ROW {
+                width = even(n, (FINISHED / m).max(WHOLE_ROW / 2)).next_multiple_of(nr);
+            }
             height = even(m, (FINISHED / width).clamp(FINISHED_ROWS, MC));
         }
         let height = height.next_multiple_of(mr);

@@ -4,7 +4,7 @@
 //! which loses nothing, so neither the blocks nor the units show in the result.
 
 use super::blocked::Blocked;
-use super::direct::{Direct, SMALL_FOOTPRINT};
+use super::direct::{Direct, small_footprint};
 use super::kernel::Kernel;
 use super::pack::Panels;
 use super::{Epilogue, Tile};
@@ -19,9 +19,9 @@ pub(crate) const SMALL: usize = 1 << 21;
 const UNIT: usize = 1 << 18;
 /// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
 const UNITS_PER_THREAD: usize = 4;
-/// An epilogue runs row by row, each instruction a loop: rows of a unit are not made shorter than this where the other
-/// cut is as good. Adam behind 400 x 784 x 128 took 1.4 ms in units 98 columns wide on two threads, 1.1 on one.
-const LONG_ROW: usize = 384;
+/// An epilogue runs over whole rows in one go, and over parts of rows one by one: rows of a unit are not made shorter than
+/// this where the other cut is as good.
+const LONG_ROW: usize = 1024;
 /// Items of at most this many columns share the packed part of A.
 const FEW_COLUMNS: usize = 256;
 /// One batched product, checked.
@@ -60,7 +60,7 @@ struct Cut {
 /// cut of the rows makes several units pack the same part of B; items of few columns stay together, since each of them
 /// would make A be packed again.
 fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
-    let small = job.m * job.n + (job.m + job.n).saturating_mul(job.k) <= SMALL_FOOTPRINT;
+    let small = job.m * job.n + (job.m + job.n).saturating_mul(job.k) <= small_footprint();
     let together = job.a_period == 1 && (kernel.nr..=FEW_COLUMNS).contains(&job.n) && !(small && plain(job));
     let mut cut = Cut { items: if together { job.batch } else { 1 }, rows: job.m, columns: job.n };
     let work = job.multiply_adds();
