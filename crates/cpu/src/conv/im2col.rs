@@ -1,4 +1,5 @@
-//! Virtual im2col: the matrix of image patches, packed panel by panel where the product needs it and never stored.
+//! Virtual im2col for weight gradients: the matrix of image patches, packed panel by panel where the product needs it and
+//! never stored.
 
 use super::places::{Places, coordinates};
 use crate::gemm::{Lines, Panels};

@@ -1,4 +1,4 @@
-//! Convolution and its two adjoints, as matrix products over virtual im2col matrices.
+//! Convolution and its two adjoints, as matrix products over matrices of patches, which are written out only where they are few.
 //!
 //! The order of every sum is fixed, and is the specification. All are chains of `sum = fma(w or dy, x or dy, sum)` from
 //! zero; a place outside the image is a term with the factor 0, not a term left out (but for the shapes of
