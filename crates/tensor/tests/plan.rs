@@ -48,6 +48,43 @@ fn a_normalisation_is_computed_again_for_its_gradient_instead_of_being_kept() {
     assert_eq!(whole, 1, "what the product reads: {plan}");
 }
 
+/// A chain of products, each normalised over its rows and rectified: what a training step of it asks for.
+fn normalised_layers(layers: usize) -> (Vec<Update>, usize) {
+    let (rows, columns) = (2048, 128);
+    let mut y = Tensor::from_vec(vec![0f32; rows * columns], [rows, columns]);
+    let weights: Vec<Var> = (0..layers).map(|layer| variable(&format!("w{layer}"), &[columns, columns])).collect();
+    for weight in &weights {
+        let x = y.matmul(&weight.tensor());
+        y = ((&x - x.mean_keep(0)) * (x.var_keep(0, 0.0) + 1e-5).rsqrt()).relu();
+    }
+    let grads = (&y * &y).sum(..).grad(weights.iter().map(|w| w.tensor()).collect::<Vec<_>>().iter());
+    let updates = weights.iter().zip(&grads).map(|(w, grad)| w.update(&(w.tensor() - grad * 0.1)));
+    (updates.collect(), rows * columns * size_of::<f32>())
+}
+
+#[test]
+fn a_step_keeps_no_more_than_the_inputs_of_its_normalisations_and_every_weight_changes_in_place() {
+    let layers = 12;
+    let (updates, bytes) = normalised_layers(layers);
+    let plan = planned(&[], &updates);
+    assert!(plan.updates.iter().all(|next| matches!(next, Next::InPlace(_))), "{plan}");
+    // Their outputs are made again; the gradient of a weight is made when its layer's is, which then is let go.
+    assert!(plan.arena < (layers + 5) * bytes, "{} values: {plan}", plan.arena / bytes);
+    let again = plan.steps.iter().filter(|step| step.ops.len() == 1 && step.ops[0].0 == "relu").count();
+    assert!(again > layers / 2, "{again} values made again: {plan}");
+}
+
+#[test]
+fn what_is_only_summed_is_no_part_of_an_epilogue() {
+    let x = Tensor::from_vec(vec![0f32; 64 * 32], [64, 32]);
+    let (w, scale) = (variable("w", &[32, 32]), variable("scale", &[32]));
+    let y = x.matmul(&w.tensor());
+    let plan = planned(&[&y, &(&y * &x).sum(0), &(&y * scale.tensor()).sum(0)], &[]);
+    let Kernel::Op { epilogue, .. } = &plan.steps[0].kernel else { panic!("{plan}") };
+    assert!(epilogue.is_none(), "{plan}");
+    assert_eq!(plan.steps.len(), 2, "{plan}");
+}
+
 #[test]
 fn a_factor_of_one_costs_nothing() {
     let x = Tensor::from_vec(vec![0f32; 64 * 32], [64, 32]);

@@ -79,7 +79,7 @@ impl Planner<'_> {
 }
 
 /// Cost of a cheap op in additions.
-fn cost(op: &Op) -> Option<usize> {
+pub(super) fn cost(op: &Op) -> Option<usize> {
     match op {
         Op::Unary(Unary::Neg | Unary::Abs | Unary::Relu | Unary::Not) => Some(1),
         Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Max | Binary::Min) => Some(1),

@@ -30,13 +30,16 @@ pub fn build(trace: &Trace, fusion: Fusion) -> Plan {
         planner.place(node);
     }
     planner.results();
+    if fusion == Fusion::On {
+        planner.remake();
+    }
     super::schedule::assemble(trace, planner.groups, &planner.outputs, &planner.targets)
 }
 
 /// Instructions a group may hold: enough for an optimiser step behind a normalisation.
-const MOST_CODE: usize = 96;
+pub(super) const MOST_CODE: usize = 96;
 /// Values a group may read.
-const MOST_LOADS: usize = 32;
+pub(super) const MOST_LOADS: usize = 32;
 /// Instructions that wait for a user; longer chains become groups.
 const MOST_FLOATING: usize = 16;
 /// How many groups back a node looks for company.
@@ -82,27 +85,22 @@ pub(super) struct Planner<'a> {
     pub(super) group_of: Vec<Option<usize>>,
     floating: Vec<bool>,
     /// Whether a floating node is computed of numbers alone: one number at every point, in every shape it is seen in.
-    constant: Vec<bool>,
+    pub(super) constant: Vec<bool>,
     /// Instructions that a floating node brings along.
     weight: Vec<usize>,
     pub(super) users: Vec<u32>,
     /// What must lie in memory whatever is fused: requested values, and what views and ops with kernels of their own read.
     pub(super) memory: Vec<bool>,
+    /// Whether a node, or what elementwise nodes make of it before anything is summed or contracted, must lie in memory.
+    pub(super) flows_to_memory: Vec<bool>,
     /// Leaves that are written in place.
     pub(super) updated: Vec<bool>,
     /// Whether a fold reads a node.
     pub(super) summed: Vec<bool>,
-    outputs: Vec<usize>,
-    targets: Vec<usize>,
+    pub(super) outputs: Vec<usize>,
+    pub(super) targets: Vec<usize>,
     /// What each copy is a copy of, and the group that makes it. The copies are numbered on from the nodes.
-    copied: Vec<(Seen, usize)>,
-}
-
-/// Where an input of a node that wants to join a group is found.
-enum Found {
-    Register(u16),
-    Load(Layout),
-    Float(usize),
+    pub(super) copied: Vec<(Seen, usize)>,
 }
 
 impl<'a> Planner<'a> {
@@ -138,6 +136,7 @@ impl<'a> Planner<'a> {
             constant: vec![false; count],
             weight: vec![0; count],
             users,
+            flows_to_memory: flows_to_memory(trace, &memory),
             memory,
             updated,
             summed,
@@ -147,7 +146,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn tensor(&self, node: usize) -> &'a Tensor {
+    pub(super) fn tensor(&self, node: usize) -> &'a Tensor {
         self.trace.nodes[node]
     }
 
@@ -281,7 +280,7 @@ impl<'a> Planner<'a> {
     }
 
     /// A value that must lie in memory: a floating node gets its own group now.
-    fn materialise(&mut self, node: usize) {
+    pub(super) fn materialise(&mut self, node: usize) {
         if self.floats(node) {
             self.floating[node] = false;
             let space = *self.tensor(node).shape();
@@ -314,14 +313,14 @@ impl<'a> Planner<'a> {
     }
 
     /// The tensor whose dtype a base has; of a copy, that of what is copied.
-    fn tensor_of(&self, base: usize) -> &'a Tensor {
+    pub(super) fn tensor_of(&self, base: usize) -> &'a Tensor {
         match base.checked_sub(self.trace.nodes.len()) {
             Some(copy) => self.tensor_of(self.copied[copy].0.base),
             None => self.tensor(base),
         }
     }
 
-    fn group_of(&self, base: usize) -> Option<usize> {
+    pub(super) fn group_of(&self, base: usize) -> Option<usize> {
         match base.checked_sub(self.trace.nodes.len()) {
             Some(copy) => Some(self.copied[copy].1),
             None => self.group_of[base],
@@ -350,7 +349,8 @@ impl<'a> Planner<'a> {
             let latest = inputs.iter().filter_map(|&input| self.group_of(self.seen[input].base)).max();
             for group in self.candidates(latest) {
                 for row in [false, true] {
-                    if self.fits_space(node, group, row) && self.belongs(&inputs, group, row) {
+                    let fits = self.fits_space(node, group, row) && self.belongs(&inputs, group, row);
+                    if fits && self.spares_a_pass(node, &inputs, group) {
                         self.join(node, group, row);
                         return;
                     }
@@ -365,160 +365,6 @@ impl<'a> Planner<'a> {
         let end = self.groups.len();
         let first = latest.unwrap_or(0);
         latest.into_iter().chain((first.max(end.saturating_sub(LOOK_BACK))..end).filter(move |&g| Some(g) != latest))
-    }
-
-    /// Whether the iteration of `group` can compute `node`, for every point or for every row.
-    fn fits_space(&self, node: usize, group: usize, row: bool) -> bool {
-        let (group, tensor) = (&self.groups[group], self.tensor(node));
-        if group.copy_of.is_some() || group.code.len() >= MOST_CODE || group.loads.len() >= MOST_LOADS {
-            return false;
-        }
-        if row {
-            let kept = group.space.keep(group.reduced);
-            let positional = matches!(tensor.op(), Op::Iota { .. } | Op::Random(_));
-            !group.reduced.is_empty() && tensor.shape().count() == kept.count() && !positional
-        } else {
-            *tensor.shape() == group.space
-        }
-    }
-
-    /// Whether all inputs can be found from `group`, and at least one is there already (a register or a shared load).
-    fn belongs(&self, inputs: &[usize], group: usize, row: bool) -> bool {
-        let (mut company, mut register) = (false, false);
-        for &input in inputs {
-            match self.find(input, group, row) {
-                Some(Found::Register(_)) => register = true,
-                Some(Found::Load(layout)) => {
-                    let seen = Seen { base: self.seen[input].base, layout };
-                    company |= self.groups[group].loads.contains(&seen);
-                }
-                Some(Found::Float(float)) => company |= self.shares_load(float, group),
-                None => return false,
-            }
-        }
-        // What does not use the result of a contraction has no business in its epilogue.
-        register || (company && self.groups[group].op.is_none())
-    }
-
-    /// Whether a floating node reads something that `group` reads already.
-    fn shares_load(&self, float: usize, group: usize) -> bool {
-        self.inputs(float).iter().any(|&input| {
-            let seen = self.seen[input];
-            if self.floats(seen.base) || self.repeats(seen.base, &seen.layout, group) {
-                self.shares_load(seen.base, group)
-            } else {
-                self.groups[group].loads.contains(&seen)
-            }
-        })
-    }
-
-    /// How `group` gets the value of `input` for a node at this level; `None` if it cannot.
-    fn find(&self, input: usize, group: usize, row: bool) -> Option<Found> {
-        let Seen { base, layout } = self.seen[input];
-        let members = &self.groups[group];
-        let kept = members.space.keep(members.reduced);
-        // What is computed of numbers is repeated even if it lies in memory too: there it has one shape, here it has any.
-        if self.floats(base) || self.constant.get(base).is_some_and(|&constant| constant) {
-            return self.floats_into(base, group, row).then_some(Found::Float(base));
-        }
-        if let Some(&(_, register)) = members.registers.iter().find(|(node, _)| *node == base) {
-            let is_row = members.code[register as usize].row;
-            let fits = match (is_row, row) {
-                (false, false) => same_walk(&layout, &Layout::contiguous(members.space)),
-                (true, false) => {
-                    same_walk(&layout, &Layout::contiguous(kept).expand(members.space)) && layout.shape == members.space
-                }
-                (true, true) => layout.shape.count() == kept.count() && layout.is_contiguous() && layout.offset == 0,
-                (false, true) => false,
-            };
-            return fits.then_some(Found::Register(register));
-        }
-        if self.group_of(base).is_some_and(|other| other >= group) {
-            return None;
-        }
-        if !row && self.repeats(base, &layout, group) {
-            return Some(Found::Float(base));
-        }
-        if row { Some(Found::Load(layout.reshape(kept)?.expand(members.space))) } else { Some(Found::Load(layout)) }
-    }
-
-    /// Whether a floating node can be computed inside `group`.
-    fn floats_into(&self, node: usize, group: usize, row: bool) -> bool {
-        if self.number(node).is_some() {
-            return true;
-        }
-        if row && matches!(self.tensor(node).op(), Op::Iota { .. } | Op::Random(_)) {
-            return false;
-        }
-        self.inputs(node).iter().all(|&input| self.find(input, group, row).is_some())
-    }
-
-    /// Adds `node` to `group`; all its inputs can be found there.
-    fn join(&mut self, node: usize, group: usize, row: bool) {
-        let register = self.emit(node, group, row);
-        self.groups[group].registers.push((node, register));
-        self.groups[group].ops.push(node);
-        self.group_of[node] = Some(group);
-    }
-
-    fn emit(&mut self, node: usize, group: usize, row: bool) -> u16 {
-        let tensor = self.tensor(node);
-        let (op, dtype) = (*tensor.op(), tensor.dtype());
-        if let Some(op) = self.number(node) {
-            return self.push(group, Instr { code: Code::Op(op), args: [0; 3], dtype, row });
-        }
-        if op.is_view() {
-            // Only constant nodes float as views.
-            return self.emit(self.inputs(node)[0], group, row);
-        }
-        if let Op::Random(distribution) = op {
-            let key = self.inputs(node)[0];
-            self.materialise(self.seen[key].base);
-            let base = self.seen[key].base;
-            self.groups[group].keys.push(base);
-            return self.push(group, Instr { code: Code::Random(distribution, base), args: [0; 3], dtype, row });
-        }
-        let folds = matches!(op, Op::Reduce { .. });
-        let mut args = [0; 3];
-        for (arg, input) in args.iter_mut().zip(self.inputs(node)) {
-            *arg = match self.find(input, group, row && !folds) {
-                Some(Found::Register(register)) => register,
-                Some(Found::Float(float)) => {
-                    if self.number(float).is_none() {
-                        self.groups[group].ops.push(float);
-                    }
-                    self.emit(float, group, row && !folds)
-                }
-                Some(Found::Load(layout)) => {
-                    let base = self.seen[input].base;
-                    let (row, dtype) = (row && !folds, self.tensor_of(base).dtype());
-                    self.load(group, Seen { base, layout }, dtype, row)
-                }
-                None => unreachable!("an input that the group was found to have"),
-            };
-        }
-        self.push(group, Instr { code: Code::Op(op), args, dtype, row })
-    }
-
-    fn load(&mut self, group: usize, seen: Seen, dtype: crate::DType, row: bool) -> u16 {
-        let loads = &mut self.groups[group].loads;
-        let index = loads.iter().position(|other| *other == seen).unwrap_or_else(|| {
-            loads.push(seen);
-            loads.len() - 1
-        });
-        self.push(group, Instr { code: Code::Load(index as u16), args: [0; 3], dtype, row })
-    }
-
-    /// Appends an instruction, or finds the same one.
-    fn push(&mut self, group: usize, instr: Instr) -> u16 {
-        let code = &mut self.groups[group].code;
-        let same = |other: &Instr| {
-            (other.code, other.args, other.dtype, other.row) == (instr.code, instr.args, instr.dtype, instr.row)
-        };
-        code.iter().position(same).unwrap_or_else(|| {
-            code.push(instr);
-            code.len() - 1
-        }) as u16
     }
 
     fn place_reduction(&mut self, node: usize, axes: AxisSet) {
@@ -608,11 +454,23 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Whether two layouts of equal shape visit the same positions.
-fn same_walk(a: &Layout, b: &Layout) -> bool {
-    a.shape == b.shape
-        && a.offset == b.offset
-        && (0..a.shape.rank()).all(|axis| a.shape[axis] == 1 || a.strides[axis] == b.strides[axis])
+/// For each node whether it must lie in memory, or elementwise nodes make something of it that must, and can do so as soon as
+/// it is there: without waiting for a sum or a product of it.
+fn flows_to_memory(trace: &Trace, memory: &[bool]) -> Vec<bool> {
+    let inputs = |node: usize| trace.nodes[node].inputs().iter().map(|input| trace.index.get(input.id()) as usize);
+    let passes = |node: usize| trace.nodes[node].op().is_elementwise() || trace.nodes[node].op().is_view();
+    let inner = |node: usize| trace.leaf_of[node] == NOT_A_LEAF;
+    let mut depth = vec![0; trace.nodes.len()];
+    for node in (0..depth.len()).filter(|&node| inner(node)) {
+        depth[node] = inputs(node).map(|input| depth[input]).max().unwrap_or(0) + usize::from(!passes(node));
+    }
+    let mut flows = memory.to_vec();
+    for node in (0..depth.len()).rev().filter(|&node| inner(node) && passes(node)) {
+        if flows[node] {
+            inputs(node).filter(|&input| depth[input] == depth[node]).for_each(|input| flows[input] = true);
+        }
+    }
+    flows
 }
 
 impl Group {

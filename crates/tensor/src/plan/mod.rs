@@ -9,7 +9,9 @@
 mod again;
 mod display;
 mod fuse;
+mod join;
 mod memory;
+mod remake;
 mod schedule;
 mod trace;
 

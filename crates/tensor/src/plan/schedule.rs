@@ -69,7 +69,9 @@ impl Assembly<'_> {
             Some(tensor) => (tensor.dtype(), *tensor.shape()),
             None => {
                 let group = &self.groups[self.producer(value)];
-                (group.code[0].dtype, group.space)
+                let register = group.registers.iter().find(|(other, _)| *other == value).map_or(0, |(_, at)| *at);
+                let instr = &group.code[register as usize];
+                (instr.dtype, if instr.row { group.space.keep(group.reduced) } else { group.space })
             }
         }
     }
@@ -88,20 +90,7 @@ impl Assembly<'_> {
     }
 
     fn updates(&mut self, targets: &[usize]) -> Vec<Next> {
-        let fallible = |group: &Group| {
-            let node = group.op.as_ref().map(|op| self.trace.nodes[op.node].op());
-            matches!(
-                node,
-                Some(
-                    Op::Gather { .. }
-                        | Op::ScatterAdd { .. }
-                        | Op::IndexSelect { .. }
-                        | Op::IndexAdd { .. }
-                        | Op::Recurrent(_)
-                )
-            )
-        };
-        let last_fallible = self.groups.iter().rposition(fallible);
+        let last_fallible = self.last_fallible();
         let mut next = Vec::with_capacity(targets.len());
         for (update, &value) in targets.iter().enumerate() {
             let leaf = self.trace.target_leaves[update];
@@ -117,6 +106,39 @@ impl Assembly<'_> {
             }
         }
         next
+    }
+
+    /// The last group that can fail: one that looks at indices (or lengths) that no group before it has looked at.
+    fn last_fallible(&self) -> Option<usize> {
+        let mut last = None;
+        let mut checked: Vec<(usize, usize, usize)> = Vec::new();
+        for (index, group) in self.groups.iter().enumerate() {
+            let Some(call) = &group.op else { continue };
+            let size = |input: usize, axis: usize| call.inputs[input].layout.shape[axis];
+            let (at, bound) = match *self.trace.nodes[call.node].op() {
+                Op::Gather { axis } | Op::ScatterAdd { axis } | Op::IndexSelect { axis } => (1, size(0, axis as usize)),
+                Op::IndexAdd { axis } => (0, self.trace.nodes[call.node].shape()[axis as usize]),
+                Op::Recurrent(of) => (of.cell.inputs(), size(0, 1)),
+                _ => continue,
+            };
+            // (Without lengths a recurrent layer cannot fail.)
+            let Some(Seen { base, layout }) = call.inputs.get(at) else { continue };
+            let count = layout.shape.count();
+            let known = checked.iter().any(|&(of, most, least)| of == *base && count <= most && least <= bound);
+            if !known && !self.is_place_in_window(*base, bound) {
+                last = Some(index);
+                checked.push((*base, count, bound));
+            }
+        }
+        last
+    }
+
+    /// Whether a value is the places of maxima in planes of at most `bound` numbers, as our own kernel finds them.
+    fn is_place_in_window(&self, value: usize, bound: usize) -> bool {
+        self.trace.nodes.get(value).is_some_and(|tensor| {
+            let Op::MaxPoolIndex(_) = tensor.op() else { return false };
+            tensor.inputs()[0].shape()[2..].iter().product::<usize>() <= bound
+        })
     }
 
     /// Whether the group `producer` may write `value` over the leaf: nobody reads the leaf later, and the group itself reads

@@ -29,6 +29,9 @@ pub struct Trace<'a> {
 
 pub(crate) const NOT_A_LEAF: u32 = u32::MAX;
 
+/// The index of a node that is yet to be numbered.
+const SEEN: u32 = NONE - 1;
+
 /// What is hashed between the nodes: no node begins with such a large number, so a sequence is read in one way only.
 const OUTPUT: u64 = 1 << 63 | 1;
 const TARGET: u64 = 1 << 63 | 2;
@@ -57,18 +60,23 @@ pub fn trace<'a>(outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Trace<
     };
     let mut mixer = Mixer::default();
     let mut variables: IdMap<u32> = IdMap::default();
-    let mut stack = Vec::with_capacity(64);
+    for node in trace.behind(outputs, updates)? {
+        for leaf in node.inputs().iter().filter(|input| is_leaf(input)) {
+            trace.add(leaf, &mut mixer, &mut variables)?;
+        }
+        trace.add(node, &mut mixer, &mut variables)?;
+    }
     for &output in outputs {
-        output.check()?;
-        let index = trace.visit(output, &mut stack, &mut mixer, &mut variables)?;
+        trace.add(output, &mut mixer, &mut variables)?;
+        let index = trace.index.get(output.id());
         trace.outputs.push(index);
         mixer.write_u64(u64::from(index) << 2 | OUTPUT);
     }
     let mut updated: IdMap<()> = IdMap::with_capacity_and_hasher(updates.len(), Default::default());
     for update in updates {
-        update.value.check()?;
         check_update(update, updated.insert(update.var.id(), ()).is_some())?;
-        let index = trace.visit(&update.value, &mut stack, &mut mixer, &mut variables)?;
+        trace.add(&update.value, &mut mixer, &mut variables)?;
+        let index = trace.index.get(update.value.id());
         trace.targets.push(index);
         mixer.write_u64(u64::from(index) << 2 | TARGET);
         trace.updates.push(update.var.clone());
@@ -95,30 +103,42 @@ fn check_update(update: &Update, again: bool) -> Result<()> {
 }
 
 impl<'a> Trace<'a> {
-    fn visit(
-        &mut self,
-        root: &'a Tensor,
-        stack: &mut Vec<(&'a Tensor, bool)>,
-        mixer: &mut Mixer,
-        variables: &mut IdMap<u32>,
-    ) -> Result<u32> {
-        stack.push((root, false));
-        while let Some((node, expanded)) = stack.pop() {
-            let leaf = node.value().is_some() || node.inputs().is_empty();
-            if expanded || leaf {
-                if self.index.get(node.id()) == NONE {
-                    self.add(node, mixer, variables)?;
+    /// The nodes to be computed, in the order in which they were made: the gradient of a weight comes when what it is made of
+    /// does, not when the weight is updated, so that the plan can let go of it.
+    fn behind(&mut self, outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Vec<&'a Tensor>> {
+        let (mut nodes, mut stack, mut in_order) = (Vec::with_capacity(USUAL_NODES), Vec::with_capacity(64), true);
+        for root in outputs.iter().copied().chain(updates.iter().map(|update| &update.value)) {
+            root.check()?;
+            stack.push((root, false));
+            while let Some((node, expanded)) = stack.pop() {
+                if is_leaf(node) || self.index.get(node.id()) != NONE {
+                    continue;
                 }
-            } else if self.index.get(node.id()) == NONE {
+                if expanded {
+                    self.index.set(node.id(), SEEN);
+                    nodes.push(node);
+                    continue;
+                }
                 stack.push((node, true));
                 // Last pushed is first visited: first inputs come first.
-                stack.extend(node.inputs().iter().rev().map(|input| (input, false)));
+                for input in node.inputs().iter().rev() {
+                    in_order &= input.id() < node.id() || is_leaf(input);
+                    stack.push((input, false));
+                }
             }
         }
-        Ok(self.index.get(root.id()))
+        // Made by several threads, a node may have a lower id than its input; then the order of the walk serves.
+        if in_order {
+            nodes.sort_by_key(|node| node.id());
+        }
+        Ok(nodes)
     }
 
+    /// Adds a node whose inputs are here, if it is not here yet.
     fn add(&mut self, node: &'a Tensor, mixer: &mut Mixer, variables: &mut IdMap<u32>) -> Result<()> {
+        if !matches!(self.index.get(node.id()), NONE | SEEN) {
+            return Ok(());
+        }
         let index = self.nodes.len() as u32;
         let given = node.value().is_some();
         if let (false, Some((var, version))) = (given, node.variable()) {
@@ -147,6 +167,11 @@ impl<'a> Trace<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether nothing is to be computed for a node.
+fn is_leaf(node: &Tensor) -> bool {
+    node.value().is_some() || node.inputs().is_empty()
 }
 
 /// A 128-bit hash of a sequence of words: two multiply-rotate chains with different constants.
