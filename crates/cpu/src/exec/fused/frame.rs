@@ -1,13 +1,16 @@
 //! The working memory of one unit of work, and a program's instructions carried out in it, tile after tile.
 
+use std::mem::MaybeUninit;
+
 use tensor::RandomKey;
 use tensor::order::{BLOCK, LANES};
 
 use super::ahead::Ahead;
 use super::fold::{Fold, Folded};
 use super::kernels::{Arg, Call, Kernel};
-use super::program::{Kind, Line, Pass, Program, RESULT, What};
+use super::program::{Chain, Item, Kind, Line, Pass, Placed, Program, RESULT, Source, What};
 use super::source;
+use super::strip::{self, LONGEST, MOST_PORTS, Port};
 use super::walk::{Operand, Order, Tile, gather, scatter};
 use crate::exec::memory::Slots;
 use crate::simd::Simd;
@@ -30,6 +33,8 @@ pub struct Frame<'a> {
     pub(super) chains: *mut u8,
     pub(super) partial: *mut u8,
     pub(super) tiles: *mut u8,
+    /// Strips of the ports of chains.
+    pub(super) strips: *mut u8,
     /// First kept point of the row registers.
     pub(super) base: usize,
 }
@@ -71,6 +76,71 @@ impl Frame<'_> {
             };
             self.regs[index as usize] = Arg { data, many: false };
         }
+        for chain in program.passes.iter().flat_map(Pass::chains) {
+            for (number, &source) in chain.ports.iter().enumerate() {
+                if let Source::Line(line) = source
+                    && program.lines[line as usize].kind == Kind::Uniform
+                {
+                    self.repeat(line, chain.first_strip + number);
+                }
+            }
+        }
+    }
+
+    /// Fills a strip with the single value of a line.
+    fn repeat(&self, line: u16, number: usize) {
+        // SAFETY: the value is a number of f32, since chains read nothing else; the strip has room for `LONGEST` floats.
+        unsafe {
+            let value = self.regs[line as usize].data.cast::<f32>().read();
+            std::slice::from_raw_parts_mut(self.strip(number), strip::length(self.simd)).fill(value);
+        }
+    }
+
+    fn strip(&self, number: usize) -> *mut f32 {
+        self.strips.wrapping_add(number * LONGEST * size_of::<f32>()).cast()
+    }
+
+    /// Computes the lines of a chain on one tile.
+    fn chain(&mut self, chain: &Chain, pass: &Pass, tile: &Tile) {
+        let mut ports = [const { MaybeUninit::<Port>::uninit() }; MOST_PORTS];
+        for (number, (port, &source)) in ports.iter_mut().zip(&chain.ports).enumerate() {
+            let strip = chain.first_strip + number;
+            port.write(match source {
+                Source::Line(line) => {
+                    let value = self.regs[line as usize];
+                    if value.many {
+                        Port { data: value.data.cast_mut().cast(), mask: usize::MAX }
+                    } else {
+                        if self.program.lines[line as usize].kind != Kind::Uniform {
+                            self.repeat(line, strip);
+                        }
+                        Port { data: self.strip(strip), mask: 0 }
+                    }
+                }
+                Source::Out(out) => {
+                    let placed = &chain.outs[out as usize];
+                    let data = self.place(placed, pass, tile);
+                    self.regs[placed.line as usize] = Arg { data, many: true };
+                    Port { data: data.cast(), mask: usize::MAX }
+                }
+                Source::Spare => Port { data: self.strip(strip), mask: 0 },
+            });
+        }
+        let spare = self.strip(chain.first_strip);
+        // SAFETY: as many ports are written as the chain has, `MOST_PORTS` at most; there is a strip for each.
+        let ports = unsafe { std::slice::from_raw_parts(ports.as_ptr().cast(), chain.ports.len()) };
+        // SAFETY: see above.
+        unsafe { strip::run(self.simd, &chain.steps, ports, spare, tile.kn * tile.rn) };
+    }
+
+    /// Where the value of a line goes: its buffer, or the memory of its store.
+    fn place(&self, placed: &Placed, pass: &Pass, tile: &Tile) -> *mut u8 {
+        let store = placed.store.map(|store| &pass.stores[store as usize].operand);
+        let direct = store.and_then(|operand| {
+            let at = operand.direct(tile, self.program.order)?;
+            Some(self.memory(operand).wrapping_offset(at * operand.size as isize))
+        });
+        direct.unwrap_or_else(|| self.tiles.wrapping_add(placed.home * self.program.points))
     }
 
     fn row_register(&self, row: usize, k0: usize, size: usize) -> *mut u8 {
@@ -156,12 +226,19 @@ impl Frame<'_> {
         let (program, points) = (self.program, tile.kn * tile.rn);
         let order = program.order;
         let mut ahead = Ahead::default();
-        if let Some(next) = next {
+        if let Some(next) = next.filter(|_| !pass.flows()) {
             self.streams(pass, next, &mut ahead);
         }
-        let share = ahead.lines().div_ceil(pass.lines.len().max(1));
-        for placed in &pass.lines {
+        let share = ahead.lines().div_ceil(pass.items.len().max(1));
+        for item in &pass.items {
             ahead.ask(share);
+            let placed = match item {
+                Item::Line(placed) => placed,
+                Item::Chain(chain) => {
+                    self.chain(chain, pass, tile);
+                    continue;
+                }
+            };
             let index = placed.line as usize;
             let line = &program.lines[index];
             if line.kind != Kind::Full {
@@ -171,17 +248,7 @@ impl Frame<'_> {
                 }
                 continue;
             }
-            let buffer = self.tiles.wrapping_add(placed.home * program.points);
-            let out = match placed.store {
-                Some(store) => {
-                    let operand = &pass.stores[store as usize].operand;
-                    match operand.direct(tile, order) {
-                        Some(at) => self.memory(operand).wrapping_offset(at * operand.size as isize),
-                        None => buffer,
-                    }
-                }
-                None => buffer,
-            };
+            let out = self.place(placed, pass, tile);
             // SAFETY: see above.
             self.regs[index] = unsafe {
                 match line.what {
@@ -238,9 +305,10 @@ impl Frame<'_> {
                 }),
             }
         };
-        for placed in &pass.lines {
-            if let Line { what: What::Load { operand, .. }, kind: Kind::Full, .. } =
-                &program.lines[placed.line as usize]
+        for item in &pass.items {
+            if let Item::Line(placed) = item
+                && let Line { what: What::Load { operand, .. }, kind: Kind::Full, .. } =
+                    &program.lines[placed.line as usize]
             {
                 add(&program.operands[*operand as usize]);
             }

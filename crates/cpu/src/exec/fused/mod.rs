@@ -4,11 +4,14 @@
 //! chosen beforehand. Order of sums: [`tensor::order`], whatever the tiles.
 
 mod ahead;
+mod chain;
 pub mod fold;
 mod frame;
 pub mod kernels;
+mod parts;
 pub mod prepare;
 pub mod program;
 pub mod run;
 pub mod source;
+mod strip;
 pub mod walk;

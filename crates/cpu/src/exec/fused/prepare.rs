@@ -1,12 +1,14 @@
 //! Making a program ready: once for a plan.
 
 use tensor::op::{Binary, Op, Scalar, Unary};
-use tensor::plan::{Code, Fused, SlotId};
+use tensor::plan::{Code, Fused, SlotId, View};
 use tensor::{AxisSet, DType, Layout, Shape};
 
+use super::chain::Function;
 use super::fold;
 use super::kernels;
-use super::program::{FullStore, Kind, Line, Pass, Placed, Program, RESULT, What};
+use super::parts::Parts;
+use super::program::{FullStore, Item, Kind, Line, Pass, Program, RESULT, What};
 use super::walk::{Operand, Order};
 
 /// Bytes of buffers that stay in the first-level cache (48 KiB here, 32 KiB elsewhere) beside what is read.
@@ -17,6 +19,10 @@ const RESIDENT_BYTES: usize = 256 << 10;
 const SHORTEST_RUN: usize = 192;
 /// Points of memory side by side that are worth coming back for.
 const LONG_RUN: usize = 1024;
+/// Rows and columns of a square tile: lines of 16 numbers of f32, of which few lie in the same place of a cache.
+const SQUARE: (usize, usize) = (16, 64);
+/// Shorter axes are not worth squares.
+const LEAST_SQUARE: usize = 8;
 /// Kept points side by side: their 16 chains of f32 are 16 KiB.
 const MOST_COLUMNS: usize = 256;
 
@@ -43,6 +49,8 @@ struct Builder<'a> {
     dtype_of: &'a dyn Fn(SlotId) -> DType,
     /// The folded axes; all of them where nothing is folded.
     folded: AxisSet,
+    /// Tiles are squares over the innermost axis and the others.
+    squares: bool,
     operands: Vec<Operand>,
     constants: Vec<u64>,
     lines: Vec<Line>,
@@ -58,9 +66,15 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(fused: &'a Fused, output: Option<SlotId>, dtype_of: &'a dyn Fn(SlotId) -> DType) -> Builder<'a> {
-        let folded = if fused.reduced.is_empty() { AxisSet::all(fused.space.rank()) } else { fused.reduced };
+        let inner = if output.is_none() { transposed(fused) } else { None };
+        let folded = match inner {
+            Some(inner) => [inner].into_iter().collect(),
+            None if fused.reduced.is_empty() => AxisSet::all(fused.space.rank()),
+            None => fused.reduced,
+        };
         Builder {
             fused,
+            squares: inner.is_some(),
             output,
             dtype_of,
             folded,
@@ -154,7 +168,10 @@ impl<'a> Builder<'a> {
                     }
                 }
                 let level = args[..arity].iter().map(|&arg| self.levels[arg as usize]).max().unwrap_or(0);
-                self.push(What::Call { kernel, arity }, args, instr.dtype, kind, level)
+                let function = Function::of(&op).filter(|_| of == DType::F32 && instr.dtype == DType::F32);
+                let line = self.push(What::Call { kernel, arity }, args, instr.dtype, kind, level);
+                self.lines[line as usize].function = function;
+                line
             }
         };
         match instr.code {
@@ -172,7 +189,7 @@ impl<'a> Builder<'a> {
     }
 
     fn push(&mut self, what: What, args: [u16; 3], dtype: DType, kind: Kind, level: usize) -> u16 {
-        self.lines.push(Line { what, args, size: dtype.size(), kind });
+        self.lines.push(Line { what, args, size: dtype.size(), kind, function: None });
         self.levels.push(level);
         // Memory and loops over it cost about one addition.
         self.costs.push(1);
@@ -233,7 +250,6 @@ impl<'a> Builder<'a> {
             Some(axis) if !self.folded.contains(axis) => Order::Columns,
             _ => Order::Rows,
         };
-        let read: Vec<SlotId> = self.loaded();
         let mut row_stores = Vec::new();
         let mut full_stores = Vec::new();
         for store in &self.fused.stores {
@@ -281,6 +297,7 @@ impl<'a> Builder<'a> {
             rows: self.rows,
             points: 0,
             bytes: 0,
+            strips: 0,
             weight,
             row_weight,
             operands: Vec::new(),
@@ -295,13 +312,14 @@ impl<'a> Builder<'a> {
             .chain(full_stores.iter().map(|store| self.levels[store.line as usize]))
             .max()
             .unwrap_or(0);
+        let parts = Parts::new(&self.lines, &self.operands, &self.levels, (order, self.squares));
         let mut passes: Vec<Pass> = (0..=last).map(|_| Pass::default()).collect();
         folds.iter().for_each(|&line| passes[fold_level(line)].folds.push(line));
         for line in all().filter(plain_row).filter(|&line| self.levels[line as usize] > 0) {
             passes[self.levels[line as usize] - 1].after.push(line);
         }
         for store in full_stores {
-            let early = !read.contains(&store.operand.slot);
+            let early = !parts.read.contains(&store.operand.slot);
             let pass = if early { self.levels[store.line as usize] } else { last };
             passes[pass].stores.push(store);
         }
@@ -309,14 +327,17 @@ impl<'a> Builder<'a> {
         for pass in &mut passes {
             let roots: Vec<u16> =
                 pass.folds.iter().copied().chain(pass.stores.iter().map(|store| store.line)).collect();
-            pass.lines = self.needed(&roots, false);
-            bytes = bytes.max(self.place(pass, &read));
+            bytes = bytes.max(parts.fill(pass, &roots, false));
         }
         program.passes = passes;
         program.bytes = bytes;
         let stores = program.passes.iter().flat_map(|pass| pass.stores.iter().map(|store| &store.operand));
         let shortest = self.operands.iter().chain(stores).filter_map(Operand::run).min();
-        program.choose_tiles(shortest, threads);
+        if self.squares {
+            program.square_tiles();
+        } else {
+            program.choose_tiles(shortest, threads);
+        }
         if program.resident {
             let mut whole = Pass::default();
             for pass in program.passes.drain(..) {
@@ -325,123 +346,45 @@ impl<'a> Builder<'a> {
             }
             let after: Vec<u16> = all().filter(|line| is_row(line) && self.levels[*line as usize] > 0).collect();
             let roots: Vec<u16> = after.into_iter().chain(whole.stores.iter().map(|store| store.line)).collect();
-            whole.lines = self.needed(&roots, true);
-            program.bytes = self.place(&mut whole, &read);
+            program.bytes = parts.fill(&mut whole, &roots, true);
             program.passes = vec![whole];
         }
         if order == Order::Rows && program.tile_kept == 1 && !program.resident {
             program.run = shortest.filter(|&run| run >= SHORTEST_RUN).unwrap_or(usize::MAX);
         }
+        program.number_strips();
         program.operands = self.operands;
         program.constants = self.constants;
         program.lines = self.lines;
         Ok(program)
     }
-
-    /// Whether what a pass loads from `slot` was used for the last time before its line `index`, and nothing else reads it.
-    fn read_before(&self, slot: SlotId, index: usize, last_use: &[usize]) -> bool {
-        self.lines.iter().enumerate().all(|(number, line)| match line.what {
-            What::Load { operand, .. } if self.operands[operand as usize].slot == slot => {
-                line.kind == Kind::Full && last_use[number] < index
-            }
-            What::Random { key, .. } => key != slot,
-            _ => true,
-        })
-    }
-
-    fn loaded(&self) -> Vec<SlotId> {
-        self.lines
-            .iter()
-            .filter_map(|line| match line.what {
-                What::Load { operand, .. } => Some(self.operands[operand as usize].slot),
-                What::Random { key, .. } => Some(key),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// The full lines that `roots` need, in order; with the row lines behind a fold too if `rows`.
-    fn needed(&self, roots: &[u16], rows: bool) -> Vec<Placed> {
-        let mut wanted = vec![false; self.lines.len()];
-        roots.iter().for_each(|&root| wanted[root as usize] = true);
-        for index in (0..self.lines.len()).rev() {
-            let line = &self.lines[index];
-            let root = roots.contains(&(index as u16));
-            // Row values are there already, unless this list makes them.
-            let walks_on = rows || root || line.kind == Kind::Full;
-            if wanted[index] && walks_on {
-                line.inputs().iter().for_each(|&arg| wanted[arg as usize] = true);
-            }
-        }
-        let belongs = |line: usize| match self.lines[line].kind {
-            Kind::Full => true,
-            Kind::Row(_) => rows && self.levels[line] > 0,
-            Kind::Uniform => false,
-        };
-        // Spread lines stand behind what they repeat, and before its users: they were made when first needed.
-        (0..self.lines.len())
-            .filter(|&line| wanted[line] && belongs(line))
-            .map(|line| Placed { line: line as u16, home: 0, store: None })
-            .collect()
-    }
-
-    /// Gives the lines of a pass buffers, shared where lives do not overlap; returns the bytes for each point.
-    fn place(&self, pass: &mut Pass, read: &[SlotId]) -> usize {
-        let mut last_use = vec![0; self.lines.len()];
-        for (index, placed) in pass.lines.iter().enumerate() {
-            self.lines[placed.line as usize].inputs().iter().for_each(|&arg| last_use[arg as usize] = index);
-        }
-        pass.stores.iter().for_each(|store| last_use[store.line as usize] = usize::MAX);
-        pass.folds.iter().for_each(|&fold| {
-            let arg = self.lines[fold as usize].args[0] as usize;
-            if !pass.lines.iter().any(|placed| placed.line == fold) {
-                last_use[arg] = usize::MAX;
-            }
-        });
-        let mut home_of = vec![None; self.lines.len()];
-        let mut free: Vec<(usize, usize)> = Vec::new();
-        let mut end = 0;
-        for index in 0..pass.lines.len() {
-            let number = pass.lines[index].line as usize;
-            let line = &self.lines[number];
-            if line.kind == Kind::Full {
-                let home = match free.iter().position(|&(size, _)| size == line.size) {
-                    Some(at) => free.swap_remove(at).1,
-                    None => {
-                        end += line.size;
-                        end - line.size
-                    }
-                };
-                pass.lines[index].home = home;
-                home_of[number] = Some(home);
-                let computed = !matches!(line.what, What::Load { .. } | What::Spread { .. });
-                let own = |store: &FullStore| {
-                    let slot = store.operand.slot;
-                    store.line as usize == number && (!read.contains(&slot) || self.read_before(slot, index, &last_use))
-                };
-                pass.lines[index].store =
-                    pass.stores.iter().position(own).filter(|_| computed).map(|store| store as u16);
-            }
-            for &arg in line.inputs() {
-                let arg = arg as usize;
-                if last_use[arg] == index
-                    && let Some(home) = home_of[arg].take()
-                {
-                    free.push((self.lines[arg].size, home));
-                }
-            }
-        }
-        end
-    }
 }
 
 impl Program {
+    /// Gives each chain its strips.
+    fn number_strips(&mut self) {
+        for item in self.passes.iter_mut().flat_map(|pass| &mut pass.items) {
+            if let Item::Chain(chain) = item {
+                chain.first_strip = self.strips;
+                self.strips += chain.ports.len();
+            }
+        }
+    }
+
+    fn square_tiles(&mut self) {
+        (self.tile_kept, self.tile_reduced) = (SQUARE.0.min(self.kept.max(1)), SQUARE.1);
+        self.points = self.tile_kept * self.tile_reduced;
+    }
+
     /// `shortest`: the shortest run of folded points in memory, if an operand jumps.
     fn choose_tiles(&mut self, shortest: Option<usize>, threads: usize) {
         let bytes = self.bytes.max(4);
         let room = TILE_BYTES / bytes;
         // A power of two, so that tiles never cross a block.
-        let room = if room < 512 {
+        let room = if self.bytes == 0 {
+            // Nothing is buffered: what a tile costs beside its points counts.
+            tensor::order::BLOCK
+        } else if room < 512 {
             256
         } else if room < 1024 {
             512
@@ -479,6 +422,18 @@ impl Program {
         (self.tile_kept, self.tile_reduced) = (k, r);
         self.points = (k * r).next_multiple_of(64);
     }
+}
+
+/// The innermost axis, if a program that folds nothing reads something transposed: what lies side by side is then wanted in
+/// different rows, and to go along a row would touch a line of memory for each number, and each line again for the next row.
+fn transposed(fused: &Fused) -> Option<usize> {
+    let space = &fused.space;
+    let inner = (0..space.rank()).rev().find(|&axis| space[axis] != 1)?;
+    let across = |view: &View| {
+        let strides = &view.layout.strides;
+        !(-1..=1).contains(&strides[inner]) && (0..inner).any(|axis| strides[axis] == 1 && space[axis] >= LEAST_SQUARE)
+    };
+    (fused.reduced.is_empty() && space[inner] >= LEAST_SQUARE && fused.loads.iter().any(across)).then_some(inner)
 }
 
 /// Cost of an op on f32 in additions, roughly measured.

@@ -4,8 +4,10 @@ use tensor::DType;
 use tensor::op::Distribution;
 use tensor::plan::SlotId;
 
+use super::chain::Function;
 use super::fold::Fold;
 use super::kernels::Kernel;
+use super::strip::Step;
 use super::walk::{Operand, Order};
 
 /// In place of a slot: the result of the op whose epilogue the program is.
@@ -47,6 +49,8 @@ pub struct Program {
     pub points: usize,
     /// Bytes of buffers for each point.
     pub bytes: usize,
+    /// Strips of the ports of chains.
+    pub strips: usize,
     /// Cost of a point in additions of f32.
     pub weight: usize,
     /// Cost of what is computed once a row.
@@ -63,6 +67,8 @@ pub struct Line {
     pub size: usize,
     /// How many values it makes.
     pub kind: Kind,
+    /// What it is to a chain, if it can be joined to others.
+    pub function: Option<Function>,
 }
 
 /// How many values a line makes.
@@ -98,13 +104,44 @@ pub enum What {
 #[derive(Default)]
 pub struct Pass {
     /// What is computed on each tile.
-    pub lines: Vec<Placed>,
+    pub items: Vec<Item>,
     /// The reductions of this pass.
     pub folds: Vec<u16>,
     /// Full stores.
     pub stores: Vec<FullStore>,
     /// Row lines that follow the folds.
     pub after: Vec<u16>,
+}
+
+/// A part of a pass: a line alone, or several joined.
+pub enum Item {
+    /// One loop over the tile.
+    Line(Placed),
+    /// A loop over the tile in strips.
+    Chain(Chain),
+}
+
+/// Lines whose values stay in registers from one to the next.
+pub struct Chain {
+    /// What is done with each strip.
+    pub steps: Vec<Step>,
+    /// What the steps read and write.
+    pub ports: Vec<Source>,
+    /// The lines that others read.
+    pub outs: Vec<Placed>,
+    /// Where the strips of its ports begin among those of the program.
+    pub first_strip: usize,
+}
+
+/// What lies at a port of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The value of a line outside of the chain.
+    Line(u16),
+    /// The buffer of the out of this number.
+    Out(u16),
+    /// A strip that only the chain uses.
+    Spare,
 }
 
 /// A line with its buffer.
@@ -134,6 +171,18 @@ impl Line {
             _ => 0,
         };
         &self.args[..arity]
+    }
+}
+
+impl Pass {
+    /// Whether it is one chain that reads memory as it goes: the processor then sees ahead by itself.
+    pub fn flows(&self) -> bool {
+        matches!(self.items.last(), Some(Item::Chain(_))) && self.chains().count() == 1 && self.folds.is_empty()
+    }
+
+    /// The chains among its items.
+    pub fn chains(&self) -> impl Iterator<Item = &Chain> {
+        self.items.iter().filter_map(|item| if let Item::Chain(chain) = item { Some(chain) } else { None })
     }
 }
 

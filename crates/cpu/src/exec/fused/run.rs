@@ -5,6 +5,7 @@ use tensor::order::{BLOCK, LANES};
 use super::frame::Frame;
 use super::kernels::Arg;
 use super::program::Program;
+use super::strip::LONGEST;
 use crate::exec::memory::Slots;
 use crate::machine::Machine;
 use crate::scratch::with_scratch;
@@ -88,22 +89,24 @@ impl Program {
                 let step = self.blocks().div_ceil(cuts) * BLOCK;
                 (step, self.reduced.div_ceil(step).max(1))
             };
+            let count = tiles * per_tile;
+            let shares = count.min(units);
             let unit = |unit: usize| {
-                let (tile, part) = (unit / per_tile, unit % per_tile);
-                let k0 = tile * self.tile_kept;
-                let kept = (k0, self.tile_kept.min(self.kept - k0));
                 target.frame(Some(&all), |frame| {
                     frame.uniform();
-                    frame.bind_rows(k0);
-                    let end = self.reduced.min((part + 1) * step);
-                    frame.range(pass, kept, part * step, end);
+                    for piece in unit * count / shares..(unit + 1) * count / shares {
+                        let (tile, part) = (piece / per_tile, piece % per_tile);
+                        let k0 = tile * self.tile_kept;
+                        let kept = (k0, self.tile_kept.min(self.kept - k0));
+                        frame.bind_rows(k0);
+                        frame.range(pass, kept, part * step, self.reduced.min((part + 1) * step));
+                    }
                 });
             };
-            let count = tiles * per_tile;
-            if units == 1 || count == 1 {
-                (0..count).for_each(unit)
+            if shares == 1 {
+                unit(0)
             } else {
-                machine.pool.run(count, unit)
+                machine.pool.run(shares, unit)
             }
             target.frame(Some(&all), |frame| {
                 frame.uniform();
@@ -161,8 +164,9 @@ impl Target<'_> {
         let rows = program.row_bytes(own);
         let partial = program.partial_bytes(own);
         let chains = round(program.most_folds() * LANES * program.tile_kept * 8);
+        let strips = program.strips * LONGEST * size_of::<f32>();
         let tiles = program.bytes * program.points;
-        let bytes = regs + cells + rows + partial + chains + tiles;
+        let bytes = regs + cells + rows + partial + chains + strips + tiles;
         with_scratch(bytes.div_ceil(4), |memory| {
             let start: *mut u8 = memory.as_mut_ptr().cast();
             // SAFETY: `Arg` is plain data of the pointers' alignment at the start of the memory, and is written first.
@@ -172,7 +176,7 @@ impl Target<'_> {
                 std::slice::from_raw_parts_mut(first, count)
             };
             // SAFETY: within the memory, by the sum above.
-            let (cells_at, rows_at, partial_at, chains_at, tiles_at) = unsafe {
+            let (cells_at, rows_at, partial_at, chains_at, strips_at) = unsafe {
                 let cells_at = start.add(regs);
                 let rows_at = cells_at.add(cells);
                 let partial_at = rows_at.add(rows);
@@ -191,7 +195,8 @@ impl Target<'_> {
                 shared: shares.is_some(),
                 chains: chains_at,
                 partial: shares.map_or(partial_at, |shares| shares.partial.0),
-                tiles: tiles_at,
+                strips: strips_at,
+                tiles: strips_at.wrapping_add(strips),
                 base: 0,
             });
         });

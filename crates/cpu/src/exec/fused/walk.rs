@@ -154,11 +154,28 @@ impl Operand {
         dense.then(|| self.first(tile))
     }
 
+    /// Whether the points of every tile lie side by side.
+    pub fn always_direct(&self, order: Order) -> bool {
+        // Tiles of several columns may be narrower than the space; those of several rows hold whole rows, but for squares.
+        order == Order::Rows && self.linear == Some(Order::Rows)
+    }
+
     /// Folded points after which it jumps in memory, if it does.
     pub fn run(&self) -> Option<usize> {
         match self.reduced.dims[..] {
             [_] | [] => None,
             [.., (count, 1 | 0)] => Some(count),
+            _ => None,
+        }
+    }
+
+    /// Position of the first point and distance of folded ones, if it is kept points that lie side by side.
+    #[inline(always)]
+    fn across(&self, tile: &Tile, order: Order) -> Option<(isize, isize)> {
+        match self.reduced.dims[..] {
+            [(_, stride)] if order == Order::Rows && tile.kn > 1 && !(0..=1).contains(&stride) => {
+                self.kept.dense(tile.k0, tile.kn).then(|| (self.first(tile), stride))
+            }
             _ => None,
         }
     }
@@ -193,6 +210,20 @@ impl Operand {
     }
 }
 
+/// Copies a tile whose kept points lie side by side and whose folded ones are `stride` apart: by lines of memory.
+///
+/// # Safety
+/// As for [`gather`].
+#[inline(always)]
+unsafe fn transpose<T: Copy>(from: *const T, stride: isize, tile: &Tile, out: *mut T) {
+    for r in 0..tile.rn {
+        for k in 0..tile.kn {
+            // SAFETY: by the promise of the caller.
+            unsafe { *out.add(k * tile.rn + r) = *from.offset(r as isize * stride + k as isize) };
+        }
+    }
+}
+
 /// Copies the elements of a tile from memory to `out`.
 ///
 /// # Safety
@@ -200,6 +231,11 @@ impl Operand {
 pub unsafe fn gather(operand: &Operand, base: *const u8, tile: &Tile, order: Order, out: *mut u8) {
     #[inline(always)]
     unsafe fn copy<T: Copy>(operand: &Operand, base: *const T, tile: &Tile, order: Order, out: *mut T) {
+        if let Some((position, stride)) = operand.across(tile, order) {
+            // SAFETY: as below.
+            unsafe { transpose(base.offset(position), stride, tile, out) };
+            return;
+        }
         operand.runs(tile, order, |position, stride, count, place| {
             // SAFETY: layouts stay within their slots, which the plan promises, and places within the tile.
             unsafe {

@@ -60,6 +60,12 @@ pub(super) fn gather(context: &Context<'_>, axis: usize) -> Result<(), String> {
         let work = y.len() * 4;
         context.rows(y, picks * inner, work, |outer, y| {
             let (x, index) = (&x[outer * size * inner..], &index[outer * picks * inner..]);
+            if inner == 1 {
+                for (&i, y) in index.iter().zip(y) {
+                    *y = x[i as usize];
+                }
+                return;
+            }
             for (index, y) in index.chunks_exact(inner).zip(y.chunks_exact_mut(inner)) {
                 for (k, (&i, y)) in index.iter().zip(y).enumerate() {
                     *y = x[i as usize * inner + k];
@@ -94,6 +100,12 @@ pub(super) fn scatter_add(context: &Context<'_>, axis: usize) -> Result<(), Stri
             }
             let first = outer * picks * inner;
             let (index, source) = (&index[first..][..picks * inner], &source[first..][..picks * inner]);
+            if inner == 1 {
+                for (&i, &x) in index.iter().zip(source) {
+                    y[i as usize] = y[i as usize] + x;
+                }
+                return;
+            }
             for (index, source) in index.chunks_exact(inner).zip(source.chunks_exact(inner)) {
                 for (k, (&i, &x)) in index.iter().zip(source).enumerate() {
                     let to = i as usize * inner + k;

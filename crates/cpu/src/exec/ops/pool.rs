@@ -5,7 +5,7 @@ use tensor::real::Real;
 use tensor::{DType, Shape};
 
 use super::Context;
-use super::windows::{Least, largest_of_rows};
+use super::windows::{Least, largest};
 use crate::exec::memory::Plain;
 
 /// Sizes of the planes: spatial sizes of the larger and of the pooled side.
@@ -132,10 +132,20 @@ pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> 
                     },
                 );
             } else {
-                let (mut best, mut at) = (Vec::new(), Vec::new());
-                largest_of_rows(context.machine.simd, pool, &planes, x, (&mut best, &mut at), |first, best, _| {
-                    y[first..first + best.len()].copy_from_slice(best);
-                });
+                let mut room = Vec::new();
+                context.machine.simd.run(
+                    #[inline(always)]
+                    || {
+                        largest(
+                            pool,
+                            &planes,
+                            x,
+                            &mut room,
+                            #[inline(always)]
+                            |first, best, _| y[first..][..best.len()].copy_from_slice(best),
+                        );
+                    },
+                );
             }
         });
     }
@@ -182,10 +192,24 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
                     },
                 );
             } else {
-                let (mut best, mut at) = (Vec::new(), Vec::new());
-                largest_of_rows(context.machine.simd, pool, &planes, x, (&mut best, &mut at), |first, _, at| {
-                    y[first..first + at.len()].iter_mut().zip(at).for_each(|(y, at)| *y = i64::from(*at));
-                });
+                let mut room = Vec::new();
+                context.machine.simd.run(
+                    #[inline(always)]
+                    || {
+                        largest(
+                            pool,
+                            &planes,
+                            x,
+                            &mut room,
+                            #[inline(always)]
+                            |first, _, at| {
+                                for (y, at) in y[first..].iter_mut().zip(at) {
+                                    *y = i64::from(*at);
+                                }
+                            },
+                        );
+                    },
+                );
             }
         });
     }

@@ -3,7 +3,6 @@
 use tensor::op::Pool;
 
 use super::pool::{Planes, beats};
-use crate::simd::Simd;
 
 /// A number with a least value, from which every maximum starts.
 pub(super) trait Least: PartialOrd + Copy {
@@ -19,19 +18,47 @@ impl Least for f64 {
     const LEAST: f64 = f64::NEG_INFINITY;
 }
 
-/// Calls `row(first window, largest values, their positions)` for each row of windows of the plane `x`. The two buffers
-/// hold a row.
-pub(super) fn largest_of_rows<T: Least>(
-    simd: Simd,
+/// Windows compared side by side: one AVX-512 register.
+const SIDE: usize = 16;
+
+/// Calls `row(first window, largest values, their positions)` for windows side by side, all over the plane `x`.
+///
+/// The plane is laid out anew in `room` first, minus infinity around it, and each line cut into the phases of the stride: what
+/// neighbouring windows see at one place of theirs then lies side by side.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+pub(super) fn largest<T: Least>(
     pool: &Pool,
     planes: &Planes,
     x: &[T],
-    (best, at): (&mut Vec<T>, &mut Vec<u32>),
+    room: &mut Vec<T>,
     mut row: impl FnMut(usize, &[T], &[u32]),
 ) {
     // The spatial axes stand first; the last of them runs along a row.
     let inner = (pool.spatial as usize).clamp(1, 3) - 1;
     let (size, count) = (planes.size[inner], planes.windows[inner]);
+    let [kernel, stride, padding, dilation] =
+        [pool.kernel, pool.stride, pool.padding, pool.dilation].map(|of| of[inner] as usize);
+    let span = (kernel - 1) * dilation + 1;
+    let (phases, length) = (stride.min(span), count.next_multiple_of(SIDE) + (span - 1) / stride);
+    let lines = x.len() / size.max(1);
+    room.clear();
+    room.resize(lines * phases * length, T::LEAST);
+    for (line, to) in x.chunks_exact(size.max(1)).zip(room.chunks_exact_mut((phases * length).max(1))) {
+        for (phase, to) in to.chunks_exact_mut(length).enumerate() {
+            // Place i of a phase is number `phase + i stride` of the padded line.
+            let skipped = padding.saturating_sub(phase).div_ceil(stride);
+            let from = line.get(phase + skipped * stride - padding..).unwrap_or_default();
+            let to = to.get_mut(skipped..).unwrap_or_default();
+            if stride == 2 {
+                let (pairs, last) = from.as_chunks::<2>();
+                to.iter_mut().zip(pairs).for_each(|(to, pair)| *to = pair[0]);
+                to.iter_mut().skip(pairs.len()).zip(last).for_each(|(to, last)| *to = *last);
+            } else {
+                to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, x)| *to = *x);
+            }
+        }
+    }
     let outer = |number: usize| match inner {
         0 => [0, 0],
         1 => [number, 0],
@@ -41,89 +68,36 @@ pub(super) fn largest_of_rows<T: Least>(
         let (_, end, _) = pool.window(axis, window, planes.size[axis]);
         (pool.first_tap(axis, window)..end).step_by(pool.dilation[axis] as usize)
     };
+    let mut seen: Vec<usize> = Vec::new();
     for number in 0..planes.windows[..inner].iter().product() {
         let window = outer(number);
-        best.clear();
-        best.resize(count, T::LEAST);
-        at.clear();
-        let mut add = |line: usize| {
-            if at.is_empty() {
-                // Where nothing beats minus infinity, the first place counts.
-                at.extend((0..count).map(|w| (line * size + pool.first_tap(inner, w)) as u32));
-            }
-            for tap in 0..pool.kernel[inner] as usize {
-                line_of(simd, pool, inner, tap, (&x[line * size..][..size], line * size), best, at);
-            }
-        };
+        seen.clear();
         match inner {
-            0 => add(0),
-            1 => taps(0, window[0]).for_each(add),
-            _ => taps(0, window[0]).for_each(|d| taps(1, window[1]).for_each(|h| add(d * planes.size[1] + h))),
+            0 => seen.push(0),
+            1 => seen.extend(taps(0, window[0])),
+            _ => taps(0, window[0]).for_each(|d| seen.extend(taps(1, window[1]).map(|h| d * planes.size[1] + h))),
         }
-        if at.is_empty() {
-            at.resize(count, 0);
-        }
-        row(number * count, best, at);
-    }
-}
-
-/// Compares what all windows of a row see at place `tap` of the line `x`, which begins at `first`.
-#[allow(clippy::too_many_arguments)]
-fn line_of<T: Least>(
-    simd: Simd,
-    pool: &Pool,
-    axis: usize,
-    tap: usize,
-    (x, first): (&[T], usize),
-    best: &mut [T],
-    at: &mut [u32],
-) {
-    let (stride, padding) = (pool.stride[axis] as usize, pool.padding[axis] as usize);
-    let offset = tap * pool.dilation[axis] as usize;
-    // Windows `from .. to` see a place inside the line.
-    let from = padding.saturating_sub(offset).div_ceil(stride);
-    let to = best.len().min((x.len() + padding).saturating_sub(offset).div_ceil(stride));
-    if from >= to {
-        return;
-    }
-    let start = from * stride + offset - padding;
-    let (x, best, at) = (&x[start..], &mut best[from..to], &mut at[from..to]);
-    let place = (first + start) as u32;
-    simd.run(
-        #[inline(always)]
-        || match stride {
-            1 => compare(x.iter().copied(), 1, place, best, at),
-            2 => {
-                // The last window may look at the last element, which has no neighbour.
-                let (pairs, last) = (x.as_chunks::<2>().0, best.len() - 1);
-                let (near, end) = best.split_at_mut(last);
-                let (near_at, end_at) = at.split_at_mut(last);
-                compare_pairs(pairs, place, near, near_at);
-                compare(x[2 * last..].iter().copied(), 2, place + 2 * last as u32, end, end_at);
+        for first in (0..count).step_by(SIDE) {
+            let mut best = [T::LEAST; SIDE];
+            // Where nothing beats minus infinity, the first place counts.
+            let corner = seen.first().map_or(0, |line| line * size);
+            let mut at: [u32; SIDE] = std::array::from_fn(|w| (corner + pool.first_tap(inner, first + w)) as u32);
+            for &line in &seen {
+                for tap in 0..kernel {
+                    let offset = tap * dilation;
+                    let start = (line * phases + offset % stride) * length + first + offset / stride;
+                    let Some(values) = room[start..].first_chunk::<SIDE>() else { continue };
+                    // (Wraps where a place lies in the padding: it never wins.)
+                    let place = (line * size + first * stride + offset).wrapping_sub(padding) as u32;
+                    for w in 0..SIDE {
+                        let wins = beats(values[w], best[w]);
+                        best[w] = if wins { values[w] } else { best[w] };
+                        at[w] = if wins { place.wrapping_add((w * stride) as u32) } else { at[w] };
+                    }
+                }
             }
-            _ => compare(x.iter().step_by(stride).copied(), stride as u32, place, best, at),
-        },
-    );
-}
-
-#[inline(always)]
-fn compare<T: Least>(x: impl Iterator<Item = T>, step: u32, place: u32, best: &mut [T], at: &mut [u32]) {
-    let mut here = place;
-    for (x, (best, at)) in x.zip(best.iter_mut().zip(at)) {
-        let wins = beats(x, *best);
-        *best = if wins { x } else { *best };
-        *at = if wins { here } else { *at };
-        here += step;
-    }
-}
-
-#[inline(always)]
-fn compare_pairs<T: Least>(x: &[[T; 2]], place: u32, best: &mut [T], at: &mut [u32]) {
-    let mut here = place;
-    for (x, (best, at)) in x.iter().zip(best.iter_mut().zip(at)) {
-        let wins = beats(x[0], *best);
-        *best = if wins { x[0] } else { *best };
-        *at = if wins { here } else { *at };
-        here += 2;
+            let here = SIDE.min(count - first);
+            row(number * count + first, &best[..here], &at[..here]);
+        }
     }
 }

@@ -1,0 +1,188 @@
+//! The parts of a pass: which lines it computes, in which order, joined how, and where their values lie.
+
+use super::chain::join;
+use super::program::{FullStore, Item, Kind, Line, Pass, Placed, What};
+use super::walk::{Operand, Order};
+use tensor::plan::SlotId;
+
+/// The lines of a program, seen as parts of passes.
+pub struct Parts<'a> {
+    lines: &'a [Line],
+    operands: &'a [Operand],
+    levels: &'a [usize],
+    order: Order,
+    /// Tiles are squares, not whole rows.
+    squares: bool,
+    /// Slots that the program reads.
+    pub read: Vec<SlotId>,
+}
+
+impl<'a> Parts<'a> {
+    /// Of these lines, which read these operands and need so many levels of folds.
+    pub fn new(
+        lines: &'a [Line],
+        operands: &'a [Operand],
+        levels: &'a [usize],
+        (order, squares): (Order, bool),
+    ) -> Parts<'a> {
+        let read = lines
+            .iter()
+            .filter_map(|line| match line.what {
+                What::Load { operand, .. } => Some(operands[operand as usize].slot),
+                What::Random { key, .. } => Some(key),
+                _ => None,
+            })
+            .collect();
+        Parts { lines, operands, levels, order, squares, read }
+    }
+
+    /// Gives a pass what `roots` need; with the row lines behind a fold too if `rows`. Returns the bytes of buffers for each
+    /// point.
+    pub fn fill(&self, pass: &mut Pass, roots: &[u16], rows: bool) -> usize {
+        let wanted = self.needed(roots, rows);
+        let outside = |line: u16| {
+            pass.stores.iter().any(|store| store.line == line)
+                || pass.folds.iter().any(|&fold| self.lines[fold as usize].args[0] == line)
+        };
+        pass.items = join(self.lines, wanted, &outside);
+        self.place(pass)
+    }
+
+    /// The full lines that `roots` need, in order; with the row lines behind a fold too if `rows`.
+    fn needed(&self, roots: &[u16], rows: bool) -> Vec<u16> {
+        let mut wanted = vec![false; self.lines.len()];
+        roots.iter().for_each(|&root| wanted[root as usize] = true);
+        for index in (0..self.lines.len()).rev() {
+            let line = &self.lines[index];
+            let root = roots.contains(&(index as u16));
+            // Row values are there already, unless this list makes them.
+            let walks_on = rows || root || line.kind == Kind::Full;
+            if wanted[index] && walks_on {
+                line.inputs().iter().for_each(|&arg| wanted[arg as usize] = true);
+            }
+        }
+        let belongs = |line: usize| match self.lines[line].kind {
+            Kind::Full => true,
+            Kind::Row(_) => rows && self.levels[line] > 0,
+            Kind::Uniform => false,
+        };
+        // Spread lines stand behind what they repeat, and before its users: they were made when first needed.
+        (0..self.lines.len()).filter(|&line| wanted[line] && belongs(line)).map(|line| line as u16).collect()
+    }
+
+    /// Gives the lines of a pass buffers, shared where lives do not overlap; returns the bytes for each point.
+    fn place(&self, pass: &mut Pass) -> usize {
+        let mut last_use = vec![0; self.lines.len()];
+        for (index, item) in pass.items.iter().enumerate() {
+            item.inputs(self.lines).for_each(|arg| last_use[arg as usize] = index);
+        }
+        pass.stores.iter().for_each(|store| last_use[store.line as usize] = usize::MAX);
+        let listed =
+            |fold: u16| pass.items.iter().any(|item| matches!(item, Item::Line(placed) if placed.line == fold));
+        for &fold in pass.folds.iter().filter(|&&fold| !listed(fold)) {
+            last_use[self.lines[fold as usize].args[0] as usize] = usize::MAX;
+        }
+        let mut buffers = Buffers { home_of: vec![None; self.lines.len()], free: Vec::new(), end: 0 };
+        for index in 0..pass.items.len() {
+            let outs = match &pass.items[index] {
+                Item::Line(placed) => vec![placed.line],
+                Item::Chain(chain) => chain.outs.iter().map(|placed| placed.line).collect(),
+            };
+            for (number, &line) in
+                outs.iter().enumerate().filter(|&(_, &line)| self.lines[line as usize].kind == Kind::Full)
+            {
+                let store = self.own_store(pass, index, number, line, &last_use);
+                let placed = match &mut pass.items[index] {
+                    Item::Line(placed) => placed,
+                    Item::Chain(chain) => &mut chain.outs[number],
+                };
+                placed.store = store.map(|store| store as u16);
+                if !self.in_memory(line, store.map(|store| &pass.stores[store])) {
+                    placed.home = buffers.take(line, self.lines[line as usize].size);
+                }
+            }
+            for arg in pass.items[index].inputs(self.lines) {
+                if last_use[arg as usize] == index {
+                    buffers.give_back(arg, self.lines[arg as usize].size);
+                }
+            }
+        }
+        buffers.end
+    }
+
+    /// Whether the value of a line always lies in the memory of its operand or its store.
+    fn in_memory(&self, line: u16, store: Option<&FullStore>) -> bool {
+        let operand = match (&self.lines[line as usize].what, store) {
+            (What::Load { operand, buffered: false }, _) => &self.operands[*operand as usize],
+            (What::Load { .. }, _) | (_, None) => return false,
+            (_, Some(store)) => &store.operand,
+        };
+        !self.squares && operand.always_direct(self.order)
+    }
+
+    /// The store whose memory may be the buffer of a line, the out `number` of the item `index`.
+    fn own_store(&self, pass: &Pass, index: usize, number: usize, line: u16, last_use: &[usize]) -> Option<usize> {
+        if matches!(self.lines[line as usize].what, What::Load { .. } | What::Spread { .. }) {
+            return None;
+        }
+        let own = |store: &FullStore| {
+            let slot = store.operand.slot;
+            store.line == line && (!self.read.contains(&slot) || self.read_before(slot, pass, index, number, last_use))
+        };
+        pass.stores.iter().position(own)
+    }
+
+    /// Whether what a pass loads from `slot` is used for the last time before the out `number` of its item `index` is written,
+    /// and nothing else reads it.
+    fn read_before(&self, slot: SlotId, pass: &Pass, index: usize, number: usize, last_use: &[usize]) -> bool {
+        self.lines.iter().enumerate().all(|(load, line)| match line.what {
+            What::Load { operand, .. } if self.operands[operand as usize].slot == slot => {
+                let within = || match &pass.items[index] {
+                    Item::Line(_) => false,
+                    Item::Chain(chain) => chain.reads_before(load as u16, number),
+                };
+                line.kind == Kind::Full && (last_use[load] < index || (last_use[load] == index && within()))
+            }
+            What::Random { key, .. } => key != slot,
+            _ => true,
+        })
+    }
+}
+
+/// Buffers of values, in bytes for each point.
+struct Buffers {
+    home_of: Vec<Option<usize>>,
+    /// Size and place.
+    free: Vec<(usize, usize)>,
+    end: usize,
+}
+
+impl Buffers {
+    fn take(&mut self, line: u16, size: usize) -> usize {
+        let home = match self.free.iter().position(|&(other, _)| other == size) {
+            Some(at) => self.free.swap_remove(at).1,
+            None => {
+                self.end += size;
+                self.end - size
+            }
+        };
+        self.home_of[line as usize] = Some(home);
+        home
+    }
+
+    fn give_back(&mut self, line: u16, size: usize) {
+        if let Some(home) = self.home_of[line as usize].take() {
+            self.free.push((size, home));
+        }
+    }
+}
+
+impl Item {
+    /// The lines that it reads, of those outside of it.
+    fn inputs<'a>(&'a self, lines: &'a [Line]) -> Box<dyn Iterator<Item = u16> + 'a> {
+        match self {
+            Item::Line(Placed { line, .. }) => Box::new(lines[*line as usize].inputs().iter().copied()),
+            Item::Chain(chain) => Box::new(chain.inputs()),
+        }
+    }
+}

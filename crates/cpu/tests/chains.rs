@@ -1,0 +1,152 @@
+//! Chains of joined instructions, square tiles and windows against the reference interpreter: bit for bit at every vector
+//! width, at the edges of strips and tiles, with numbers that are none.
+
+use glassbox_cpu::Cpu;
+use glassbox_cpu::simd::Simd;
+use tensor::{Array, DType, PoolOptions, RandomKey, Shape, Tensor, Update, Var, reference};
+
+/// Numbers of which some are zero, infinite, tiny or none at all.
+fn odd(dims: &[usize], seed: u64) -> Array {
+    let shape = Shape::new(dims).unwrap();
+    let key = RandomKey::new(seed);
+    let special = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-40, -1e-40, 1.0];
+    let values = (0..shape.count() as u64).map(|i| {
+        let x = f64::from(key.uniform(i));
+        if x < 0.2 { special[(x * 40.0) as usize] } else { x * 6.0 - 4.0 }
+    });
+    Array::of::<f64>(shape, values.collect()).cast(DType::F32)
+}
+
+fn bits(array: &Array) -> Vec<u64> {
+    array.to_f64().iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_bits() }).collect()
+}
+
+/// Runs what `build` makes at every vector width and compares with the reference.
+fn check(name: &str, build: impl Fn() -> Vec<Tensor>) {
+    let wanted = build();
+    let wanted = reference::evaluate(&wanted.iter().collect::<Vec<_>>()).unwrap();
+    for simd in Simd::available() {
+        for threads in [1, 3] {
+            let cpu = Cpu::with(threads, simd.level()).unwrap();
+            let graph = build();
+            let found = cpu.run(&graph.iter().collect::<Vec<_>>(), &[]).unwrap();
+            for (output, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+                assert!(bits(found) == bits(wanted), "{name}: output {output}, {}, {threads} threads", simd.level());
+            }
+        }
+    }
+}
+
+const EDGES: [usize; 17] = [0, 1, 7, 8, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1000, 1023, 1025, 5000];
+
+#[test]
+fn chains_round_like_their_parts_at_the_edges_of_strips() {
+    for n in EDGES {
+        check(&format!("{n} points"), || {
+            let [a, b, c] = [1, 2, 3].map(|seed| Tensor::from_array(odd(&[n], seed)));
+            let s = Tensor::scalar(0.37f32);
+            vec![
+                // Every step, with the value in hand on either side.
+                (((&a + &b) * &c - &a) / &b - (&s - &c)) * 2.0,
+                &c / (&b - (&a / (&s * &b + 1.0)).sqrt()) + &a,
+                ((&a * &a).rsqrt() + b.recip()).abs().maximum(&c).minimum(&s) - &b,
+                (a.relu() * 0.5 + &a).clamp(-1.0, 2.0) * &b - (-&c),
+                // A value that is read twice, and later.
+                (&a - &b) * (&a - &b) + ((&a - &b) + (&a - &b)) / ((&a - &b) * 3.0 + 1.0),
+                // Sums of products.
+                &a * &b + &b * &c + &c * &a + &a * 0.5,
+                a.maximum(&b).maximum(&(&c * 2.0 - 1.0)).minimum(&(&a + &c)) * &s,
+            ]
+        });
+    }
+}
+
+#[test]
+fn chains_over_rows_and_columns_round_like_their_parts() {
+    for dims in [[1, 1], [3, 5], [17, 64], [64, 17], [5, 1025], [300, 9], [130, 130]] {
+        check(&format!("{dims:?}"), || {
+            let [x, y] = [1, 2].map(|seed| Tensor::from_array(odd(&dims, seed)));
+            let (row, column) = (Tensor::from_array(odd(&dims[1..], 3)), Tensor::from_array(odd(&[dims[0], 1], 4)));
+            let centred = (&x - x.mean_keep(1)) * &row + &column * &y - 0.5;
+            let of_columns = ((&y - y.mean_keep(0)) * &column + &row) / (&x * 2.0 + 3.0);
+            vec![centred.clone(), centred.sum(1), of_columns.clone(), of_columns.sum(0)]
+        });
+    }
+}
+
+#[test]
+fn values_are_updated_in_place_only_after_they_were_read() {
+    for n in EDGES {
+        let build = |cpu: &dyn Fn(&[Update])| {
+            let [p, m, v] = [1, 2, 3].map(|seed| Var::new("x", odd(&[n], seed)));
+            for step in 0..3 {
+                let g = Tensor::from_array(odd(&[n], 10 + step));
+                let [p0, m0, v0] = [&p, &m, &v].map(Var::tensor);
+                let mean = &m0 + (&g - &m0) * 0.1;
+                let square = &v0 * 0.999 + &g * &g * 0.001;
+                let size = square.abs().sqrt() * 1.5 + 1e-8;
+                // The old values are read once more, after the new ones are there.
+                let next = &p0 * 0.99 - &mean / size * 1e-3 + (&m0 - &v0) * 1e-4;
+                cpu(&[p.update(&next), m.update(&mean), v.update(&square)]);
+            }
+            [p, m, v].map(|var| bits(&var.value()))
+        };
+        let plain = Cpu::new(1).unwrap();
+        let wanted = build(&|updates| drop(plain.run_unfused(&[], updates).unwrap()));
+        for simd in Simd::available() {
+            let cpu = Cpu::with(2, simd.level()).unwrap();
+            let found = build(&|updates| drop(cpu.run(&[], updates).unwrap()));
+            assert!(found == wanted, "{n} points, {}", simd.level());
+        }
+    }
+}
+
+#[test]
+fn transposed_values_are_read_by_squares() {
+    for dims in [[8, 8], [9, 70], [70, 9], [16, 64], [17, 65], [130, 33], [1, 40], [7, 7]] {
+        check(&format!("{dims:?}"), || {
+            let [x, y] = [1, 2].map(|seed| Tensor::from_array(odd(&dims, seed)));
+            let turned = x.transpose(0, 1);
+            let other = y.transpose(0, 1).cast(DType::F64);
+            vec![&turned + 1.0, (&turned * 2.0 - y.transpose(0, 1)).relu(), other * 2.0, turned.flip(1) * 3.0]
+        });
+    }
+    for axes in [[0, 2, 3, 1], [0, 3, 1, 2], [3, 2, 1, 0], [2, 0, 1, 3]] {
+        check(&format!("{axes:?}"), || vec![Tensor::from_array(odd(&[3, 20, 9, 17], 1)).permute(&axes) + 1.0]);
+    }
+}
+
+#[test]
+fn maxima_of_windows_are_the_first_of_the_largest() {
+    let options = |kernel: usize, stride: usize, padding: usize, dilation: usize, ceil: bool| PoolOptions {
+        stride: vec![stride; 2],
+        padding: vec![padding; 2],
+        dilation: vec![dilation; 2],
+        ceil,
+        ..PoolOptions::new(&[kernel, kernel])
+    };
+    for (kernel, stride, padding, dilation, ceil) in [
+        (2, 2, 0, 1, false),
+        (2, 2, 1, 1, false),
+        (3, 2, 1, 1, false),
+        (3, 2, 0, 1, true),
+        (3, 1, 1, 1, false),
+        (2, 3, 0, 1, false),
+        (3, 3, 1, 2, false),
+        (2, 1, 1, 3, false),
+        (5, 4, 2, 1, true),
+        (1, 2, 0, 1, false),
+    ] {
+        let pool = options(kernel, stride, padding, dilation, ceil);
+        for size in [[6, 6], [7, 9], [15, 33], [8, 40], [16, 70]] {
+            check(&format!("{pool:?} over {size:?}"), || {
+                // Few values, so that many windows hold the largest more than once.
+                let x = (Tensor::from_array(odd(&[2, 2, size[0], size[1]], 1)) * 2.0).floor();
+                let y = x.max_pool(&pool);
+                let dy = Tensor::from_array(odd(y.dims(), 2));
+                let dx = (&y * &dy).sum(..).grad([&x]).remove(0);
+                vec![y, dx]
+            });
+        }
+    }
+}
