@@ -3,7 +3,8 @@
 //! Each plane is copied once onto a canvas; then every kernel position is a plain shift. The chains are those of the specification.
 
 use super::ConvGeometry;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Grid};
+use super::phases::{Frame, phases, spread};
 use crate::gemm::Lines;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -36,7 +37,7 @@ pub(super) fn forward(machine: &Machine, geometry: &ConvGeometry, x: &[f32], w: 
             for (y, w) in y.chunks_exact_mut(positions.max(1)).zip(w.chunks_exact(taps)) {
                 machine.simd.run(
                     #[inline(always)]
-                    || canvas.correlate(room, w, &canvas.taps, y),
+                    || correlate(canvas.grid(), room, w, &canvas.taps, y),
                 );
             }
         });
@@ -59,7 +60,48 @@ pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f3
             }
             machine.simd.run(
                 #[inline(always)]
-                || canvas.correlate(room, w, &all_taps, dx),
+                || correlate(canvas.grid(), room, w, &all_taps, dx),
+            );
+        });
+    });
+}
+
+/// The same where the stride is above 1: phase by phase.
+pub(super) fn strided_input_gradient(
+    machine: &Machine,
+    geometry: &ConvGeometry,
+    w: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
+    let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
+    let frame = Frame::new(geometry);
+    let phases = phases(geometry, &frame);
+    machine.pool.chunks(dx, plane, |unit, dx| {
+        let w = &w[unit % geometry.groups * outputs * taps..][..outputs * taps];
+        with_scratch(outputs * frame.plane() + WIDE + plane + outputs * taps, |room| {
+            let (room, rest) = room.split_at_mut(outputs * frame.plane() + WIDE);
+            let (found, factors) = rest.split_at_mut(plane);
+            room.fill(0.0);
+            for (output, room) in room.chunks_exact_mut(frame.plane()).take(outputs).enumerate() {
+                frame.draw(geometry.output, &dy[(unit * outputs + output) * positions..][..positions], room);
+            }
+            for phase in &phases {
+                let grid = phase.grid(&frame);
+                let factors = &mut factors[..phase.shifts.len()];
+                for (w, factors) in w.chunks_exact(taps).zip(factors.chunks_mut(phase.taps.len().max(1))) {
+                    factors.iter_mut().zip(&phase.taps).for_each(|(factor, tap)| *factor = w[*tap]);
+                }
+                let found = &mut found[phase.positions_before..][..grid.size.iter().product()];
+                machine.simd.run(
+                    #[inline(always)]
+                    || correlate(grid, room, factors, &phase.shifts, found),
+                );
+            }
+            machine.simd.run(
+                #[inline(always)]
+                || spread(geometry, &phases, |phase| &found[phase.positions_before..], dx),
             );
         });
     });
@@ -103,40 +145,40 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
     });
 }
 
-impl Canvas {
-    /// y[p] = chain of w[i] * canvas[start(p) + taps[i]], where neighbours are neighbours on the canvas.
-    #[inline(always)]
-    fn correlate(&self, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
-        if self.target[2] < WIDE {
-            self.correlate_rows::<NARROW>(canvas, w, taps, y);
-        } else {
-            self.correlate_rows::<WIDE>(canvas, w, taps, y);
-        }
+/// y[p] = chain of w[i] * canvas[start(p) + taps[i]], where neighbours are neighbours on the canvas.
+#[inline(always)]
+fn correlate(grid: Grid, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
+    if grid.size[2] < WIDE {
+        correlate_rows::<NARROW>(grid, canvas, w, taps, y);
+    } else {
+        correlate_rows::<WIDE>(grid, canvas, w, taps, y);
     }
+}
 
-    #[inline(always)]
-    fn correlate_rows<const LANES: usize>(&self, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
-        let [depths, heights, width] = self.target;
-        for depth in 0..depths {
-            for height in 0..heights {
-                let row = &canvas[self.start([depth, height, 0])..];
-                let y = &mut y[(depth * heights + height) * width..][..width];
-                let mut start = 0;
-                while start < width {
-                    // The last lanes of a long row are computed where they still fit, some of them twice.
-                    let first = if width < LANES { 0 } else { start.min(width - LANES) };
-                    let row = &row[first..];
-                    let sums = correlate_lanes::<LANES>(row, w, taps);
-                    match y[first..].first_chunk_mut() {
-                        Some(y) => *y = sums,
-                        None => y.copy_from_slice(&sums[..width]),
-                    }
-                    start = first + LANES;
+#[inline(always)]
+fn correlate_rows<const LANES: usize>(grid: Grid, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
+    let [depths, heights, width] = grid.size;
+    for depth in 0..depths {
+        for height in 0..heights {
+            let row = &canvas[grid.start + depth * grid.steps[0] + height * grid.steps[1]..];
+            let y = &mut y[(depth * heights + height) * width..][..width];
+            let mut start = 0;
+            while start < width {
+                // The last lanes of a long row are computed where they still fit, some of them twice.
+                let first = if width < LANES { 0 } else { start.min(width - LANES) };
+                let row = &row[first..];
+                let sums = correlate_lanes::<LANES>(row, w, taps);
+                match y[first..].first_chunk_mut() {
+                    Some(y) => *y = sums,
+                    None => y.copy_from_slice(&sums[..width]),
                 }
+                start = first + LANES;
             }
         }
     }
+}
 
+impl Canvas {
     /// sums[tap] = fma(slopes[p], canvas[start(p) + tap], sums[tap]), p after p, for `CHANNELS` channels side by side.
     #[inline(always)]
     fn correlate_channels(&self, canvas: &[f32], slopes: &[f32], sums: &mut [f32]) {

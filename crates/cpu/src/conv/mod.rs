@@ -11,6 +11,7 @@
 //!   `x[n, c, p * stride + (kd, kh, kw) * dilation - padding]`.
 
 mod across;
+mod apart;
 mod canvas;
 mod depthwise;
 mod direct;
@@ -20,6 +21,7 @@ mod phases;
 mod places;
 mod pointwise;
 mod shifted;
+mod weave;
 mod weights;
 mod wide;
 mod winograd;
@@ -92,12 +94,20 @@ pub fn conv_input_gradient(
     if pointwise::suits(geometry) {
         return pointwise::input_gradient(machine, geometry, w, dy, dx, epilogue);
     }
-    if phases::suits(geometry) {
+    if apart::suits(geometry) {
+        apart::input_gradient(machine, geometry, w, dy, dx, epilogue);
+        return Ok(());
+    }
+    if phases::suits(geometry) && !depthwise::suits(geometry) {
         phases::input_gradient(machine, geometry, w, dy, dx, epilogue);
         return Ok(());
     }
     if depthwise::suits(geometry) {
-        depthwise::input_gradient(machine, geometry, w, dy, dx);
+        if phases::suits(geometry) {
+            depthwise::strided_input_gradient(machine, geometry, w, dy, dx);
+        } else {
+            depthwise::input_gradient(machine, geometry, w, dy, dx);
+        }
         finish_if(machine, dx, channels, positions, epilogue);
         return Ok(());
     }

@@ -156,6 +156,9 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(2, 9, 9, 9, [1, 10, 35], [1, 3, 3], one, [0, 1, 1], one),
         geometry(2, 18, 18, 36, [1, 9, 9], [1, 5, 5], [1, 2, 2], [0, 2, 2], one),
         geometry(2, 3, 3, 3, [3, 5, 70], [3, 3, 3], [1, 1, 2], [1, 2, 0], [1, 2, 1]),
+        // Windows that do not overlap.
+        geometry(3, 2, 6, 10, [1, 8, 10], [1, 2, 2], [1, 2, 2], none, one),
+        geometry(2, 1, 5, 7, [4, 6, 9], [2, 3, 3], [2, 3, 3], none, one),
         geometry(0, 1, 3, 4, [1, 5, 5], [1, 3, 3], one, none, one),
         geometry(1, 1, 0, 4, [1, 5, 5], [1, 3, 3], one, none, one),
     ];
