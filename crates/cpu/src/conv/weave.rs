@@ -1,4 +1,4 @@
-//! What was computed for the phases of a stride is brought together.
+//! What was computed for the phases of a stride is brought together, and what is read by phases is taken apart.
 
 /// `to[first + i * step] = from[i]`.
 #[inline(always)]
@@ -17,5 +17,17 @@ pub(super) fn both(to: &mut [f32], even: &[f32], odd: &[f32]) {
     }
     if let ([to], Some(even)) = (rest, even.last()) {
         *to = *even;
+    }
+}
+
+/// `from` taken apart into its even and odd elements.
+#[inline(always)]
+pub(super) fn apart(from: &[f32], even: &mut [f32], odd: &mut [f32]) {
+    let (pairs, rest) = from.as_chunks::<2>();
+    for ((from, even), odd) in pairs.iter().zip(&mut *even).zip(odd) {
+        [*even, *odd] = *from;
+    }
+    if let ([from], Some(even)) = (rest, even.last_mut()) {
+        *even = *from;
     }
 }

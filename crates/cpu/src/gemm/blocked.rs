@@ -6,7 +6,8 @@
 
 use super::driver::Job;
 use super::kernel::{Factors, Kernel, Rows};
-use crate::machine::second_level;
+use crate::machine::{Machine, second_level};
+use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
 use crate::simd::Simd;
 use std::ops::Range;
@@ -32,6 +33,73 @@ pub(super) struct Blocked<'a> {
     pub targets: &'a [*mut f32],
     pub rows: Range<usize>,
     pub columns: Range<usize>,
+    /// All of A, if several rectangles share it.
+    pub shared: Option<&'a Shared<'a>>,
+}
+
+/// Every matrix of A, packed: block of k after block of k, panel of rows after panel of rows.
+pub(super) struct Shared<'a> {
+    packed: &'a [f32],
+    /// Rows of a matrix, up to whole panels.
+    rows: usize,
+}
+
+/// Floats of A, of all its matrices, that are packed at once, at most: 16 MiB.
+const SHARED_MOST: usize = 1 << 22;
+/// Panels of A that one unit packs.
+const PANELS: usize = 8;
+
+impl<'a> Shared<'a> {
+    /// Packs A on all threads, where it is not too large, and lends it.
+    pub fn with<R>(machine: &Machine, job: &Job<'_>, task: impl FnOnce(Option<&Shared<'_>>) -> R) -> R {
+        let kernel = Kernel::of(machine.simd);
+        let rows = job.m.next_multiple_of(kernel.mr);
+        let size = rows * job.k;
+        if size.saturating_mul(job.a_period) > SHARED_MOST {
+            return task(None);
+        }
+        let depth = depth(kernel, job.k);
+        let (strips, steps) = (job.m.div_ceil(PANELS * kernel.mr), job.k.div_ceil(depth));
+        with_scratch(size * job.a_period, |packed| {
+            let all = Disjoint::new(&mut *packed);
+            machine.pool.run(job.a_period * steps * strips, |unit| {
+                let (matrix, unit) = (unit / (steps * strips), unit % (steps * strips));
+                let first = unit / strips * depth;
+                let k = first..job.k.min(first + depth);
+                let row = unit % strips * PANELS * kernel.mr;
+                let here = row..job.m.min(row + PANELS * kernel.mr);
+                let start = matrix * size + k.start * rows + row * k.len();
+                // SAFETY: the panels of different units are apart.
+                let to = unsafe { all.slice(start, here.len().next_multiple_of(kernel.mr) * k.len()) };
+                pack_a(machine.simd, job, matrix, (here, k), to);
+            });
+            task(Some(&Shared { packed, rows }))
+        })
+    }
+
+    /// The panels of some rows of a matrix, which begin with a panel.
+    fn rows(&self, matrix: usize, (rows, k): (&Range<usize>, &Range<usize>), of: usize) -> &'a [f32] {
+        let start = matrix * self.rows * of + k.start * self.rows + rows.start * k.len();
+        &self.packed[start..]
+    }
+}
+
+/// Steps of k in a block.
+fn depth(kernel: &Kernel, k: usize) -> usize {
+    even(k, KC[usize::from(kernel.width >= 16)])
+}
+
+/// Writes some rows of a matrix of A as panels.
+fn pack_a(simd: Simd, job: &Job<'_>, matrix: usize, (rows, k): (Range<usize>, Range<usize>), packed: &mut [f32]) {
+    let mr = Kernel::of(simd).mr;
+    match job.a.plain(matrix) {
+        Some(a) => a.pack_all(simd, k, rows, mr, packed),
+        None => {
+            for (rows, packed) in parts(rows, mr).zip(packed.chunks_exact_mut(mr * k.len())) {
+                job.a.pack(simd, matrix, k.clone(), rows, mr, packed);
+            }
+        }
+    }
 }
 
 /// A panel of B: columns of an item.
@@ -52,7 +120,7 @@ impl Blocked<'_> {
         let (m, n) = (self.rows.len(), self.columns.len());
         let width = even(n, WHOLE_ROW).next_multiple_of(nr);
         let together = (WHOLE_ROW / width).clamp(1, self.items.len());
-        let depth = even(job.k, KC[usize::from(self.kernel.width >= 16)]);
+        let depth = depth(self.kernel, job.k);
         // The second-level cache holds rows of A, a group of panels of B, and what passes by.
         let third = second_level() / size_of::<f32>() / 3;
         let mut height = even(m, (third / depth).max(mr));
@@ -62,8 +130,10 @@ impl Blocked<'_> {
         let height = height.next_multiple_of(mr);
         let group = (third / (depth * nr)).max(1);
         let mut panels = Vec::with_capacity(width / nr * together);
-        with_scratch(depth * (height + width * together), |room| {
-            let (packed_a, packed_b) = room.split_at_mut(height * depth);
+        let matrix = self.items.start % job.a_period;
+        let own = if self.shared.is_some() { 0 } else { height * depth };
+        with_scratch(own + depth * width * together, |room| {
+            let (own, packed_b) = room.split_at_mut(own);
             for items in parts(self.items.clone(), together) {
                 for columns in parts(self.columns.clone(), width) {
                     panels.clear();
@@ -72,7 +142,13 @@ impl Blocked<'_> {
                     }
                     for k in parts(0..job.k, depth) {
                         for rows in parts(self.rows.clone(), height) {
-                            self.pack_a(rows.clone(), k.clone(), packed_a);
+                            let packed_a = match self.shared {
+                                Some(shared) => shared.rows(matrix, (&rows, &k), job.k),
+                                None => {
+                                    pack_a(self.simd, job, matrix, (rows.clone(), k.clone()), own);
+                                    &*own
+                                }
+                            };
                             let groups = panels.chunks(group).zip(packed_b.chunks_mut(group * nr * k.len()));
                             for (group, packed_b) in groups {
                                 if rows.start == self.rows.start {
@@ -89,19 +165,6 @@ impl Blocked<'_> {
                 }
             }
         });
-    }
-
-    fn pack_a(&self, rows: Range<usize>, k: Range<usize>, packed: &mut [f32]) {
-        let mr = self.kernel.mr;
-        let matrix = self.items.start % self.job.a_period;
-        match self.job.a.plain(matrix) {
-            Some(a) => a.pack_all(self.simd, k, rows, mr, packed),
-            None => {
-                for (rows, packed) in parts(rows, mr).zip(packed.chunks_exact_mut(mr * k.len())) {
-                    self.job.a.pack(self.simd, matrix, k.clone(), rows, mr, packed);
-                }
-            }
-        }
     }
 
     fn pack_b(&self, group: &[Panel], k: Range<usize>, packed: &mut [f32]) {
