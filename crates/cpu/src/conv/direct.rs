@@ -5,6 +5,7 @@
 
 use super::Chain;
 use super::canvas::{Canvas, Grid};
+use super::weave::copy_short;
 use crate::gemm::{Epilogue, Factors, Kernel, MR_MAX, NR_MAX, Panels, Rows, SMALL, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -146,7 +147,7 @@ pub(super) fn tiles(
             }
             for (row, sums) in (row..row + rows).zip(aside.chunks_exact(NR_MAX)) {
                 for &(lane, count, to) in &pieces {
-                    target[row * positions + to..][..count].copy_from_slice(&sums[lane..lane + count]);
+                    copy_short(&mut target[row * positions + to..][..count], &sums[lane..]);
                 }
             }
         }
