@@ -4,8 +4,8 @@
 //! `start(p) + taps[t]`. A canvas can be *phased*: for stride s, columns 0, s, 2s, ... come first, then 1, s + 1, ...,
 //! and rows likewise, so that neighbouring target positions are neighbours on the canvas too.
 
-use super::ConvGeometry;
 use super::places::coordinates;
+use super::{ConvGeometry, weave};
 use crate::gemm::{Lines, SMALL};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -121,15 +121,29 @@ impl Canvas {
 
     /// Copies a plane onto a canvas of zeros.
     pub fn draw(&self, plane: &[f32], canvas: &mut [f32]) {
-        for run in &self.runs {
+        let mut runs = &self.runs[..];
+        while let [run, rest @ ..] = runs {
+            runs = rest;
             let from = &plane[run.from..];
-            let to = &mut canvas[run.to..];
             if self.to_step == 1 && self.from_step == 1 {
-                to[..run.count].copy_from_slice(&from[..run.count]);
-            } else {
-                for i in 0..run.count {
-                    to[i * self.to_step] = from[i * self.from_step];
-                }
+                canvas[run.to..][..run.count].copy_from_slice(&from[..run.count]);
+                continue;
+            }
+            // Even and odd elements of the same row.
+            if let [other, after @ ..] = rest
+                && (self.to_step, self.from_step) == (1, 2)
+                && other.from == run.from + 1
+                && run.count - other.count <= 1
+                && let Ok([even, odd]) =
+                    canvas.get_disjoint_mut([run.to..run.to + run.count, other.to..other.to + other.count])
+            {
+                weave::apart(&from[..run.count + other.count], even, odd);
+                runs = after;
+                continue;
+            }
+            let to = &mut canvas[run.to..];
+            for i in 0..run.count {
+                to[i * self.to_step] = from[i * self.from_step];
             }
         }
     }

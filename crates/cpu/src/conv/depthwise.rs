@@ -3,7 +3,9 @@
 //! Each plane is copied once onto a canvas; then every kernel position is a plain shift. The chains are those of the specification.
 
 use super::ConvGeometry;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Grid};
+use super::phases::{Frame, phases, spread};
+use super::weave::copy_short;
 use crate::gemm::Lines;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -14,6 +16,8 @@ const OUTPUTS_MOST: usize = 4;
 /// Positions that are summed at a time, in registers: for rows that long, and for shorter ones.
 const WIDE: usize = 32;
 const NARROW: usize = 16;
+/// Sums at a time, of several rows: enough chains of multiply-adds that none waits for itself (5 x 5 over 14 x 14, twice as fast).
+const SUMS: usize = 64;
 /// Channels that the weight gradient takes at a time, one for each lane of a vector.
 const CHANNELS: usize = 16;
 /// Kernel positions whose sums the weight gradient keeps in registers: a 3 x 3 kernel.
@@ -36,7 +40,7 @@ pub(super) fn forward(machine: &Machine, geometry: &ConvGeometry, x: &[f32], w: 
             for (y, w) in y.chunks_exact_mut(positions.max(1)).zip(w.chunks_exact(taps)) {
                 machine.simd.run(
                     #[inline(always)]
-                    || canvas.correlate(room, w, &canvas.taps, y),
+                    || correlate(canvas.grid(), room, w, &canvas.taps, y),
                 );
             }
         });
@@ -59,7 +63,48 @@ pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f3
             }
             machine.simd.run(
                 #[inline(always)]
-                || canvas.correlate(room, w, &all_taps, dx),
+                || correlate(canvas.grid(), room, w, &all_taps, dx),
+            );
+        });
+    });
+}
+
+/// The same where the stride is above 1: phase by phase.
+pub(super) fn strided_input_gradient(
+    machine: &Machine,
+    geometry: &ConvGeometry,
+    w: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
+    let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
+    let frame = Frame::new(geometry);
+    let phases = phases(geometry, &frame);
+    machine.pool.chunks(dx, plane, |unit, dx| {
+        let w = &w[unit % geometry.groups * outputs * taps..][..outputs * taps];
+        with_scratch(outputs * frame.plane() + WIDE + plane + outputs * taps, |room| {
+            let (room, rest) = room.split_at_mut(outputs * frame.plane() + WIDE);
+            let (found, factors) = rest.split_at_mut(plane);
+            room.fill(0.0);
+            for (output, room) in room.chunks_exact_mut(frame.plane()).take(outputs).enumerate() {
+                frame.draw(geometry.output, &dy[(unit * outputs + output) * positions..][..positions], room);
+            }
+            for phase in &phases {
+                let grid = phase.grid(&frame);
+                let factors = &mut factors[..phase.shifts.len()];
+                for (w, factors) in w.chunks_exact(taps).zip(factors.chunks_mut(phase.taps.len().max(1))) {
+                    factors.iter_mut().zip(&phase.taps).for_each(|(factor, tap)| *factor = w[*tap]);
+                }
+                let found = &mut found[phase.positions_before..][..grid.size.iter().product()];
+                machine.simd.run(
+                    #[inline(always)]
+                    || correlate(grid, room, factors, &phase.shifts, found),
+                );
+            }
+            machine.simd.run(
+                #[inline(always)]
+                || spread(geometry, &phases, |phase| &found[phase.positions_before..], dx),
             );
         });
     });
@@ -103,40 +148,73 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
     });
 }
 
-impl Canvas {
-    /// y[p] = chain of w[i] * canvas[start(p) + taps[i]], where neighbours are neighbours on the canvas.
-    #[inline(always)]
-    fn correlate(&self, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
-        if self.target[2] < WIDE {
-            self.correlate_rows::<NARROW>(canvas, w, taps, y);
-        } else {
-            self.correlate_rows::<WIDE>(canvas, w, taps, y);
+/// y[p] = chain of w[i] * canvas[start(p) + taps[i]], where neighbours are neighbours on the canvas.
+#[inline(always)]
+fn correlate(grid: Grid, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
+    if grid.size[2] < WIDE {
+        correlate_rows::<NARROW, { SUMS / NARROW }>(grid, canvas, w, taps, y);
+    } else {
+        correlate_rows::<WIDE, { SUMS / WIDE }>(grid, canvas, w, taps, y);
+    }
+}
+
+#[inline(always)]
+fn correlate_rows<const LANES: usize, const ROWS: usize>(
+    grid: Grid,
+    canvas: &[f32],
+    w: &[f32],
+    taps: &[usize],
+    y: &mut [f32],
+) {
+    let [depths, heights, width] = grid.size;
+    for depth in 0..depths {
+        let from = &canvas[grid.start + depth * grid.steps[0]..];
+        let y = &mut y[depth * heights * width..][..heights * width];
+        let together = heights / ROWS * ROWS;
+        for height in (0..together).step_by(ROWS) {
+            let (from, y) = (&from[height * grid.steps[1]..], &mut y[height * width..]);
+            correlate_strip::<LANES, ROWS>((from, grid.steps[1]), w, taps, width, y);
+        }
+        for height in together..heights {
+            let (from, y) = (&from[height * grid.steps[1]..], &mut y[height * width..]);
+            correlate_strip::<LANES, 1>((from, grid.steps[1]), w, taps, width, y);
         }
     }
+}
 
-    #[inline(always)]
-    fn correlate_rows<const LANES: usize>(&self, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
-        let [depths, heights, width] = self.target;
-        for depth in 0..depths {
-            for height in 0..heights {
-                let row = &canvas[self.start([depth, height, 0])..];
-                let y = &mut y[(depth * heights + height) * width..][..width];
-                let mut start = 0;
-                while start < width {
-                    // The last lanes of a long row are computed where they still fit, some of them twice.
-                    let first = if width < LANES { 0 } else { start.min(width - LANES) };
-                    let row = &row[first..];
-                    let sums = correlate_lanes::<LANES>(row, w, taps);
-                    match y[first..].first_chunk_mut() {
-                        Some(y) => *y = sums,
-                        None => y.copy_from_slice(&sums[..width]),
-                    }
-                    start = first + LANES;
+/// Some rows of `width`, which begin `step` apart on the canvas.
+#[inline(always)]
+fn correlate_strip<const LANES: usize, const ROWS: usize>(
+    (from, step): (&[f32], usize),
+    w: &[f32],
+    taps: &[usize],
+    width: usize,
+    y: &mut [f32],
+) {
+    let mut start = 0;
+    while start < width {
+        // The last lanes of a long row are computed where they still fit, some of them twice.
+        let first = if width < LANES { 0 } else { start.min(width - LANES) };
+        let mut sums = [[0.0; LANES]; ROWS];
+        for (&w, &tap) in w.iter().zip(taps) {
+            let values = &from[first + tap..];
+            for row in 0..ROWS {
+                // (As an array: slices of a length known only to us keep the sums out of registers, ten times slower.)
+                let values = &values[row * step..].as_chunks::<LANES>().0[0];
+                for lane in 0..LANES {
+                    sums[row][lane] = w.mul_add(values[lane], sums[row][lane]);
                 }
             }
         }
+        for row in 0..ROWS {
+            let done = sums[row];
+            copy_short(&mut y[row * width + first..][..LANES.min(width - first)], &done);
+        }
+        start = first + LANES;
     }
+}
 
+impl Canvas {
     /// sums[tap] = fma(slopes[p], canvas[start(p) + tap], sums[tap]), p after p, for `CHANNELS` channels side by side.
     #[inline(always)]
     fn correlate_channels(&self, canvas: &[f32], slopes: &[f32], sums: &mut [f32]) {
@@ -181,16 +259,4 @@ impl Canvas {
         }
         *sums = local;
     }
-}
-
-#[inline(always)]
-fn correlate_lanes<const LANES: usize>(row: &[f32], w: &[f32], taps: &[usize]) -> [f32; LANES] {
-    let mut sums = [0.0; LANES];
-    for (&w, &tap) in w.iter().zip(taps) {
-        let values = &row[tap..][..LANES];
-        for lane in 0..LANES {
-            sums[lane] = w.mul_add(values[lane], sums[lane]);
-        }
-    }
-    sums
 }

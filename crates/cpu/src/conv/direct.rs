@@ -4,7 +4,8 @@
 //! thrown away. The whole chain of a tile stays in registers.
 
 use super::Chain;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Grid};
+use super::weave::copy_short;
 use crate::gemm::{Epilogue, Factors, Kernel, MR_MAX, NR_MAX, Panels, Rows, SMALL, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -24,7 +25,7 @@ pub(super) fn suits(chain: &Chain<'_>, canvas: &Canvas, threads: usize) -> bool 
     canvas.taps.len() > 1
         && canvas.column_step() == 1
         && (chain.items >= threads || multiply_adds(chain, canvas) < SMALL)
-        && positions * 100 >= lanes(canvas) * USEFUL
+        && positions * 100 >= lanes(&canvas.grid()) * USEFUL
         && chain.channels * canvas.room(NR_MAX) <= CANVAS_MOST
         && chain.rows <= PANELS_MOST * MR_MAX
 }
@@ -34,10 +35,21 @@ fn multiply_adds(chain: &Chain<'_>, canvas: &Canvas) -> usize {
     (chain.items * chain.rows * positions).saturating_mul(chain.channels * canvas.taps.len())
 }
 
+/// Whether [`tiles`] is the faster way for `rows` channels, where there are items enough for all threads.
+pub(super) fn suits_grid(grid: &Grid, rows: usize) -> bool {
+    let positions: usize = grid.size.iter().product();
+    positions > 0 && positions * 100 >= lanes(grid) * USEFUL && rows <= PANELS_MOST * MR_MAX
+}
+
 /// Canvas elements from the first target position to the last.
-fn lanes(canvas: &Canvas) -> usize {
-    let [depths, heights, widths] = canvas.target;
-    if depths * heights * widths == 0 { 0 } else { canvas.start([depths - 1, heights - 1, widths - 1]) + 1 }
+fn lanes(grid: &Grid) -> usize {
+    let [depths, heights, widths] = grid.size;
+    if depths * heights * widths == 0 { 0 } else { place(grid, [depths - 1, heights - 1, widths - 1]) + 1 }
+}
+
+/// Where a position lies, from the first one.
+fn place(grid: &Grid, at: [usize; 3]) -> usize {
+    (0..3).map(|a| at[a] * grid.steps[a]).sum()
 }
 
 /// Computes the target of a chain whose canvas this is.
@@ -83,7 +95,7 @@ pub(super) fn run(
                 for (plane, canvas_plane) in planes.chunks_exact(plane.max(1)).zip(drawn.chunks_exact_mut(room)) {
                     canvas.draw(plane, canvas_plane);
                 }
-                tiles(canvas, rows, kernel, weights, drawn, &shifts, target);
+                tiles(&canvas.grid(), rows, kernel, weights, drawn, &shifts, target);
             });
             if let Some(epilogue) = epilogue {
                 // SAFETY: this unit alone touches its part, and the slice above is not used any more.
@@ -93,9 +105,10 @@ pub(super) fn run(
     });
 }
 
-/// One sample and group: tile after tile of neighbouring lanes, all channels of the target.
-fn tiles(
-    canvas: &Canvas,
+/// One sample and group: tile after tile of neighbouring lanes, all channels of the target. The weights are packed panels;
+/// `drawn` has [`NR_MAX`] elements more than the canvases.
+pub(super) fn tiles(
+    grid: &Grid,
     all_rows: usize,
     kernel: &Kernel,
     weights: &[f32],
@@ -104,18 +117,18 @@ fn tiles(
     target: &mut [f32],
 ) {
     let k = shifts.len();
-    let positions = canvas.target.iter().product::<usize>();
+    let positions = grid.size.iter().product::<usize>();
     let last_shift = shifts.iter().max().copied().unwrap_or(0);
     let mut aside = [0.0f32; MR_MAX * NR_MAX];
     let mut pieces = Vec::with_capacity(NR_MAX);
-    let lanes = lanes(canvas);
+    let lanes = lanes(grid);
     let mut next = [0; 3];
     for first in (0..lanes).step_by(kernel.nr) {
-        pieces_of(canvas, first..lanes.min(first + kernel.nr), &mut next, &mut pieces);
+        pieces_of(grid, first..lanes.min(first + kernel.nr), &mut next, &mut pieces);
         if pieces.is_empty() {
             continue;
         }
-        assert!(first + last_shift + kernel.nr <= drawn.len());
+        assert!(grid.start + first + last_shift + kernel.nr <= drawn.len());
         for (panel, row) in (0..all_rows).step_by(kernel.mr).enumerate() {
             let rows = kernel.mr.min(all_rows - row);
             let panel = &weights[panel * kernel.mr * k..][..kernel.mr * k];
@@ -123,7 +136,7 @@ fn tiles(
             // SAFETY: the panel has k steps; every row of B is inside `drawn` by the assertion above; the tile
             // aside has room for the largest tile.
             unsafe {
-                let b = Rows::shifted(drawn.as_ptr().add(first), shifts);
+                let b = Rows::shifted(drawn.as_ptr().add(grid.start + first), shifts);
                 kernel.tile(
                     (rows, columns, k),
                     Factors::strided(panel.as_ptr(), 1, kernel.mr),
@@ -134,7 +147,7 @@ fn tiles(
             }
             for (row, sums) in (row..row + rows).zip(aside.chunks_exact(NR_MAX)) {
                 for &(lane, count, to) in &pieces {
-                    target[row * positions + to..][..count].copy_from_slice(&sums[lane..lane + count]);
+                    copy_short(&mut target[row * positions + to..][..count], &sums[lane..]);
                 }
             }
         }
@@ -143,16 +156,16 @@ fn tiles(
 
 /// Which lanes of `lanes` are target positions: (lane, count, position). `next` is the first position not yet met.
 fn pieces_of(
-    canvas: &Canvas,
+    grid: &Grid,
     lanes: std::ops::Range<usize>,
     next: &mut [usize; 3],
     pieces: &mut Vec<(usize, usize, usize)>,
 ) {
-    let [depths, heights, widths] = canvas.target;
+    let [depths, heights, widths] = grid.size;
     pieces.clear();
-    while next[0] < depths && canvas.start(*next) < lanes.end {
+    while next[0] < depths && place(grid, *next) < lanes.end {
         let [depth, height, width] = *next;
-        let start = canvas.start(*next);
+        let start = place(grid, *next);
         let count = (widths - width).min(lanes.end - start);
         pieces.push((start - lanes.start, count, (depth * heights + height) * widths + width));
         *next = if width + count < widths {

@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::pool::Disjoint;
 
 /// Most positions, and most items.
-const POSITIONS: usize = 64;
+pub(super) const POSITIONS: usize = 64;
 const ITEMS: usize = 2;
 /// With fewer positions, vectors along the weights do better.
 const POSITIONS_LEAST: usize = 4;

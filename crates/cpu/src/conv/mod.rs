@@ -10,16 +10,18 @@
 //! - weight gradient: `dw[o, c, kd, kh, kw]` = chain over k = (n, od, oh, ow) of `dy[n, o, p]`,
 //!   `x[n, c, p * stride + (kd, kh, kw) * dilation - padding]`.
 
+mod across;
+mod apart;
 mod canvas;
 mod depthwise;
 mod direct;
 mod few;
 mod geometry;
-mod im2col;
 mod phases;
 mod places;
 mod pointwise;
 mod shifted;
+mod weave;
 mod weights;
 mod wide;
 mod winograd;
@@ -29,8 +31,6 @@ use crate::machine::Machine;
 use crate::pool::Disjoint;
 use canvas::Canvas;
 pub use geometry::{ConvError, ConvGeometry};
-use im2col::PatchesAcross;
-use places::Places;
 pub use wide::{conv_forward_f64, conv_input_gradient_f64, conv_weight_gradient_f64};
 pub use winograd::{ERROR as WINOGRAD_ERROR, suits as uses_winograd};
 
@@ -94,12 +94,20 @@ pub fn conv_input_gradient(
     if pointwise::suits(geometry) {
         return pointwise::input_gradient(machine, geometry, w, dy, dx, epilogue);
     }
-    if phases::suits(geometry) {
+    if apart::suits(geometry) {
+        apart::input_gradient(machine, geometry, w, dy, dx, epilogue);
+        return Ok(());
+    }
+    if phases::suits(geometry) && !depthwise::suits(geometry) {
         phases::input_gradient(machine, geometry, w, dy, dx, epilogue);
         return Ok(());
     }
     if depthwise::suits(geometry) {
-        depthwise::input_gradient(machine, geometry, w, dy, dx);
+        if phases::suits(geometry) {
+            depthwise::strided_input_gradient(machine, geometry, w, dy, dx);
+        } else {
+            depthwise::input_gradient(machine, geometry, w, dy, dx);
+        }
         finish_if(machine, dx, channels, positions, epilogue);
         return Ok(());
     }
@@ -148,6 +156,10 @@ pub fn conv_weight_gradient(
         finish_if(machine, dw, outputs, columns, epilogue);
         return Ok(());
     }
+    if !geometry.is_pointwise() {
+        across::gradient(machine, geometry, x, dy, dw, epilogue);
+        return Ok(());
+    }
     let pixels = Strided {
         data: x,
         batch_stride: channels * positions,
@@ -156,8 +168,6 @@ pub fn conv_weight_gradient(
         k_inner_stride: 1,
         k_outer_stride: geometry.channels * positions,
     };
-    let patches =
-        PatchesAcross { places: Places::forward(geometry), source: x, channels, all_channels: geometry.channels };
     let job = Job {
         batch: geometry.groups,
         m: outputs,
@@ -172,7 +182,7 @@ pub fn conv_weight_gradient(
             k_outer_stride: geometry.outputs * positions,
         },
         a_period: geometry.groups,
-        b: if geometry.is_pointwise() { &pixels } else { &patches },
+        b: &pixels,
         c: Disjoint::new(dw),
         c_row_stride: columns,
         c_batch_stride: outputs * columns,

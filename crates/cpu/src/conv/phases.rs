@@ -4,11 +4,11 @@
 //! multiple of the stride. So the positions of one phase, `(q + padding) % stride`, share their kernel positions, and
 //! neighbours of a phase look at neighbours of dy. What is not whole is not computed: stride^2 times less work.
 
-use super::ConvGeometry;
 use super::canvas::{Grid, each};
 use super::places::coordinates;
 use super::shifted::{Patches, samples_at_a_time};
-use crate::gemm::{Epilogue, Job, Lines, NR_MAX, Strided, Tile, run};
+use super::{ConvGeometry, direct, weave};
+use crate::gemm::{Epilogue, Job, Kernel, Lines, NR_MAX, Panels, Strided, Tile, run};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
@@ -19,38 +19,38 @@ pub(super) fn suits(geometry: &ConvGeometry) -> bool {
 }
 
 /// Input positions of one phase.
-struct Phase {
+pub(super) struct Phase {
     /// Of the first position, along each axis.
     first: [usize; 3],
     /// Positions along each axis.
     count: [usize; 3],
     /// Kernel positions that they look through.
-    taps: Vec<usize>,
+    pub taps: Vec<usize>,
     /// For each (output channel, kernel position) of the chain: from a position's place on the canvas.
-    shifts: Vec<usize>,
+    pub shifts: Vec<usize>,
     /// Place on the canvas of the first position, less what the shifts add.
     start: usize,
     /// Chains of the phases before it, all their steps.
     steps_before: usize,
     /// Positions of the phases before it.
-    positions_before: usize,
+    pub positions_before: usize,
 }
 
 /// The planes of dy with zeros around them.
-struct Frame {
+pub(super) struct Frame {
     size: [usize; 3],
     before: [usize; 3],
 }
 
 impl Frame {
-    fn new(geometry: &ConvGeometry) -> Frame {
+    pub fn new(geometry: &ConvGeometry) -> Frame {
         let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
         let before = [0, 1, 2].map(|a| (kernel[a].max(1) - 1) * dilation[a] / stride[a] + 1);
         let size = [0, 1, 2].map(|a| before[a] + output[a].max((input[a].max(1) - 1 + padding[a]) / stride[a] + 1));
         Frame { size, before }
     }
 
-    fn plane(&self) -> usize {
+    pub fn plane(&self) -> usize {
         self.size.iter().product()
     }
 
@@ -58,7 +58,7 @@ impl Frame {
         (at[0] * self.size[1] + at[1]) * self.size[2] + at[2]
     }
 
-    fn draw(&self, output: [usize; 3], plane: &[f32], canvas: &mut [f32]) {
+    pub fn draw(&self, output: [usize; 3], plane: &[f32], canvas: &mut [f32]) {
         for (row, from) in plane.chunks_exact(output[2].max(1)).enumerate() {
             let at = [row / output[1] + self.before[0], row % output[1] + self.before[1], self.before[2]];
             canvas[self.place(at)..][..output[2]].copy_from_slice(from);
@@ -66,7 +66,7 @@ impl Frame {
     }
 }
 
-fn phases(geometry: &ConvGeometry, frame: &Frame) -> Vec<Phase> {
+pub(super) fn phases(geometry: &ConvGeometry, frame: &Frame) -> Vec<Phase> {
     let ConvGeometry { input, kernel, stride, padding, dilation, .. } = *geometry;
     let mut all = Vec::new();
     let (mut steps_before, mut positions_before) = (0, 0);
@@ -141,11 +141,15 @@ pub(super) fn input_gradient(
                 let at = first * channels + number;
                 // SAFETY: the planes of different units are apart.
                 let target = unsafe { dx.slice(at * plane, plane) };
-                for phase in &phases {
-                    let size = phase.count.iter().product::<usize>();
-                    let start = items * channels * phase.positions_before + number * size;
-                    phase.spread(geometry, &found[start..][..size], target);
-                }
+                machine.simd.run(
+                    #[inline(always)]
+                    || {
+                        let start = |phase: &Phase| {
+                            items * channels * phase.positions_before + number * phase.count.iter().product::<usize>()
+                        };
+                        spread(geometry, &phases, |phase| &found[start(phase)..], target)
+                    },
+                );
                 if let Some(epilogue) = epilogue {
                     let (item, row) = (at / channels, at % channels);
                     // SAFETY: this unit alone touches the plane, and the slice above is not used any more.
@@ -192,25 +196,42 @@ impl Phase {
         let (channels, groups) = (geometry.group_channels(), geometry.groups);
         let (k, positions) = (self.shifts.len(), self.count.iter().product::<usize>());
         let items = found.len() / (channels * geometry.input_positions());
-        let grid =
-            Grid { size: self.count, steps: [frame.place([1, 0, 0]), frame.place([0, 1, 0]), 1], start: self.start };
+        let grid = self.grid(frame);
         let item_size = geometry.group_outputs() * frame.plane();
+        let weights = Strided {
+            data: &weights[self.steps_before * channels..],
+            batch_stride: weights.len() / groups,
+            lane_stride: 1,
+            k_inner: k.max(1),
+            k_inner_stride: channels,
+            k_outer_stride: k.max(1) * channels,
+        };
+        let found = &mut found[items * channels * self.positions_before..][..count * channels * positions];
+        if k > 0 && count >= machine.pool.threads() && direct::suits_grid(&grid, channels) {
+            // Few channels are not worth packing patches for.
+            let kernel = Kernel::of(machine.simd);
+            let panels = channels.div_ceil(kernel.mr);
+            machine.pool.chunks(found, channels * positions, |item, found| {
+                with_scratch(panels * kernel.mr * k, |packed| {
+                    for (panel, packed) in packed.chunks_exact_mut(kernel.mr * k).enumerate() {
+                        let lanes = panel * kernel.mr..channels.min((panel + 1) * kernel.mr);
+                        weights.pack(machine.simd, item % groups, 0..k, lanes, kernel.mr, packed);
+                    }
+                    let drawn = &drawn[item * item_size..];
+                    direct::tiles(&grid, channels, kernel, packed, drawn, &self.shifts, found);
+                });
+            });
+            return;
+        }
         let job = Job {
             batch: count,
             m: channels,
             n: positions,
             k,
-            a: &Strided {
-                data: &weights[self.steps_before * channels..],
-                batch_stride: weights.len() / groups,
-                lane_stride: 1,
-                k_inner: k.max(1),
-                k_inner_stride: channels,
-                k_outer_stride: k.max(1) * channels,
-            },
+            a: &weights,
             a_period: groups,
             b: &Patches { grid, drawn, item_size, shifts: &self.shifts },
-            c: Disjoint::new(&mut found[items * channels * self.positions_before..][..count * channels * positions]),
+            c: Disjoint::new(found),
             c_row_stride: positions,
             c_batch_stride: channels * positions,
             accumulate: false,
@@ -219,14 +240,41 @@ impl Phase {
         run(machine, &job);
     }
 
-    /// Brings what was found for one channel to its places.
-    fn spread(&self, geometry: &ConvGeometry, found: &[f32], dx: &mut [f32]) {
-        let (input, stride) = (geometry.input, geometry.stride);
-        for (row, found) in found.chunks_exact(self.count[2]).enumerate() {
-            let at = [row / self.count[1], row % self.count[1]];
-            let at = [0, 1].map(|a| self.first[a] + at[a] * stride[a]);
-            let start = (at[0] * input[1] + at[1]) * input[2] + self.first[2];
-            dx[start..].iter_mut().step_by(stride[2]).zip(found).for_each(|(to, from)| *to = *from);
+    /// Where the positions lie on the canvas.
+    pub fn grid(&self, frame: &Frame) -> Grid {
+        Grid { size: self.count, steps: [frame.place([1, 0, 0]), frame.place([0, 1, 0]), 1], start: self.start }
+    }
+}
+
+/// Brings what was found for one channel, which begins at `found(phase)`, to its places.
+#[inline(always)]
+pub(super) fn spread<'a>(
+    geometry: &ConvGeometry,
+    mut phases: &[Phase],
+    found: impl Fn(&Phase) -> &'a [f32],
+    dx: &mut [f32],
+) {
+    let (input, stride) = (geometry.input, geometry.stride);
+    while let [phase, rest @ ..] = phases {
+        let [depths, heights, width] = phase.count;
+        let from = found(phase);
+        // Even and odd columns of the same rows.
+        let other = rest.first().filter(|other| stride[2] == 2 && other.first[..2] == phase.first[..2]);
+        let other = other.map(|other| (other, found(other)));
+        for number in 0..depths * heights {
+            let at = [number / heights, number % heights];
+            let at = [0, 1].map(|a| phase.first[a] + at[a] * stride[a]);
+            let row = &mut dx[(at[0] * input[1] + at[1]) * input[2]..][..input[2]];
+            let from = &from[number * width..][..width];
+            match other {
+                Some((other, of_other)) => {
+                    let of_other = &of_other[number * other.count[2]..][..other.count[2]];
+                    let (even, odd) = if phase.first[2] == 0 { (from, of_other) } else { (of_other, from) };
+                    weave::both(row, even, odd);
+                }
+                None => weave::one(row, phase.first[2], stride[2], from),
+            }
         }
+        phases = if other.is_some() { &rest[1..] } else { rest };
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Chain;
 use super::canvas::{Canvas, Grid};
-use super::few::Drawn;
+use super::few::{self, Drawn};
 use crate::gemm::{Epilogue, Job, NR_MAX, Panels, Tile, run as product};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -13,6 +13,8 @@ use std::ops::Range;
 
 /// Columns of a matrix that is written out are made whole vectors.
 const VECTOR: usize = 16;
+/// Most lanes of a panel: those of a tile, or all positions where they are few.
+const LANES_MOST: usize = if few::POSITIONS > NR_MAX { few::POSITIONS } else { NR_MAX };
 /// Steps of k that one unit writes out, about.
 const STEPS: usize = 64;
 /// Canvases that are drawn at a time: about this many floats, 4 MiB.
@@ -115,20 +117,21 @@ pub(super) struct Patches<'a> {
 impl Panels for Patches<'_> {
     fn pack(&self, simd: Simd, item: usize, k: Range<usize>, lanes: Range<usize>, width: usize, panel: &mut [f32]) {
         // Neighbours on the canvas: the first lane, and where it lies.
-        let mut pieces = Vec::with_capacity(NR_MAX);
-        let mut lane = 0;
+        let mut pieces = [(0, 0); LANES_MOST];
+        let (mut count, mut lane) = (0, 0);
         while lane < lanes.len() {
             let (start, row) = self.grid.neighbours(lanes.start + lane);
-            pieces.push((lane, item * self.item_size + start));
-            lane += row;
+            pieces[count] = (lane, item * self.item_size + start);
+            (count, lane) = (count + 1, lane + row);
         }
+        let pieces = &pieces[..count];
         let shifts = &self.shifts[k];
         simd.run(
             #[inline(always)]
             || match (lanes.len() == width, width) {
-                (true, 16) => self.whole::<16>(&pieces, shifts, panel),
-                (true, 32) => self.whole::<32>(&pieces, shifts, panel),
-                _ => self.part(&pieces, shifts, lanes.len(), width, panel),
+                (true, 16) => self.whole::<16>(pieces, shifts, panel),
+                (true, 32) => self.whole::<32>(pieces, shifts, panel),
+                _ => self.part(pieces, shifts, lanes.len(), width, panel),
             },
         );
     }

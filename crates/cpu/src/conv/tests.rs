@@ -156,6 +156,9 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(2, 9, 9, 9, [1, 10, 35], [1, 3, 3], one, [0, 1, 1], one),
         geometry(2, 18, 18, 36, [1, 9, 9], [1, 5, 5], [1, 2, 2], [0, 2, 2], one),
         geometry(2, 3, 3, 3, [3, 5, 70], [3, 3, 3], [1, 1, 2], [1, 2, 0], [1, 2, 1]),
+        // Windows that do not overlap.
+        geometry(3, 2, 6, 10, [1, 8, 10], [1, 2, 2], [1, 2, 2], none, one),
+        geometry(2, 1, 5, 7, [4, 6, 9], [2, 3, 3], [2, 3, 3], none, one),
         geometry(0, 1, 3, 4, [1, 5, 5], [1, 3, 3], one, none, one),
         geometry(1, 1, 0, 4, [1, 5, 5], [1, 3, 3], one, none, one),
     ];
@@ -239,6 +242,29 @@ fn weight_gradients_of_large_images_go_on_from_sample_to_sample() {
         let mut found = vec![f32::NAN; expected.len()];
         conv_weight_gradient(&machine, &g, &x, &dy, &mut found, None).unwrap();
         assert!(bits(&found) == bits(&expected));
+    }
+}
+
+#[test]
+fn weight_gradients_of_many_outputs_give_the_bits_of_the_plain_loops() {
+    let (one, two) = ([1, 1, 1], [1, 2, 2]);
+    let shapes = [
+        // One sample at a time; rows of 7; blocks of steps that begin within rows, where kernels reach beyond the image.
+        geometry(3, 1, 40, 33, [1, 170, 160], [1, 1, 2], two, [0, 0, 0], one),
+        geometry(3, 1, 20, 40, [1, 14, 14], [1, 3, 3], two, [0, 1, 1], one),
+        geometry(3, 1, 3, 40, [4, 21, 22], [3, 7, 7], two, [1, 3, 3], one),
+        geometry(2, 2, 10, 70, [1, 13, 11], [1, 3, 3], one, [0, 2, 2], two),
+    ];
+    for g in shapes {
+        let x = numbers(g.batch * g.channels * g.input_positions(), 1);
+        let dy = numbers(g.batch * g.outputs * g.output_positions(), 3);
+        let expected = Plain(&g).weight_gradient(&x, &dy);
+        for simd in Simd::available() {
+            let machine = Machine { pool: Pool::new(2), simd };
+            let mut found = vec![f32::NAN; expected.len()];
+            conv_weight_gradient(&machine, &g, &x, &dy, &mut found, None).unwrap();
+            assert!(bits(&found) == bits(&expected), "{}, {g:?}", simd.level());
+        }
     }
 }
 

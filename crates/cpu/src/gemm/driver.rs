@@ -3,7 +3,7 @@
 //! Each element of C is one chain of fused multiply-adds, k ascending. Between blocks of k the chain rests in C itself,
 //! which loses nothing, so neither the blocks nor the units show in the result.
 
-use super::blocked::Blocked;
+use super::blocked::{Blocked, Shared};
 use super::direct::{Direct, small_footprint};
 use super::kernel::Kernel;
 use super::pack::Panels;
@@ -85,6 +85,8 @@ fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
             _ if cut.items > 1 => fewer,
             (true, false) => narrower,
             (false, true) => lower,
+            // A is packed once for all units, and so is B if its columns alone are cut.
+            (true, true) if job.epilogue.is_none() && cut.columns >= 16 * kernel.nr => narrower,
             (true, true) if cut.columns * 2 >= cut.rows && (!rows_matter || cut.columns >= 2 * LONG_ROW) => narrower,
             (true, true) => lower,
             (false, false) => break,
@@ -114,18 +116,23 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
     let (down, across) = (job.m.div_ceil(cut.rows), job.n.div_ceil(cut.columns));
     let units = job.batch.div_ceil(cut.items) * down * across;
     let work = Work { simd: machine.simd, kernel, job };
-    let unit = |unit: usize| {
+    let place = |unit: usize| {
         let (part, place) = (unit / (down * across), unit % (down * across));
         let (row, column) = (place / across * cut.rows, place % across * cut.columns);
         let item = part * cut.items;
-        work.unit(
-            item..job.batch.min(item + cut.items),
-            row..job.m.min(row + cut.rows),
-            column..job.n.min(column + cut.columns),
-        );
+        (item..job.batch.min(item + cut.items), row..job.m.min(row + cut.rows), column..job.n.min(column + cut.columns))
     };
-    if job.multiply_adds() < SMALL { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
+    let each = |shared: Option<&Shared<'_>>| {
+        let unit = |unit: usize| work.unit(place(unit), shared);
+        if job.multiply_adds() < SMALL { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
+    };
+    // Several units of one matrix of A would each pack it.
+    let sharing = units > down * job.a_period && job.multiply_adds() >= SMALL && !work.direct(place(0));
+    if sharing { Shared::with(machine, job, each) } else { each(None) }
 }
+
+/// Items, rows and columns.
+type Place = (Range<usize>, Range<usize>, Range<usize>);
 
 struct Work<'a> {
     simd: Simd,
@@ -134,8 +141,20 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Whether a unit reads its operands where they lie.
+    fn direct(&self, (items, rows, columns): Place) -> bool {
+        let job = self.job;
+        let start = (std::ptr::null_mut(), job.c_row_stride);
+        items.len() == 1
+            && job
+                .a
+                .plain(items.start % job.a_period)
+                .zip(job.b.plain(items.start))
+                .is_some_and(|operands| Direct::new(self.simd, operands, (rows, columns), job.k, start).is_some())
+    }
+
     /// Computes one rectangle of C in each of some items, all of k.
-    fn unit(&self, items: Range<usize>, rows: Range<usize>, columns: Range<usize>) {
+    fn unit(&self, (items, rows, columns): Place, shared: Option<&Shared<'_>>) {
         let job = self.job;
         let finish = |item: usize, rows: Range<usize>, columns: Range<usize>| {
             if let Some(epilogue) = job.epilogue {
@@ -178,6 +197,7 @@ impl Work<'_> {
             items,
             rows: rows.clone(),
             columns: columns.clone(),
+            shared,
         };
         // SAFETY: as above.
         unsafe { blocked.run(&finish) };

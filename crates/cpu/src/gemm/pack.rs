@@ -5,7 +5,7 @@
 //! element (lane, p) of a panel lies at `p * width + lane`.
 
 use super::kernel::{Kernel, RawLines};
-use crate::simd::Simd;
+use crate::simd::{Simd, prefetch};
 use std::ops::Range;
 
 /// Something that a panel can be read from: a matrix, or one that exists only as a rule (virtual im2col).
@@ -82,8 +82,10 @@ impl Plain<'_> {
     }
 }
 
-/// Lanes that are read together where they lie side by side in memory: six cache lines.
-const SIDE_BY_SIDE: usize = 96;
+/// Lanes that are read together where they lie side by side in memory: eight cache lines.
+const SIDE_BY_SIDE: usize = 128;
+/// Steps that such lanes are asked for ahead: they are often memory pages apart, where no hardware looks ahead.
+const LINES_AHEAD: usize = 8;
 
 impl Plain<'_> {
     /// Writes steps `k` of lanes `lanes` as panels of `width` lanes, one after the other.
@@ -105,6 +107,8 @@ impl Plain<'_> {
                 || match width {
                     6 => self.side_by_side::<6>(k.clone(), first, panels),
                     14 => self.side_by_side::<14>(k.clone(), first, panels),
+                    16 => self.side_by_side::<16>(k.clone(), first, panels),
+                    32 => self.side_by_side::<32>(k.clone(), first, panels),
                     _ => panels.chunks_exact_mut(size).enumerate().for_each(|(panel, to)| {
                         let first = first + panel * width;
                         self.pack(simd, k.clone(), first..first + width, width, to);
@@ -126,6 +130,9 @@ impl Plain<'_> {
         let size = WIDTH * k.len();
         for (step, p) in k.enumerate() {
             let from = &self.data[p * self.step + first..][..count];
+            for line in (0..count).step_by(16) {
+                prefetch(from.as_ptr().wrapping_add(LINES_AHEAD * self.step + line).cast());
+            }
             for (from, panel) in from.chunks_exact(WIDTH).zip(panels.chunks_exact_mut(size)) {
                 panel[step * WIDTH..][..WIDTH].copy_from_slice(from);
             }
