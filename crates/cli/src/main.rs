@@ -6,6 +6,7 @@ mod eval;
 mod exit;
 mod machine;
 mod predict;
+mod replay;
 mod resume;
 mod screen;
 mod shell;
@@ -37,6 +38,8 @@ enum Command {
     Eval(eval::Arguments),
     /// Say what pictures show
     Predict(predict::Arguments),
+    /// Make steps of a run again, and compare them with what was recorded
+    Replay(replay::Arguments),
     /// Show the layers of a run or a recipe, and its plan
     Show(show::Arguments),
     /// Look at this machine and test that it computes right
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Resume(arguments) => (arguments.json, resume::run(&arguments)),
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
+        Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
         Command::Doctor(arguments) => (arguments.json, doctor::run(&arguments)),
         Command::Bench(arguments) => (arguments.json, bench::run(&arguments)),

@@ -56,6 +56,8 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
             &["stop", "skip"],
             "what to do if the disk refuses a checkpoint or the log",
         )
+        .flag("ledger.on", true, "record loss, norms and rows of each step, and hashes; changes no result")
+        .int("ledger.hash_every", 20, 0..=1_000_000, "steps between hashes of all weights and moments; 0: none")
 }
 
 /// The optimiser that the settings name, over all parameters of `scope`. Biases and norms have no weight decay.
