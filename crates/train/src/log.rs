@@ -54,6 +54,10 @@ impl Log {
                 object.remove("seconds");
             }
         }
+        if !figures {
+            // Whatever happens next, the steps before are there to be looked at.
+            self.ledger.write()?;
+        }
         let stream = if figures { &mut self.metrics } else { &mut self.events };
         stream.append(format!("{object}\n").as_bytes())
     }
@@ -63,14 +67,14 @@ impl Log {
     /// # Errors
     /// As for `write`.
     pub fn record(&mut self, entry: &Entry) -> Result<()> {
-        self.ledger.write(entry)
+        self.ledger.add(entry)
     }
 
     /// Waits until the disk has the figures: before a checkpoint that follows them.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn sync(&self) -> Result<()> {
+    pub fn sync(&mut self) -> Result<()> {
         self.metrics.sync()?;
         self.ledger.sync()
     }

@@ -55,7 +55,7 @@ impl<'a> Teller<'a> {
     }
 
     /// Waits until the disk has the log.
-    pub fn sync(&self) -> Result<()> {
+    pub fn sync(&mut self) -> Result<()> {
         self.log.sync()
     }
 

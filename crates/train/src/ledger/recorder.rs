@@ -1,6 +1,7 @@
 //! The ledger of a run that is being trained: appended to, and cut when the run is resumed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::frame::{Frames, framed};
 use super::record::{Entry, step_of};
@@ -8,11 +9,15 @@ use super::{ROWS, STEPS, TIMES};
 use crate::error::Result;
 use crate::stream::Stream;
 
+/// Steps that were made in less than this go to the system together: a write costs some 5 microseconds, a small step 300.
+const TOGETHER: Duration = Duration::from_millis(100);
+
 /// The files of the ledger, open for writing.
 pub(crate) struct Recorder {
-    steps: Stream,
-    rows: Stream,
-    times: Stream,
+    steps: Pile,
+    rows: Pile,
+    times: Pile,
+    written: Instant,
 }
 
 impl Recorder {
@@ -21,26 +26,39 @@ impl Recorder {
     /// # Errors
     /// If it cannot be written.
     pub fn open(log: &Path) -> Result<Recorder> {
-        let open = |name: &str| Stream::open(log.join(name));
-        Ok(Recorder { steps: open(STEPS)?, rows: open(ROWS)?, times: open(TIMES)? })
+        let open = |name: &str| Pile::open(log.join(name));
+        Ok(Recorder { steps: open(STEPS)?, rows: open(ROWS)?, times: open(TIMES)?, written: Instant::now() })
     }
 
-    /// Appends a step. The figures come last, so that a step which has them has its rows.
+    /// Appends a step.
+    ///
+    /// # Errors
+    /// If the disk refuses this step, or steps before it that waited.
+    pub fn add(&mut self, entry: &Entry) -> Result<()> {
+        self.times.add(&entry.times.to_bytes());
+        self.rows.add(&entry.rows.to_bytes());
+        self.steps.add(&entry.step.to_bytes());
+        // In tests the disk is asked the same number of times whatever the time is.
+        if cfg!(test) || self.written.elapsed() >= TOGETHER { self.write() } else { Ok(()) }
+    }
+
+    /// Writes what waits. The figures come last, so that a step which has them has its rows.
+    ///
+    /// # Errors
+    /// If the disk refuses; what waited is lost then.
+    pub fn write(&mut self) -> Result<()> {
+        self.written = Instant::now();
+        let written = [&mut self.times, &mut self.rows, &mut self.steps].map(Pile::write);
+        written.into_iter().collect()
+    }
+
+    /// Waits until the disk has all steps.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn write(&mut self, entry: &Entry) -> Result<()> {
-        self.times.append(&framed(&entry.times.to_bytes()))?;
-        self.rows.append(&framed(&entry.rows.to_bytes()))?;
-        self.steps.append(&framed(&entry.step.to_bytes()))
-    }
-
-    /// Waits until the disk has it.
-    ///
-    /// # Errors
-    /// If the disk refuses.
-    pub fn sync(&self) -> Result<()> {
-        [&self.times, &self.rows, &self.steps].into_iter().try_for_each(Stream::sync)
+    pub fn sync(&mut self) -> Result<()> {
+        self.write()?;
+        [&self.times, &self.rows, &self.steps].into_iter().try_for_each(|pile| pile.stream.sync())
     }
 
     /// Drops what is torn and all steps after `step`: they will come again. Says what was torn.
@@ -49,8 +67,29 @@ impl Recorder {
     /// If a file cannot be read or cut.
     pub fn cut(&mut self, step: u64) -> Result<Vec<String>> {
         let files = [&mut self.steps, &mut self.rows, &mut self.times];
-        let torn = files.map(|file| file.cut(|bytes| whole_frames(bytes, step)));
+        let torn = files.map(|pile| pile.stream.cut(|bytes| whole_frames(bytes, step)));
         Ok(torn.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+}
+
+/// A file of frames, and those that wait to be written.
+struct Pile {
+    stream: Stream,
+    waiting: Vec<u8>,
+}
+
+impl Pile {
+    fn open(path: PathBuf) -> Result<Pile> {
+        Ok(Pile { stream: Stream::open(path)?, waiting: Vec::new() })
+    }
+
+    fn add(&mut self, payload: &[u8]) {
+        self.waiting.extend(framed(payload));
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting.is_empty() { Ok(()) } else { self.stream.append(&waiting) }
     }
 }
 
