@@ -11,6 +11,7 @@ mod resume;
 mod screen;
 mod shell;
 mod show;
+mod step;
 mod train;
 
 use std::io::Write;
@@ -40,7 +41,7 @@ enum Command {
     Predict(predict::Arguments),
     /// Make steps of a run again, and compare them with what was recorded
     Replay(replay::Arguments),
-    /// Show the layers of a run or a recipe, and its plan
+    /// Show the layers of a run or a recipe, its plan, or any value of any step and where it comes from
     Show(show::Arguments),
     /// Look at this machine and test that it computes right
     Doctor(doctor::Arguments),

@@ -93,9 +93,8 @@ fn show(made: &StepRecord, json: bool) {
         return;
     }
     let hash = hash.map_or(String::new(), |hash| format!("  {hash:032x}"));
-    say(format_args!(
-        "{step:>8}  {loss:>10.6}  {lr:>10.4e}  {grad_norm:>10.6}  {weight_norm:>10.6}  {update_norm:>10.6}{hash}"
-    ));
+    let [weight, update] = [weight_norm, update_norm].map(|norm| norm.unwrap_or(f32::NAN));
+    say(format_args!("{step:>8}  {loss:>10.6}  {lr:>10.4e}  {grad_norm:>10.6}  {weight:>10.6}  {update:>10.6}{hash}"));
 }
 
 fn verdict(checked: &Checked) {

@@ -11,6 +11,7 @@ mod error;
 mod evaluate;
 pub mod event;
 pub mod graph;
+pub mod heat;
 mod job;
 pub mod ledger;
 mod lengths;

@@ -4,7 +4,9 @@
 
 mod at;
 mod check;
+mod explain;
 mod names;
+mod stats;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -25,12 +27,14 @@ use crate::lengths::Lengths;
 use crate::run_dir::RunDir;
 use crate::same;
 use crate::state::{self, State};
-use crate::step::{Figures, step, trace, training_loader};
+use crate::step::{Figures, Wanted, step, trace, training_loader};
 
 pub use at::At;
 use check::Made;
 pub use check::{Checked, Difference};
+pub use explain::Explained;
 pub use names::{Kind, Named};
+pub use stats::Stats;
 
 /// A run whose steps can be computed again.
 ///
@@ -216,7 +220,7 @@ impl Run {
     /// Makes the next step again.
     fn advance(&mut self, exact: bool) -> Result<Made> {
         let (batch, lr, at) = (self.batch()?, self.lr()?, self.state.step);
-        let figures = step(&self.cpu, &self.job, &batch, at, lr, true)?;
+        let figures = step(&self.cpu, &self.job, &batch, at, lr, Wanted::ALL)?;
         self.state.take(&figures, &batch);
         if self.state.step <= 1 && figures.loss.is_finite() {
             self.state.usual_loss = self.state.usual_loss.max(f64::from(figures.loss));
@@ -266,7 +270,7 @@ impl Run {
 
     /// What the step where the run stands comes to, without making it.
     fn figures(&self, traced: &crate::step::Traced) -> Result<Figures> {
-        crate::step::figures(&self.cpu, traced, &[], true)
+        crate::step::figures(&self.cpu, traced, &[], Wanted::ALL)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::ledger::{Entry, StateHash, StepRecord, StepTimes};
 use crate::lengths::Lengths;
 use crate::run_dir::RunDir;
 use crate::state::{self, State};
-use crate::step::{Figures, step};
+use crate::step::{Figures, Wanted, step};
 use crate::teller::Teller;
 
 /// A run that is being trained.
@@ -130,8 +130,8 @@ impl Session<'_> {
         let batch = self.loader.next_batch()?;
         let waited = clock.elapsed();
         let at = self.state.step;
-        let (lr, recorded) = (self.job.schedule.lr(at), self.costs.on);
-        let figures = step(self.cpu, self.job, &batch, at, lr, recorded)?;
+        let (lr, wanted) = (self.job.schedule.lr(at), Wanted::at(self.job, at + 1)?);
+        let figures = step(self.cpu, self.job, &batch, at, lr, wanted)?;
         let made = clock.elapsed();
         // Before anything else: a step from which no training goes on is the one to look at.
         self.record(&figures, &batch, waited, made - waited)?;

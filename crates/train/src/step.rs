@@ -21,7 +21,8 @@ use crate::ledger::{RowLoss, StepRecord, StepRows};
 pub fn plan(cpu: &Cpu, job: &mut Job) -> Result<Arc<Plan>> {
     let batch = training_loader(job)?.batch_at(Position::default())?;
     let traced = trace(job, &batch, 0, job.schedule.lr(0), Pass::train)?;
-    let outputs = Outputs::of(&traced, job.settings.get_flag("ledger.on")?);
+    let wanted = Wanted::at(job, 1)?;
+    let outputs = Outputs::of(&traced, wanted);
     Ok(cpu.plan(&outputs.tensors(), &traced.updates)?)
 }
 
@@ -32,29 +33,37 @@ pub(crate) struct Figures {
     pub loss: f32,
     pub grad_norm: f32,
     pub logits: Vec<f32>,
-    /// What the ledger records beside: lengths of weights and update, and the loss of each row.
-    pub recorded: Option<Recorded>,
-}
-
-/// See [`Figures::recorded`].
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Recorded {
-    pub weight_norm: f32,
-    pub update_norm: f32,
+    /// Lengths of weights and update, if they were asked for.
+    pub norms: Option<[f32; 2]>,
+    /// The loss of each row, if it was asked for and there is such a thing.
     pub rows: Option<Vec<f32>>,
 }
 
+/// What is asked of a step for the ledger; changes no bit of the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub rows: bool,
+    pub norms: bool,
+}
+
+impl Wanted {
+    pub const ALL: Wanted = Wanted { rows: true, norms: true };
+
+    /// What the settings of a job ask of step `step`, from 1.
+    pub fn at(job: &Job, step: u64) -> Result<Wanted> {
+        let rows = job.settings.get_flag("ledger.on")?;
+        let every = job.settings.get_int("ledger.norms_every")? as u64;
+        Ok(Wanted { rows, norms: rows && every > 0 && step.is_multiple_of(every) })
+    }
+}
+
 impl Figures {
-    /// What the ledger holds of step `step` (from 1): NaN for what was not asked for.
+    /// What the ledger holds of step `step` (from 1).
     pub fn record(&self, step: u64, batch: &Batch) -> (StepRecord, StepRows) {
-        let rows = self.recorded.as_ref().and_then(|recorded| recorded.rows.as_ref());
-        let (weight_norm, update_norm) = self
-            .recorded
-            .as_ref()
-            .map_or((f32::NAN, f32::NAN), |recorded| (recorded.weight_norm, recorded.update_norm));
+        let [weight_norm, update_norm] = self.norms.map_or([None, None], |norms| norms.map(Some));
         let (lr, loss, grad_norm) = (self.lr, self.loss, self.grad_norm);
         let record = StepRecord { step, lr, loss, grad_norm, weight_norm, update_norm, hash: None };
-        let loss_of = |at: usize| rows.and_then(|rows| rows.get(at)).copied().unwrap_or(f32::NAN);
+        let loss_of = |at: usize| self.rows.as_ref().and_then(|rows| rows.get(at)).copied().unwrap_or(f32::NAN);
         let rows = batch.rows.iter().enumerate();
         let rows = rows.map(|(at, &row)| RowLoss { row: row as u32, loss: loss_of(at) }).collect();
         (record, StepRows { step, epoch: batch.position.epoch, rows })
@@ -82,9 +91,10 @@ impl Traced {
         total_norm(&self.gradients, Norm::P(2.0))
     }
 
-    /// Length of all parameters before the step.
+    /// Length of all parameters after the step. (Before it, they could not be changed in place.)
     pub fn weight_norm(&self) -> Tensor {
-        total_norm(&self.parameters.iter().map(Var::tensor).collect::<Vec<_>>(), Norm::P(2.0))
+        let next = |var: &Var| self.updates.iter().find(|update| update.var.is(var)).map(|update| update.value.clone());
+        total_norm(&self.parameters.iter().filter_map(next).collect::<Vec<_>>(), Norm::P(2.0))
     }
 
     /// What the step adds to a variable; `None` if it leaves it alone.
@@ -111,22 +121,19 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn of(traced: &Traced, recorded: bool) -> Outputs {
+    fn of(traced: &Traced, wanted: Wanted) -> Outputs {
         Outputs {
             loss: traced.losses.total.clone(),
             logits: traced.logits.clone(),
             grad_norm: traced.grad_norm(),
-            norms: recorded.then(|| [traced.weight_norm(), traced.update_norm()]),
-            rows: traced.losses.rows.clone().filter(|_| recorded),
+            norms: wanted.norms.then(|| [traced.weight_norm(), traced.update_norm()]),
+            rows: traced.losses.rows.clone().filter(|_| wanted.rows),
         }
     }
 
     fn tensors(&self) -> Vec<&Tensor> {
-        [&self.loss, &self.logits, &self.grad_norm]
-            .into_iter()
-            .chain(self.norms.iter().flatten())
-            .chain(&self.rows)
-            .collect()
+        let always = [&self.loss, &self.logits, &self.grad_norm].into_iter();
+        always.chain(self.norms.iter().flatten()).chain(&self.rows).collect()
     }
 }
 
@@ -155,22 +162,19 @@ pub(crate) fn trace(
 }
 
 /// Carries out step `number` (from 0): forward, backward and optimiser as one plan.
-pub(crate) fn step(cpu: &Cpu, job: &Job, batch: &Batch, number: u64, lr: f64, recorded: bool) -> Result<Figures> {
+pub(crate) fn step(cpu: &Cpu, job: &Job, batch: &Batch, number: u64, lr: f64, wanted: Wanted) -> Result<Figures> {
     let traced = trace(job, batch, number, lr, Pass::train)?;
-    figures(cpu, &traced, &traced.updates, recorded)
+    figures(cpu, &traced, &traced.updates, wanted)
 }
 
 /// The figures of a traced step; carries out `updates`.
-pub(crate) fn figures(cpu: &Cpu, traced: &Traced, updates: &[Update], recorded: bool) -> Result<Figures> {
-    let outputs = Outputs::of(traced, recorded);
+pub(crate) fn figures(cpu: &Cpu, traced: &Traced, updates: &[Update], wanted: Wanted) -> Result<Figures> {
+    let outputs = Outputs::of(traced, wanted);
     let values = cpu.run(&outputs.tensors(), updates)?;
-    let recorded = recorded.then(|| Recorded {
-        weight_norm: number(&values[3]),
-        update_norm: number(&values[4]),
-        rows: values.get(5).map(|rows| floats(rows).to_vec()),
-    });
+    let norms = outputs.norms.as_ref().map(|_| [number(&values[3]), number(&values[4])]);
+    let rows = outputs.rows.as_ref().and(values.last()).map(|rows| floats(rows).to_vec());
     let (loss, grad_norm, logits) = (number(&values[0]), number(&values[2]), floats(&values[1]).to_vec());
-    Ok(Figures { lr: traced.lr, loss, grad_norm, logits, recorded })
+    Ok(Figures { lr: traced.lr, loss, grad_norm, logits, norms, rows })
 }
 
 /// The loader of the training rows.

@@ -1,6 +1,6 @@
 //! What the ledger holds of a step, and its bytes.
 
-/// Figures of a step. All are of the weights that the step began with, but for the hash, which is of the state that it left.
+/// Figures of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepRecord {
     /// From 1.
@@ -11,10 +11,10 @@ pub struct StepRecord {
     pub loss: f32,
     /// Length of the gradient of all parameters.
     pub grad_norm: f32,
-    /// Length of all parameters before the step.
-    pub weight_norm: f32,
-    /// Length of what was added to them.
-    pub update_norm: f32,
+    /// Length of all parameters after the step, if it was taken.
+    pub weight_norm: Option<f32>,
+    /// Length of what the step added to them, if it was taken.
+    pub update_norm: Option<f32>,
     /// [`crate::ledger::StateHash`] of parameters, buffers, moments and averages after the step, if it was taken.
     pub hash: Option<u128>,
 }
@@ -63,7 +63,8 @@ impl StepRecord {
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = self.step.to_le_bytes().to_vec();
         bytes.extend(self.lr.to_le_bytes());
-        for figure in [self.loss, self.grad_norm, self.weight_norm, self.update_norm] {
+        let norms = self.weight_norm.zip(self.update_norm).map(|(weight, update)| [weight, update]);
+        for figure in [self.loss, self.grad_norm].into_iter().chain(norms.into_iter().flatten()) {
             bytes.extend(figure.to_le_bytes());
         }
         bytes.extend(self.hash.iter().flat_map(|hash| hash.to_le_bytes()));
@@ -71,14 +72,18 @@ impl StepRecord {
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<StepRecord> {
-        let (hash, mut bytes) = match bytes.len() {
-            32 => (None, bytes),
-            48 => (Some(u128::from_le_bytes(bytes[32..].try_into().ok()?)), &bytes[..32]),
+        let (normed, hash, mut bytes) = match bytes.len() {
+            24 | 32 => (bytes.len() == 32, None, bytes),
+            40 | 48 => {
+                let (figures, hash) = bytes.split_at(bytes.len() - 16);
+                (figures.len() == 32, Some(u128::from_le_bytes(hash.try_into().ok()?)), figures)
+            }
             _ => return None,
         };
         let (step, lr) = (u64::from_le_bytes(take(&mut bytes)?), f64::from_le_bytes(take(&mut bytes)?));
         let mut figure = || Some(f32::from_le_bytes(take(&mut bytes)?));
-        let (loss, grad_norm, weight_norm, update_norm) = (figure()?, figure()?, figure()?, figure()?);
+        let (loss, grad_norm) = (figure()?, figure()?);
+        let (weight_norm, update_norm) = if normed { (Some(figure()?), Some(figure()?)) } else { (None, None) };
         Some(StepRecord { step, lr, loss, grad_norm, weight_norm, update_norm, hash })
     }
 }
@@ -142,14 +147,18 @@ mod tests {
             lr: 0.1,
             loss: f32::MIN_POSITIVE,
             grad_norm: 3.0,
-            weight_norm: -0.0,
-            update_norm: f32::INFINITY,
+            weight_norm: Some(-0.0),
+            update_norm: Some(f32::INFINITY),
             hash: None,
         };
         assert_eq!(StepRecord::from_bytes(&step.to_bytes()), Some(step));
         let hashed = StepRecord { hash: Some(u128::MAX / 3), ..step };
         assert_eq!(StepRecord::from_bytes(&hashed.to_bytes()), Some(hashed));
-        assert_eq!(StepRecord::from_bytes(&hashed.to_bytes()[..40]), None);
+        let plain = StepRecord { weight_norm: None, update_norm: None, ..hashed };
+        assert_eq!(StepRecord::from_bytes(&plain.to_bytes()), Some(plain));
+        let plain = StepRecord { hash: None, ..plain };
+        assert_eq!((StepRecord::from_bytes(&plain.to_bytes()), plain.to_bytes().len()), (Some(plain), 24));
+        assert_eq!(StepRecord::from_bytes(&hashed.to_bytes()[..44]), None);
 
         let rows = vec![RowLoss { row: 3, loss: 0.5 }, RowLoss { row: u32::MAX, loss: -1.0 }];
         let rows = StepRows { step: 7, epoch: 2, rows };

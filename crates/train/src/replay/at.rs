@@ -70,7 +70,7 @@ impl<'a> At<'a> {
         &self.batch
     }
 
-    /// Rate, loss and norms, without a hash: as they were recorded, if they were.
+    /// Rate, loss and norms, without a hash: those that were recorded, bit for bit.
     pub fn record(&self) -> &StepRecord {
         &self.record
     }

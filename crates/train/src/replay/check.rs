@@ -100,13 +100,17 @@ fn differences(then: &StepRecord, now: &StepRecord, fed: Option<StepRows>, rows:
         differences.push(Difference { step: now.step, what, recorded, computed });
     };
     let numbers = [
-        ("the loss", then.loss, now.loss),
-        ("the length of the gradient", then.grad_norm, now.grad_norm),
+        ("the loss", Some(then.loss), Some(now.loss)),
+        ("the length of the gradient", Some(then.grad_norm), Some(now.grad_norm)),
         ("the length of the weights", then.weight_norm, now.weight_norm),
         ("the length of the update", then.update_norm, now.update_norm),
     ];
-    for (what, then, now) in numbers.into_iter().filter(|(_, then, now)| !same(*then, *now)) {
-        differ(what.to_owned(), format!("{then:?}"), format!("{now:?}"));
+    for (what, then, now) in numbers {
+        if let (Some(then), Some(now)) = (then, now)
+            && !same(then, now)
+        {
+            differ(what.to_owned(), format!("{then:?}"), format!("{now:?}"));
+        }
     }
     if let Some(recorded) = fed {
         let fed = |rows: &[RowLoss]| rows.iter().map(|row| row.row).collect::<Vec<_>>();

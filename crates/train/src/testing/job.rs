@@ -52,6 +52,7 @@ pub(crate) fn settings(kind: Kind) -> Settings {
         .word("checkpoint.on_error", "stop", &["stop", "skip"], "")
         .flag("ledger.on", true, "")
         .int("ledger.hash_every", 2, 0..=1000, "")
+        .int("ledger.norms_every", 3, 0..=1000, "")
 }
 
 /// A job with some settings changed.
