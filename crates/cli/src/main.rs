@@ -1,6 +1,7 @@
 //! The `glassbox` binary: trains networks and opens them. One file for each command.
 
 mod bench;
+mod diff;
 mod doctor;
 mod eval;
 mod exit;
@@ -43,6 +44,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Show the layers of a run or a recipe, its plan, or any value of any step and where it comes from
     Show(show::Arguments),
+    /// Compare two runs, or the weights of two steps
+    Diff(diff::Arguments),
     /// Look at this machine and test that it computes right
     Doctor(doctor::Arguments),
     /// Time nets and ops, and the two ceilings of this machine
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
         Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
+        Command::Diff(arguments) => (arguments.json, diff::run(&arguments)),
         Command::Doctor(arguments) => (arguments.json, doctor::run(&arguments)),
         Command::Bench(arguments) => (arguments.json, bench::run(&arguments)),
     };

@@ -4,6 +4,7 @@
 
 mod at;
 mod check;
+pub mod diff;
 mod explain;
 mod names;
 mod stats;
