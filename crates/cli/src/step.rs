@@ -221,7 +221,9 @@ fn tell(explained: &Explained) {
                 format!("number {index} = {}", node.value as f32)
             }
             Some(_) => format!("= {}", node.value as f32),
-            None => format!("length {}", node.value as f32),
+            None => {
+                format!("{}length {}", node.row.map_or(String::new(), |row| format!("row {row}, ")), node.value as f32)
+            }
         };
         let name = if node.name.is_empty() { "(not in the step's graph)" } else { &node.name };
         say(format_args!("{indent}{name}: {} [{}], {value}", node.op, shape.join(", ")));
@@ -247,7 +249,7 @@ fn tell(explained: &Explained) {
 fn to_json(node: &Explained) -> Value {
     json!({
         "name": node.name, "op": node.op, "formula": node.formula, "gradient_formula": node.gradient_formula,
-        "shape": node.shape, "index": node.index, "value": finite(node.value), "layer": node.layer, "at": node.at,
+        "shape": node.shape, "index": node.index, "row": node.row, "value": finite(node.value), "layer": node.layer, "at": node.at,
         "line": node.line, "gradient_of": node.gradient_of, "source": node.source, "cut": node.cut,
         "inputs": node.inputs.iter().map(to_json).collect::<Vec<_>>(),
     })

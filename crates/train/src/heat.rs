@@ -24,13 +24,14 @@ pub fn picture(array: &Array) -> Image {
     let down: usize = dims.iter().take(dims.len().saturating_sub(3)).product();
     let tiled = dims.len() > 2;
     let gap = if tiled { GAP } else { 0 };
-    let shown = |tiles: usize, side: usize| tiles.min(MOST_TILES).min((MOST_SIDE / (side + gap)).max(1));
-    let (columns, lines) = (shown(across, width), shown(down, height));
+    let shown = |tiles: usize, side: usize| tiles.min(MOST_TILES).min((MOST_SIDE / (side + gap).max(1)).max(1));
+    let (columns, lines) = (shown(across, width).max(1), shown(down, height).max(1));
     let zoom =
         if tiled { LEAST_TILE.div_ceil(height.min(width).max(1)) } else { LEAST_SIDE / height.max(width).max(1) };
     let zoom = zoom.max(1);
     let (width_shown, height_shown) = (width.min(MOST_SIDE / zoom), height.min(MOST_SIDE / zoom));
-    let (cell_x, cell_y) = (width_shown * zoom + gap, height_shown * zoom + gap);
+    // (An empty tensor has no cells, and is one grey line.)
+    let (cell_x, cell_y) = ((width_shown * zoom + gap).max(1), (height_shown * zoom + gap).max(1));
     let scale = Scale::of(array);
     let at = |x: usize, y: usize| -> Option<f64> {
         let (x, y) = (x.checked_sub(gap)?, y.checked_sub(gap)?);
@@ -41,7 +42,7 @@ pub fn picture(array: &Array) -> Image {
         }
         Some(array.get_f64(((line * across + column) * height + y) * width + x))
     };
-    Image::from_fn(3, (lines * cell_y + gap).max(1), (columns * cell_x + gap).max(1), |channel, y, x| {
+    Image::from_fn(3, lines * cell_y + gap, columns * cell_x + gap, |channel, y, x| {
         at(x, y).map_or(0.5, |value| scale.colour(value)[channel])
     })
 }

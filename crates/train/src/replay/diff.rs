@@ -196,7 +196,7 @@ fn tensors(a: &mut Run, b: &mut Run, step: u64) -> Result<Vec<TensorDiff>> {
     let mut names: Vec<String> = all().filter(|name| is_state(name)).collect();
     names.extend(all().filter(|name| !is_state(name) && !name.ends_with("_norm")));
     names.extend(parameters.iter().map(|var| format!("{}.grad", var.name())));
-    names.extend(a.updates().iter().map(|update| format!("{}.next", update.var.name())));
+    names.extend(all().filter(|name| is_state(name)).map(|name| format!("{name}.next")));
     let mut differing = Vec::new();
     for name in names {
         let (Ok(of_a), Ok(of_b)) = (a.tensor(&name), b.tensor(&name)) else { continue };

@@ -23,7 +23,9 @@ pub struct Explained {
     pub shape: Vec<usize>,
     /// Which of its numbers is explained, by row-major index; `None` for all of them.
     pub index: Option<usize>,
-    /// That number; if there is no index, the length of the whole.
+    /// Without an index, which row of the batch (by its place in it) counts; `None` for all.
+    pub row: Option<usize>,
+    /// That number; if there is no index, the length of the row, or of the whole.
     pub value: f64,
     /// The layer it belongs to.
     pub layer: Option<String>,
@@ -43,7 +45,8 @@ pub struct Explained {
 
 impl At<'_> {
     /// Where a value comes from, or the number of it at `index` (row-major), `depth` ops deep. Views and elementwise ops are
-    /// followed number by number; where a number is made of many (sums, products of matrices), whole inputs are told.
+    /// followed number by number; where a number is made of many (sums, products of matrices), inputs are told whole, or the row
+    /// of the batch that it belongs to.
     ///
     /// # Errors
     /// As for [`At::node`]; if there is no such index.
@@ -68,7 +71,7 @@ impl At<'_> {
         let arrays = self.values(&wanted.iter().collect::<Vec<_>>())?;
         let values = wanted.iter().map(|node| node.id()).zip(arrays).collect();
         let mut teller = Teller { at: self, names, values, told: Vec::new() };
-        Ok(teller.explain(&node, index, depth))
+        Ok(teller.explain(&node, Part { index, row: None }, depth))
     }
 
     /// The row of the batch at `place`, for people: its number, where it comes from, and the key of its augmentation.
@@ -95,25 +98,32 @@ struct Teller<'a> {
     at: &'a At<'a>,
     names: HashMap<u64, String>,
     values: HashMap<u64, std::sync::Arc<Array>>,
-    /// Nodes and indices whose inputs were told.
-    told: Vec<(u64, Option<usize>)>,
+    /// Nodes and parts of them whose inputs were told.
+    told: Vec<(u64, Part)>,
+}
+
+/// What of a node is told: one number, a row of the batch, or all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Part {
+    index: Option<usize>,
+    row: Option<usize>,
 }
 
 impl Teller<'_> {
-    fn explain(&mut self, node: &Tensor, index: Option<usize>, depth: usize) -> Explained {
+    fn explain(&mut self, node: &Tensor, part: Part, depth: usize) -> Explained {
         let (page, origin) = (node.op().page(), node.origin());
         let (file, line) = (origin.location.file(), origin.location.line());
-        let repeated = self.told.contains(&(node.id(), index));
+        let repeated = self.told.contains(&(node.id(), part));
         let cut = !node.inputs().is_empty() && (depth == 0 || repeated);
         let mut inputs = Vec::new();
         if !cut && !node.inputs().is_empty() {
-            self.told.push((node.id(), index));
+            self.told.push((node.id(), part));
             for (place, input) in node.inputs().iter().enumerate() {
-                let at = index.and_then(|index| index_of_input(node, place, index));
-                let at = if input.count() == 1 { Some(0) } else { at };
-                inputs.push(self.explain(input, at, depth - 1));
+                let part = self.part_of_input(node, place, part);
+                inputs.push(self.explain(input, part, depth - 1));
             }
         }
+        let Part { index, row } = part;
         Explained {
             name: self.names.get(&node.id()).cloned().unwrap_or_default(),
             op: page.name,
@@ -121,26 +131,56 @@ impl Teller<'_> {
             gradient_formula: page.gradient_formula,
             shape: node.dims().to_vec(),
             index,
-            value: self.values.get(&node.id()).map_or(f64::NAN, |array| number(array, index)),
+            row,
+            value: self.values.get(&node.id()).map_or(f64::NAN, |array| self.number(array, part)),
             layer: origin.layer.map(|layer| layer.to_string()),
             at: format!("{file}:{line}"),
             line: source_line(file, line),
             gradient_of: node.forward().and_then(|id| self.names.get(&id).cloned()),
-            source: self.source(node, index),
+            source: self.source(node, part),
             inputs,
             cut,
         }
     }
 
-    fn source(&self, node: &Tensor, index: Option<usize>) -> Option<String> {
+    /// Rows of the batch.
+    fn rows(&self) -> usize {
+        self.at.batch().rows.len().max(1)
+    }
+
+    /// What of its input `place` a part of a node is made of.
+    fn part_of_input(&self, node: &Tensor, place: usize, part: Part) -> Part {
+        let Some(input) = node.inputs().get(place) else { return Part { index: None, row: None } };
+        let index = part.index.and_then(|index| index_of_input(node, input, place, index));
+        let index = if input.count() == 1 { Some(0) } else { index };
+        let rows = self.rows();
+        let batched = |tensor: &Tensor| tensor.dims().first() == Some(&rows);
+        let row =
+            part.row.or_else(|| part.index.filter(|_| batched(node)).map(|index| index / (node.count() / rows).max(1)));
+        let row = row.filter(|_| index.is_none() && batched(node) && batched(input) && keeps_rows(node.op(), place));
+        Part { index, row }
+    }
+
+    /// The number, or the length of the row or the whole.
+    fn number(&self, array: &Array, part: Part) -> f64 {
+        let count = array.shape().count();
+        let each = count / self.rows();
+        match part {
+            Part { index: Some(index), .. } => array.get_f64(index),
+            Part { row: Some(row), .. } => length(array, row * each..(row + 1) * each),
+            _ => length(array, 0..count),
+        }
+    }
+
+    fn source(&self, node: &Tensor, part: Part) -> Option<String> {
         if let Some((var, _)) = node.variable() {
             return Some(format!("the variable {}", var.name()));
         }
         let batch = ["input", "target"].iter().any(|name| self.names.get(&node.id()).is_some_and(|own| own == name));
         match (node.op(), batch) {
             (Op::Data, true) => {
-                let rows = self.at.batch().rows.len().max(1);
-                let place = index.map(|index| index / (node.count() / rows).max(1));
+                let rows = self.rows();
+                let place = part.row.or_else(|| part.index.map(|index| index / (node.count() / rows).max(1)));
                 place.and_then(|place| self.at.row(place)).or_else(|| Some(format!("{rows} rows of the training rows")))
             }
             (Op::Data, false) => Some("a number that the step was given (a rate, a random key)".to_owned()),
@@ -149,17 +189,24 @@ impl Teller<'_> {
     }
 }
 
-/// The number at `index`, or the length of the whole.
-fn number(array: &Array, index: Option<usize>) -> f64 {
-    match index {
-        Some(index) => array.get_f64(index),
-        None => (0..array.shape().count()).map(|at| array.get_f64(at).powi(2)).sum::<f64>().sqrt(),
+/// Length of some numbers.
+fn length(array: &Array, range: std::ops::Range<usize>) -> f64 {
+    range.map(|at| array.get_f64(at).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Whether row n of the result of an op is made of row n of its input `place` alone, if both have as many rows.
+fn keeps_rows(op: &Op, place: usize) -> bool {
+    match op {
+        Op::Conv(_) | Op::ConvInput(_) | Op::MatMul => place == 0,
+        Op::Reduce { axes, .. } => !axes.contains(0),
+        Op::ArgReduce { axis, .. } | Op::CumSum { axis } | Op::ArgSort { axis, .. } | Op::Gather { axis } => *axis != 0,
+        Op::MaxPool(_) | Op::MaxPoolIndex(_) | Op::AvgPool(_) | Op::AvgPoolInput(_) => true,
+        op => op.is_elementwise() || matches!(op, Op::Detach | Op::Reshape),
     }
 }
 
 /// Which number of its input `place` the number `index` of a node is made of, if it is one number.
-fn index_of_input(node: &Tensor, place: usize, index: usize) -> Option<usize> {
-    let input = node.inputs().get(place)?;
+fn index_of_input(node: &Tensor, input: &Tensor, place: usize, index: usize) -> Option<usize> {
     let (to, from) = (node.dims(), input.dims());
     let op = *node.op();
     if op.is_elementwise() || matches!(op, Op::Reshape | Op::Detach) {

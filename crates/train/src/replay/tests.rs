@@ -258,3 +258,86 @@ fn a_job_that_is_not_the_runs_is_refused() {
     assert!(said(Run::of(&path, job(Kind::Recurrent, &[]))).contains("was begun with train.optimizer"));
     assert!(said(Run::of(folder.path().join("none"), job(Kind::Conv, &[]))).contains("does not exist"));
 }
+
+#[test]
+fn a_number_is_explained_back_to_rows_and_parameters() {
+    let folder = Folder::new();
+    let path = folder.path().join("run");
+    trained(Kind::Conv, &[], &path);
+    let mut run = open(Kind::Conv, &[], &path);
+    let at = run.at(6).unwrap();
+    // Picture 3, channel 1, row 5, column 2 of [8, 4, 8, 8].
+    let index = ((3 * 4 + 1) * 8 + 5) * 8 + 2;
+    let explained = at.explain("bn/relu", Some(index), 9).unwrap();
+    assert_eq!((explained.op, explained.layer.as_deref(), explained.shape.len()), ("relu", Some("bn/relu"), 4));
+    assert_eq!(explained.value, at.tensor("bn/relu").unwrap().get_f64(index));
+    assert!(explained.formula.contains("max(x, 0)") && explained.at.contains("testing/job.rs:"), "{explained:?}");
+
+    let mut all = vec![explained];
+    let mut at_node = 0;
+    while at_node < all.len() {
+        let inputs = all[at_node].inputs.clone();
+        all.extend(inputs);
+        at_node += 1;
+    }
+    let named = |name: &str| all.iter().find(|node| node.name == name).unwrap_or_else(|| panic!("no {name}"));
+    // What is one number is followed as one, through views too; a bias of the channel is the channel's.
+    assert_eq!(named("bn").index, Some(index));
+    assert_eq!(named("bn/bias").index, Some(1));
+    assert_eq!(named("bn/bias").value, at.tensor("bn/bias").unwrap().get_f64(1));
+    assert_eq!(named("bn/bias").source.as_deref(), Some("the variable bn/bias"));
+    // A convolution is made of a whole row of its input.
+    assert_eq!((named("conv").index, named("input").index, named("input").row), (Some(index), None, Some(3)));
+    let row = at.batch().rows[3];
+    assert!(named("input").source.as_deref().unwrap().starts_with(&format!("row {row} of the training rows")));
+
+    let gradient = at.explain("conv/weight.grad", None, 1).unwrap();
+    assert_eq!((gradient.name.as_str(), gradient.op, gradient.inputs.len()), ("conv/weight.grad", "conv_weight", 2));
+    assert!(gradient.inputs.iter().all(|input| input.cut || input.source.is_some()), "{gradient:?}");
+    assert!(said(at.explain("loss", Some(1), 2)).contains("has no number 1"));
+    assert_eq!(at.explain("loss", None, 0).unwrap().value, f64::from(at.record().loss));
+}
+
+#[test]
+fn runs_and_checkpoints_are_told_apart() {
+    let folder = Folder::new();
+    let path = |name: &str| folder.path().join(name);
+    let smaller = [("train.lr", "0.01")];
+    trained(Kind::Conv, &[], &path("a"));
+    trained(Kind::Conv, &[("data.workers", "0")], &path("twin"));
+    trained(Kind::Conv, &smaller, &path("slow"));
+    let (mut a, mut twin) =
+        (open(Kind::Conv, &[], &path("a")), open(Kind::Conv, &[("data.workers", "0")], &path("twin")));
+    let found = diff::runs(&mut a, &mut twin).unwrap();
+    assert_eq!((found.settings.len(), found.common, found.first.is_none()), (1, STEPS, true));
+    assert!(
+        found.curve.iter().all(|point| point.loss[0] == point.loss[1]) && found.curve.last().unwrap().step == STEPS
+    );
+
+    let mut slow = open(Kind::Conv, &smaller, &path("slow"));
+    let found = diff::runs(&mut a, &mut slow).unwrap();
+    assert_eq!((found.settings[0].name.as_str(), found.settings[0].b.as_deref()), ("train.lr", Some("0.01")));
+    let first = found.first.unwrap();
+    let tensor = first.tensor.unwrap();
+    // The first step begins and goes the same way; what it leaves is another thing.
+    assert_eq!((first.step, tensor.name.as_str(), tensor.differ), (1, "conv/weight.next", 36));
+    assert!(first.recorded[0].starts_with("lr ") && first.others > 3);
+
+    // A branch is its parent up to where it left it.
+    let found = a.checkpoint(8).unwrap();
+    let other = [("train.average", "0.5")];
+    branch_from(&mut job(Kind::Conv, &other), a.dir(), &found, &path("branch"), "test").unwrap();
+    trained(Kind::Conv, &other, &path("branch"));
+    let first = diff::runs(&mut a, &mut open(Kind::Conv, &other, &path("branch"))).unwrap().first.unwrap();
+    assert!(
+        first.recorded[0].contains("hash")
+            && first.tensor.as_ref().is_some_and(|tensor| tensor.name == "average/conv/weight.next"),
+        "{first:?}"
+    );
+
+    let (tensors, single) = diff::checkpoints(&a.checkpoint(8).unwrap(), &a.checkpoint(8).unwrap()).unwrap();
+    assert!(single.is_empty() && tensors.iter().all(|tensor| tensor.differ == 0 && tensor.distance == 0.0));
+    let (tensors, _) = diff::checkpoints(&a.checkpoint(8).unwrap(), &a.checkpoint(20).unwrap()).unwrap();
+    let weight = tensors.iter().find(|tensor| tensor.name == "head.weight").unwrap();
+    assert!(weight.distance > 0.0 && weight.largest <= weight.distance && weight.count == 192);
+}
