@@ -2,10 +2,11 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 
 use nn::state::torch_name;
-use tensor::Update;
+use tensor::{Tensor, Update};
 
 use super::*;
 use crate::branch::branch_from;
+use crate::job::Losses;
 use crate::ledger::StepRecord;
 use crate::testing::Folder;
 use crate::testing::job::{Kind, job};
@@ -340,4 +341,28 @@ fn runs_and_checkpoints_are_told_apart() {
     let (tensors, _) = diff::checkpoints(&a.checkpoint(8).unwrap(), &a.checkpoint(20).unwrap()).unwrap();
     let weight = tensors.iter().find(|tensor| tensor.name == "head.weight").unwrap();
     assert!(weight.distance > 0.0 && weight.largest <= weight.distance && weight.count == 192);
+}
+
+#[test]
+fn the_step_that_diverged_is_recorded_and_can_be_looked_at() {
+    let folder = Folder::new();
+    let path = folder.path().join("run");
+    // The logarithm of a number that training pushes below 0.
+    let planted = || {
+        let mut job = job(Kind::Recurrent, &[("train.schedule", "constant"), ("ledger.norms_every", "1")]);
+        let rows = |logits: &Tensor| (logits.max(1) * -1.0 + 0.9).log();
+        job.loss = Box::new(move |logits: &Tensor, _: &Tensor| Losses::mean_of(rows(logits)));
+        job
+    };
+    let (cpu, stop) = (Cpu::new(1).unwrap(), AtomicBool::new(false));
+    let error = fit(&cpu, &mut planted(), Some(&path), "test", &stop, &mut |_| ()).unwrap_err();
+    let Error::Diverged { step, .. } = error else { panic!("{error}") };
+    let mut run = Run::of(&path, planted()).unwrap();
+    assert!(step > 1 && run.last_step().unwrap() == step);
+    assert_eq!(run.check(1..=step, &mut |_| ()).unwrap().differences, []);
+    let at = run.at(step).unwrap();
+    let nan = |name: &str| Stats::of(&at.tensor(name).unwrap()).nan;
+    assert!(at.record().loss.is_nan() && nan("losses") > 0 && nan("logits") == 0);
+    let bad = at.run().ledger().rows(step).unwrap().rows.iter().filter(|row| row.loss.is_nan()).count();
+    assert_eq!(bad, nan("losses"));
 }
