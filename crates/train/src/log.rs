@@ -54,12 +54,11 @@ impl Log {
                 object.remove("seconds");
             }
         }
-        if !figures {
-            // Whatever happens next, the steps before are there to be looked at.
-            self.ledger.write()?;
-        }
+        // Whatever happens next, the steps before are there to be looked at.
+        let before = if figures { Ok(()) } else { self.ledger.write() };
         let stream = if figures { &mut self.metrics } else { &mut self.events };
-        stream.append(format!("{object}\n").as_bytes())
+        let written = stream.append(format!("{object}\n").as_bytes());
+        before.and(written)
     }
 
     /// Appends a step to the ledger.

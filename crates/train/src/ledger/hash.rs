@@ -2,7 +2,7 @@
 
 use tensor::{Array, Values, Var};
 
-/// Lanes side by side, so that a core's multiplier is always busy: some 20 GB/s in cache.
+/// Lanes side by side, so that a core's multiplier is always busy: some 10 GB/s.
 const LANES: usize = 8;
 
 /// Odd numbers with bits in no order: the first digits of the golden ratio and of roots of primes.
