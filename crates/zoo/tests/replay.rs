@@ -19,15 +19,21 @@ const RUNS: [(&str, &[(&str, &str)]); 3] = [
     ("fashion", &[("train.optimizer", "sgd"), ("train.lr", "0.01")]),
 ];
 
-/// Trains a run of each recipe on a few digits, with a hash of every step, and moves it to where it is not writable.
-fn runs(folder: &Path, rows: usize, epochs: &str) -> Vec<PathBuf> {
+/// Trains a run of each recipe on a few digits, with a hash of every step and so many checkpoints kept, and moves it.
+fn runs(folder: &Path, rows: usize, epochs: &str, keep: &str) -> Vec<PathBuf> {
     let data = folder.join("data");
     few_digits(&data, rows);
     let train = |(name, changes): &(&str, &[(&str, &str)])| {
         let recipe = zoo::find(name).unwrap();
         let mut settings = (recipe.settings)();
-        let common =
-            [("train.epochs", epochs), ("train.batch", "8"), ("ledger.hash_every", "1"), ("checkpoint.every", "7")];
+        let common = [
+            ("train.epochs", epochs),
+            ("train.batch", "8"),
+            ("ledger.hash_every", "1"),
+            ("ledger.norms_every", "1"),
+            ("checkpoint.every", "7"),
+            ("checkpoint.keep", keep),
+        ];
         for (name, value) in common.iter().chain(*changes) {
             settings.set(name, value, Source::Flag("test".to_owned())).unwrap();
         }
@@ -57,18 +63,18 @@ fn check_pairs(runs: &[PathBuf], count: u64) {
 #[test]
 fn random_steps_of_several_recipes_come_to_what_was_recorded() {
     let folder = folder("replay");
-    let runs = runs(&folder, 60, "3");
+    let runs = runs(&folder, 60, "3", "1");
     check_pairs(&runs, 40);
     let gradient = zoo::Run::open(&runs[1]).unwrap().at(9).unwrap().tensor("conv1/weight.grad").unwrap();
     assert_eq!(gradient.shape().to_vec(), [6, 1, 5, 5]);
     fs::remove_dir_all(folder).unwrap();
 }
 
-/// Minutes: `cargo test --release -p glassbox-zoo --test replay -- --ignored`.
+/// A minute: `cargo test --release -p glassbox-zoo --test replay -- --ignored`.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes a minute"]
 fn a_thousand_random_steps_come_to_what_was_recorded() {
     let folder = folder("thousand");
-    check_pairs(&runs(&folder, 200, "8"), 1000);
+    check_pairs(&runs(&folder, 120, "8", "0"), 1000);
     fs::remove_dir_all(folder).unwrap();
 }
