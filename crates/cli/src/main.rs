@@ -1,15 +1,18 @@
 //! The `glassbox` binary: trains networks and opens them. One file for each command.
 
 mod bench;
+mod diff;
 mod doctor;
 mod eval;
 mod exit;
 mod machine;
 mod predict;
+mod replay;
 mod resume;
 mod screen;
 mod shell;
 mod show;
+mod step;
 mod train;
 
 use std::io::Write;
@@ -37,8 +40,12 @@ enum Command {
     Eval(eval::Arguments),
     /// Say what pictures show
     Predict(predict::Arguments),
-    /// Show the layers of a run or a recipe, and its plan
+    /// Make steps of a run again, and compare them with what was recorded
+    Replay(replay::Arguments),
+    /// Show the layers of a run or a recipe, its plan, or any value of any step and where it comes from
     Show(show::Arguments),
+    /// Compare two runs, or the weights of two steps
+    Diff(diff::Arguments),
     /// Look at this machine and test that it computes right
     Doctor(doctor::Arguments),
     /// Time nets and ops, and the two ceilings of this machine
@@ -55,7 +62,9 @@ fn main() -> ExitCode {
         Command::Resume(arguments) => (arguments.json, resume::run(&arguments)),
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
+        Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
+        Command::Diff(arguments) => (arguments.json, diff::run(&arguments)),
         Command::Doctor(arguments) => (arguments.json, doctor::run(&arguments)),
         Command::Bench(arguments) => (arguments.json, bench::run(&arguments)),
     };

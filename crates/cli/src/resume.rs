@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use glassbox::train::{Error, RunDir, Settings, Source, branch, resume};
+use glassbox::train::{Error, RunDir, Settings, Source, branch, branch_from, resume};
 
 use crate::machine::Machine;
 use crate::screen::Screen;
@@ -13,7 +13,7 @@ use crate::train::{command_line, finish, stop_on_signals};
 pub struct Arguments {
     /// Folder of the run
     run: PathBuf,
-    /// Branch from the checkpoint of this step [default: the newest]
+    /// Branch from this step, which is computed again if it has no checkpoint [default: the newest checkpoint]
     #[arg(long, value_name = "STEP", requires = "name")]
     from: Option<u64>,
     /// Leave the run as it is, and go on in a new one of this name beside it (or at this path, if it has a slash)
@@ -39,11 +39,23 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let mut run = RunDir::open(&arguments.run)?;
     let cpu = arguments.machine.cpu()?;
+    // Made again from the run's own settings, if it is not there any more.
+    let found = match (&arguments.name, arguments.from) {
+        (Some(_), Some(step)) => {
+            let past = zoo::Run::open_on(arguments.machine.cpu()?, &arguments.run, arguments.data.as_deref());
+            Some(past?.checkpoint(step)?)
+        }
+        _ => None,
+    };
     let change = |settings: &mut Settings| changes(settings, arguments);
     let mut job = zoo::reopen(&run, arguments.data.as_deref(), change)?;
     let command = command_line();
     if let Some(name) = &arguments.name {
-        run = branch(&mut job, &run, arguments.from, &place(&arguments.run, name), &command)?;
+        let place = place(&arguments.run, name);
+        run = match &found {
+            Some(found) => branch_from(&mut job, &run, found, &place, &command)?,
+            None => branch(&mut job, &run, None, &place, &command)?,
+        };
     }
     let stop = stop_on_signals()?;
     let mut screen = Screen::new(arguments.json);

@@ -1,4 +1,4 @@
-//! `glassbox show`: the layers of a run or a recipe, and the plan of its training step.
+//! `glassbox show`: the layers of a run or a recipe, the plan of its training step, and any value of a past step.
 
 use std::path::{Path, PathBuf};
 
@@ -11,17 +11,20 @@ use serde_json::json;
 use crate::exit;
 use crate::machine::Machine;
 use crate::screen::say;
+use crate::step;
 
 /// Arguments of `show`.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Folder of a run, or name of a recipe
     target: String,
-    /// Folder of the data, for a recipe that needs one
+    #[command(flatten)]
+    step: step::Arguments,
+    /// Folder of the data, for a recipe that needs one, or for a run whose data was moved
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Print the plan of a training step too: all its kernels
-    #[arg(long)]
+    #[arg(long, conflicts_with = "step")]
     plan: bool,
     #[command(flatten)]
     machine: Machine,
@@ -33,6 +36,9 @@ pub struct Arguments {
 /// Carries out `show`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let (path, given) = (Path::new(&arguments.target), arguments.data.as_deref());
+    if let Some(step) = arguments.step.step {
+        return step::run(path, given, step, &arguments.step, &arguments.machine, arguments.json);
+    }
     let (shown, recipe, settings) = if path.exists() {
         let opened = zoo::open(path)?;
         opened.notes.iter().filter(|_| !arguments.json).for_each(|note| say(format_args!("note: {note}")));

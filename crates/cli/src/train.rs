@@ -171,6 +171,9 @@ fn closing_words(end: &End) {
         grouped(figure("test_rows") as usize),
         duration(end.seconds),
     ));
+    if let Some(share) = end.ledger {
+        say(format_args!("the ledger took {:.2} % of the steps' time", 100.0 * share));
+    }
     say(format_args!("run {run}\n\nnext, try:"));
     let (run, picture) = (run.to_string(), format!("{run}/pictures/test-0.png"));
     let (run, picture) = (quoted(&run), quoted(&picture));

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use cpu::Cpu;
 use data::{Batch, Image, Loader, Position, write_png};
+use nn::Pass;
 use serde_json::Value;
+use tensor::Tensor;
 
 use crate::error::Result;
 use crate::graph;
@@ -12,7 +14,7 @@ use crate::job::Job;
 use crate::pictures::write_batch;
 use crate::record::Record;
 use crate::run_dir::{Contents, RunDir};
-use crate::step::trace;
+use crate::step::{Traced, trace};
 
 /// The run's folder, with all that is known before the first step.
 pub(crate) fn create(cpu: &Cpu, job: &mut Job, loader: &Loader, out: Option<&Path>, command: &str) -> Result<RunDir> {
@@ -39,11 +41,16 @@ pub(crate) fn create(cpu: &Cpu, job: &mut Job, loader: &Loader, out: Option<&Pat
 
 /// The graph of a training step, as `graph.json` holds it.
 pub(crate) fn step_graph(job: &mut Job, batch: &Batch) -> Result<Value> {
-    let traced = trace(job, batch, 0)?;
-    traced.loss.check()?;
-    let mut outputs = vec![("loss".to_owned(), &traced.loss), ("logits".to_owned(), &traced.logits)];
+    let traced = trace(job, batch, 0, job.schedule.lr(0), Pass::train)?;
+    traced.losses.total.check()?;
+    Ok(graph::to_json(&outputs(&traced)))
+}
+
+/// What the graph of a step is made of, by name; the order in which its nodes are numbered.
+pub(crate) fn outputs(traced: &Traced) -> Vec<(String, &Tensor)> {
+    let mut outputs = vec![("loss".to_owned(), &traced.losses.total), ("logits".to_owned(), &traced.logits)];
     outputs.extend(traced.updates.iter().map(|update| (format!("next {}", update.var.name()), &update.value)));
-    Ok(graph::to_json(&outputs))
+    outputs
 }
 
 /// The first test rows that are pictures, as files to try `predict` with.

@@ -6,7 +6,7 @@ use std::path::Path;
 use data::Position;
 
 use crate::begin::step_graph;
-use crate::checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::job::Job;
@@ -23,12 +23,6 @@ use crate::step::training_loader;
 /// If there is no such checkpoint, `out` is there already, or the rows or, with the same settings, the training step of `job`
 /// are not those of `run`.
 pub fn branch(job: &mut Job, run: &RunDir, from: Option<u64>, out: &Path, command: &str) -> Result<RunDir> {
-    RunDir::check_free(out)?;
-    same::check_data(job, run)?;
-    let loader = training_loader(job)?;
-    if same::same_settings(job, run)? {
-        same::check_graph(job, run, &loader)?;
-    }
     let checkpoints = run.checkpoints();
     let found = match from {
         Some(step) => checkpoint::of_step(&checkpoints, step)?,
@@ -36,8 +30,22 @@ pub fn branch(job: &mut Job, run: &RunDir, from: Option<u64>, out: &Path, comman
             Error::corrupt(&checkpoints, "it holds no complete checkpoint to branch from", "resume the run itself")
         })?,
     };
+    branch_from(job, run, &found, out, command)
+}
+
+/// As [`branch`], from a checkpoint at hand: one that was computed again ([`crate::Run::checkpoint`]).
+///
+/// # Errors
+/// As for [`branch`].
+pub fn branch_from(job: &mut Job, run: &RunDir, found: &Checkpoint, out: &Path, command: &str) -> Result<RunDir> {
+    RunDir::check_free(out)?;
+    same::check_data(job, run)?;
+    let loader = training_loader(job)?;
+    if same::same_settings(job, run)? {
+        same::check_graph(job, run, &loader)?;
+    }
     // What does not fit is refused before anything is made.
-    state::load(job, &found)?;
+    state::load(job, found)?;
     let record = run.record();
     let machine: Vec<(&str, String)> =
         record.machine.iter().map(|(name, fact)| (name.as_str(), fact.clone())).collect();
@@ -51,9 +59,12 @@ pub fn branch(job: &mut Job, run: &RunDir, from: Option<u64>, out: &Path, comman
     };
     RunDir::create(Some(out), &contents, |dir| {
         copy_files(&run.path().join("pictures"), &dir.join("pictures"))?;
-        let metrics = run.path().join("log").join("metrics.jsonl");
-        if metrics.exists() {
-            durable::write(&dir.join("log").join("metrics.jsonl"), &durable::read(&metrics)?)?;
+        // All of the past; what lies behind the checkpoint is cut off when the branch is resumed.
+        for name in ["metrics.jsonl", "steps.bin", "rows.bin", "times.bin"] {
+            let file = run.path().join("log").join(name);
+            if file.exists() {
+                durable::write(&dir.join("log").join(name), &durable::read(&file)?)?;
+            }
         }
         let files: Vec<(&str, Vec<u8>)> =
             found.files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();

@@ -209,6 +209,8 @@ pub struct Keep {
     pub every: u64,
     /// The one of this step: the best so far.
     pub best: Option<u64>,
+    /// The one of this step: what a branch began with.
+    pub first: Option<u64>,
 }
 
 /// Removes the checkpoints that `keep` does not name, and nothing else. Only for the process that trains the run.
@@ -219,7 +221,8 @@ pub fn prune(checkpoints: &Path, keep: Keep) -> Result<()> {
     let steps = list(checkpoints)?;
     let surplus = if keep.last == 0 { 0 } else { steps.len().saturating_sub(keep.last) };
     for (step, place) in &steps[..surplus] {
-        if keep.best == Some(*step) || (keep.every > 0 && step.is_multiple_of(keep.every)) {
+        if keep.best == Some(*step) || keep.first == Some(*step) || (keep.every > 0 && step.is_multiple_of(keep.every))
+        {
             continue;
         }
         // At once, so that nobody sees a half-removed folder as a torn checkpoint.

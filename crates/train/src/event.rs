@@ -108,6 +108,8 @@ pub struct End {
     pub figures: Map<String, Value>,
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// The share of the time of the steps that the ledger's hashes and writing took; `None` without a ledger.
+    pub ledger: Option<f64>,
 }
 
 /// How far a run came.
@@ -161,6 +163,7 @@ impl Event {
             Event::End(e) => {
                 let head = json!({ "event": "end", "run": text(&e.run), "status": e.status.word(), "step": e.step });
                 let head = with(head, &one("checkpoint", json!(e.saved)));
+                let head = with(head, &one("ledger_share", json!(e.ledger)));
                 with(with(head, &e.figures), &one("seconds", json!(e.seconds)))
             }
         }
@@ -312,6 +315,7 @@ mod tests {
             saved: Some(10),
             figures: one("test_accuracy", json!(0.98)),
             seconds: 2.0,
+            ledger: None,
         };
         let object = Event::End(end).to_json();
         assert_eq!((&object["event"], &object["run"]), (&json!("end"), &json!("runs/digits-1")));

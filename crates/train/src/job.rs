@@ -7,8 +7,41 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::splits::Splits;
 
-/// The loss of `[N, classes]` logits for `[N]` labels: a scalar.
-pub type Loss = Box<dyn Fn(&Tensor, &Tensor) -> Tensor>;
+/// The loss of `[N, classes]` logits for `[N]` labels.
+pub type Loss = Box<dyn Fn(&Tensor, &Tensor) -> Losses>;
+
+/// What a loss function gives: the number that is made small, and the loss of each row.
+#[derive(Clone)]
+pub struct Losses {
+    /// The number that is made small: a scalar.
+    pub total: Tensor,
+    /// `[N]`: the loss of each row, before any weighting, for the ledger; `None` if the total has no such parts.
+    pub rows: Option<Tensor>,
+}
+
+impl Losses {
+    /// The mean of `rows [N]`, or `[N, ..]` where a row has several losses: then its own is their mean.
+    #[track_caller]
+    pub fn mean_of(rows: Tensor) -> Losses {
+        let total = rows.mean(..);
+        let others = rows.count().checked_div(rows.dims().first().copied().unwrap_or(1)).unwrap_or(1);
+        let rows = if rows.rank() > 1 { rows.reshape([rows.dims()[0], others]).mean(1) } else { rows };
+        Losses { total, rows: Some(rows) }
+    }
+
+    /// The mean of `rows [N]`, in which each counts as much as its entry of `weights [N]` says.
+    #[track_caller]
+    pub fn weighted(rows: Tensor, weights: &Tensor) -> Losses {
+        Losses { total: (&rows * weights).sum(..) / weights.sum(..), rows: Some(rows) }
+    }
+}
+
+/// A total alone.
+impl From<Tensor> for Losses {
+    fn from(total: Tensor) -> Losses {
+        Losses { total, rows: None }
+    }
+}
 
 /// Everything that a training depends on.
 pub struct Job {

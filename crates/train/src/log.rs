@@ -2,21 +2,23 @@
 //!
 //! Whoever has the log open trains the run: the operating system holds a lock on `events.jsonl` as long as the process lives.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::fs::TryLockError;
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::ledger::{Entry, Recorder};
 use crate::state::State;
+use crate::stream::Stream;
 
 /// The log, open for writing.
 pub(crate) struct Log {
     metrics: Stream,
     events: Stream,
+    ledger: Recorder,
 }
 
 impl Log {
@@ -26,15 +28,16 @@ impl Log {
     /// If it cannot be written, or another process trains the run.
     pub fn open(dir: &Path) -> Result<Log> {
         let events = Stream::open(dir.join("log").join("events.jsonl"))?;
-        if let Err(TryLockError::WouldBlock) = events.file.try_lock() {
+        if let Err(TryLockError::WouldBlock) = events.file().try_lock() {
             return Err(Error::usage(
                 format!("{} is being trained by another process", dir.display()),
                 "wait until it ends, or stop it with Ctrl-C",
             ));
         }
         let metrics = Stream::open(dir.join("log").join("metrics.jsonl"))?;
+        let ledger = Recorder::open(&dir.join("log"))?;
         durable::sync(&dir.join("log"))?;
-        Ok(Log { metrics, events })
+        Ok(Log { metrics, events, ledger })
     }
 
     /// Appends an event.
@@ -51,16 +54,28 @@ impl Log {
                 object.remove("seconds");
             }
         }
+        // Whatever happens next, the steps before are there to be looked at.
+        let before = if figures { Ok(()) } else { self.ledger.write() };
         let stream = if figures { &mut self.metrics } else { &mut self.events };
-        stream.append(&format!("{object}\n"))
+        let written = stream.append(format!("{object}\n").as_bytes());
+        before.and(written)
+    }
+
+    /// Appends a step to the ledger.
+    ///
+    /// # Errors
+    /// As for `write`.
+    pub fn record(&mut self, entry: &Entry) -> Result<()> {
+        self.ledger.add(entry)
     }
 
     /// Waits until the disk has the figures: before a checkpoint that follows them.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn sync(&self) -> Result<()> {
-        durable::flush(&self.metrics.file).map_err(|source| Error::io(&self.metrics.path, "write", source))
+    pub fn sync(&mut self) -> Result<()> {
+        self.metrics.sync()?;
+        self.ledger.sync()
     }
 
     /// Drops what is torn, and all figures after `state`: they will come again. Says what was torn.
@@ -72,59 +87,28 @@ impl Log {
             let step = line["step"].as_u64().unwrap_or(u64::MAX);
             step < state.step || (step == state.step && !(state.open && line["event"] == "epoch"))
         };
-        let torn = [self.metrics.cut(before)?, self.events.cut(|_| true)?];
-        Ok(torn.into_iter().flatten().collect())
+        let lines = [
+            self.metrics.cut(|bytes| whole_lines(bytes, before))?,
+            self.events.cut(|bytes| whole_lines(bytes, |_| true))?,
+        ];
+        Ok(lines.into_iter().flatten().chain(self.ledger.cut(state.step)?).collect())
     }
 }
 
-/// One file of the log.
-struct Stream {
-    path: PathBuf,
-    file: File,
-    /// Bytes of whole lines.
-    length: u64,
-}
-
-impl Stream {
-    fn open(path: PathBuf) -> Result<Stream> {
-        let opened = OpenOptions::new().read(true).append(true).create(true).open(&path);
-        let opened = opened.and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (length, file) = opened.map_err(|source| Error::io(&path, "open", source))?;
-        Ok(Stream { path, file, length })
-    }
-
-    fn append(&mut self, line: &str) -> Result<()> {
-        let written = durable::put(&mut self.file, line.as_bytes());
-        match written {
-            Ok(()) => self.length += line.len() as u64,
-            // The first error is the one to report.
-            Err(_) => drop(durable::cut(&self.file, self.length)),
+/// How many bytes of whole lines of a log to keep, and which line is torn: up to the first that is no object or not `wanted`.
+fn whole_lines(bytes: &[u8], wanted: impl Fn(&Value) -> bool) -> (u64, Option<String>) {
+    let mut kept = 0;
+    for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let object = line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Value>(line).ok());
+        let Some(object) = object.filter(Value::is_object) else {
+            return (kept, Some(format!("line {}", number + 1)));
+        };
+        if !wanted(&object) {
+            break;
         }
-        written.map_err(|source| Error::io(&self.path, "write", source))
+        kept += line.len() as u64;
     }
-
-    /// Keeps the lines up to the first that is no object or not `wanted`; says if one was no object.
-    fn cut(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Option<String>> {
-        let mut bytes = Vec::new();
-        self.file.read_to_end(&mut bytes).map_err(|source| Error::io(&self.path, "read", source))?;
-        let (mut kept, mut torn) = (0, None);
-        for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-            let object = line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Value>(line).ok());
-            let Some(object) = object.filter(Value::is_object) else {
-                torn = Some(format!("{} is torn at line {}, and was cut there", self.path.display(), number + 1));
-                break;
-            };
-            if !wanted(&object) {
-                break;
-            }
-            kept += line.len() as u64;
-        }
-        if kept < bytes.len() as u64 {
-            durable::cut(&self.file, kept).map_err(|source| Error::io(&self.path, "write", source))?;
-        }
-        self.length = kept;
-        Ok(torn)
-    }
+    (kept, None)
 }
 
 #[cfg(test)]
@@ -158,18 +142,18 @@ mod tests {
             let said = log.cut(&State { step, open, ..State::default() }).unwrap();
             assert_eq!((lines(&folder).len(), said.len()), (left, torn), "{step} {open}: {said:?}");
         }
-        log.metrics.append("{}\n").unwrap();
+        log.metrics.append(b"{}\n").unwrap();
         assert_eq!(lines(&folder), ["{}"]);
     }
 
     #[test]
     fn a_line_that_the_disk_refuses_leaves_nothing() {
         let (folder, mut log) = log();
-        log.metrics.append("{\"step\":1}\n").unwrap();
+        log.metrics.append(b"{\"step\":1}\n").unwrap();
         fault::plan(0, Fault::Full);
-        assert!(log.metrics.append("{\"step\":2}\n").is_err());
+        assert!(log.metrics.append(b"{\"step\":2}\n").is_err());
         fault::clear();
-        log.metrics.append("{\"step\":3}\n").unwrap();
+        log.metrics.append(b"{\"step\":3}\n").unwrap();
         assert_eq!(lines(&folder), ["{\"step\":1}", "{\"step\":3}"]);
     }
 

@@ -53,6 +53,11 @@ impl Record {
         }
     }
 
+    /// The step that it branched at, if it did.
+    pub fn branched_at(&self) -> Option<u64> {
+        self.parent.rsplit_once(", step ")?.1.parse().ok()
+    }
+
     /// As TOML.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();

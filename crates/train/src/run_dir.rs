@@ -176,6 +176,18 @@ impl RunDir {
         durable::replace(&self.path.join("data.json"), format!("{data:#}\n").as_bytes())
     }
 
+    /// The last step until which the run had other settings; 0 if it always had those of `config.toml`.
+    pub(crate) fn was_other_until(&self) -> Result<u64> {
+        let failed = |source| Error::io(&self.path, "list", source);
+        let mut last = 0;
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            let until = name.strip_prefix("config-until-").and_then(|rest| rest.get(..6)?.parse::<u64>().ok());
+            last = last.max(until.unwrap_or(0));
+        }
+        Ok(last)
+    }
+
     /// Replaces `config.toml`; the one until now stays as `config-until-STEP.toml`.
     pub(crate) fn change_config(&self, text: &str, step: u64) -> Result<()> {
         let (old, path) = self.config()?;

@@ -11,8 +11,8 @@ use crate::run_dir::RunDir;
 
 /// Settings that may change in the midst of a run, and sections of them that end with a dot: they say how long it is trained
 /// and what is kept, or change no result.
-pub const CHANGEABLE: [&str; 6] =
-    ["train.epochs", "train.max_steps", "train.patience", "eval.batch", "data.workers", "checkpoint."];
+pub const CHANGEABLE: [&str; 7] =
+    ["train.epochs", "train.max_steps", "train.patience", "eval.batch", "data.workers", "checkpoint.", "ledger."];
 
 /// Whether any setting differs from the run's.
 ///

@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cpu::Cpu;
-use data::{Dataset, Loader};
+use data::{Batch, Loader};
 use serde_json::{Map, Value};
 
 use crate::checkpoint::{self, Keep};
 use crate::divergence::Watch;
+use crate::epoch::{end_epoch, measure};
 use crate::error::{Error, Result};
-use crate::evaluate::evaluate;
 use crate::event::{End, Epoch, Event, Start, Status, Step};
-use crate::job::{Job, steps_per_epoch};
-use crate::metric::{Accuracy, Mean, Scores};
+use crate::job::Job;
+use crate::ledger::{Entry, StateHash, StepRecord, StepTimes};
+use crate::lengths::Lengths;
 use crate::run_dir::RunDir;
-use crate::state::{self, Best, State};
-use crate::step::step;
+use crate::state::{self, State};
+use crate::step::{Figures, Wanted, step};
 use crate::teller::Teller;
 
 /// A run that is being trained.
@@ -32,46 +33,7 @@ pub(crate) struct Session<'a> {
     pub stop: &'a AtomicBool,
     /// The step of the newest complete checkpoint.
     pub saved: Option<u64>,
-}
-
-/// How long a training is, and how often something is done.
-struct Lengths {
-    steps: u64,
-    per_epoch: u64,
-    /// Steps between checkpoints, beside those at the ends of epochs.
-    every: u64,
-    /// Epochs without a better one that are borne; 0: any number.
-    patience: u64,
-}
-
-impl Lengths {
-    fn of(job: &Job) -> Result<Lengths> {
-        Ok(Lengths {
-            steps: job.steps()?,
-            per_epoch: steps_per_epoch(&job.settings, job.splits.train.len())?,
-            every: job.settings.get_int("checkpoint.every")? as u64,
-            patience: job.settings.get_int("train.patience")? as u64,
-        })
-    }
-
-    fn epochs(&self) -> u64 {
-        self.steps.div_ceil(self.per_epoch)
-    }
-
-    /// The epoch, from 1, that the step `step` (from 1) belongs to.
-    fn epoch(&self, step: u64) -> u64 {
-        step.div_ceil(self.per_epoch).max(1)
-    }
-
-    /// Whether validation follows the step: an epoch ends with it, or the training.
-    fn ends_epoch(&self, step: u64) -> bool {
-        step.is_multiple_of(self.per_epoch) || step >= self.steps
-    }
-
-    /// Whether there is nothing left to do but the test.
-    fn is_done(&self, state: &State) -> bool {
-        !state.open && (state.step >= self.steps || (self.patience > 0 && state.waited >= self.patience))
-    }
+    pub costs: Costs,
 }
 
 /// Whether a training that has come to `state` has no step left to make.
@@ -98,7 +60,8 @@ impl Session<'_> {
         let noted = self.run.end(status, &figures);
         self.teller.bear(noted, "how the run ended is not noted in it")?;
         let run = self.run.path().to_owned();
-        let end = End { run, status, step: self.state.step, saved: self.saved, figures, seconds };
+        let end =
+            End { run, status, step: self.state.step, saved: self.saved, figures, seconds, ledger: self.costs.share() };
         self.teller.log(&Event::End(end.clone()))?;
         Ok(end)
     }
@@ -163,18 +126,22 @@ impl Session<'_> {
 
     /// One step, and its figures.
     fn step(&mut self, lengths: &Lengths, watch: &mut Watch, pace: &mut Pace) -> Result<()> {
+        let clock = Instant::now();
         let batch = self.loader.next_batch()?;
-        let figures = step(self.cpu, self.job, &batch, self.state.step)?;
+        let waited = clock.elapsed();
+        let at = self.state.step;
+        let (lr, wanted) = (self.job.schedule.lr(at), Wanted::at(self.job, at + 1)?);
+        let figures = step(self.cpu, self.job, &batch, at, lr, wanted)?;
+        let made = clock.elapsed();
+        // Before anything else: a step from which no training goes on is the one to look at.
+        self.record(&figures, &batch, waited, made - waited)?;
+        self.costs.add(clock.elapsed(), clock.elapsed() - made);
         let state = &mut self.state;
-        state.step += 1;
-        state.open = true;
-        state.loss.add(f64::from(figures.loss), batch.len());
-        state.accuracy.add(&figures.logits, &batch.labels);
+        state.take(&figures, &batch);
         let epoch = lengths.epoch(state.step);
         watch.at(state.step, epoch);
         watch.step(figures.loss, figures.grad_norm)?;
         state.usual_loss = watch.usual();
-        state.smooth.add(f64::from(figures.loss));
         pace.rows += batch.len();
         let event = Step {
             epoch,
@@ -192,42 +159,28 @@ impl Session<'_> {
         self.teller.tell(Event::Step(event))
     }
 
-    /// Validation, and what follows from it: the best epoch so far, patience, the plateau's rate.
-    fn end_epoch(&mut self, lengths: &Lengths, watch: &Watch, seconds: f64) -> Result<()> {
-        let mut figures = Map::new();
-        figures.insert("train_loss".to_owned(), self.state.loss.value().into());
-        figures.insert("train_accuracy".to_owned(), self.state.accuracy.value().into());
-        let mut loss = self.state.loss.value();
-        if let Some(val) = self.job.splits.val.clone() {
-            let scores = watch.scores("validation", self.evaluate(val))?;
-            self.state.val_accuracy = Some(scores.accuracy.value());
-            loss = scores.loss.value();
-            figures.extend(scores.to_json("val_"));
+    /// Writes a step that was just made to the ledger.
+    fn record(&mut self, figures: &Figures, batch: &Batch, data: Duration, compute: Duration) -> Result<()> {
+        if !self.costs.on {
+            return Ok(());
         }
-        let step = self.state.step;
-        // An epoch that `train.max_steps` cut short is no epoch: extended, the run goes on in the middle of it.
-        if step.is_multiple_of(lengths.per_epoch) {
-            let is_best = self.state.best.is_none_or(|best| loss < best.loss);
-            if is_best {
-                self.state.best = Some(Best { step, loss });
-            }
-            self.state.waited = if is_best { 0 } else { self.state.waited + 1 };
-            self.job.schedule.observe(loss);
-            (self.state.loss, self.state.accuracy) = (Mean::default(), Accuracy::default());
-        }
-        self.state.open = false;
-        let (epoch, epochs) = (lengths.epoch(step), lengths.epochs());
-        self.teller.tell(Event::Epoch(Epoch { epoch, epochs, step, figures, seconds }))
+        let (record, rows) = figures.record(self.state.step + 1, batch);
+        let every = self.job.settings.get_int("ledger.hash_every")? as u64;
+        let due = every > 0 && record.step.is_multiple_of(every);
+        let hash = due.then(|| StateHash::of(&state::variables(self.job)));
+        let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        let (data, compute, ledger) = (micros(data), micros(compute), micros(self.costs.last));
+        let times = StepTimes { step: record.step, data, compute, ledger };
+        self.teller.record(&Entry { step: StepRecord { hash, ..record }, rows, times })
     }
 
-    /// The scores of the model, with averaged weights if there are any, on all rows of a set.
-    fn evaluate(&self, rows: Arc<dyn Dataset>) -> Result<Scores> {
-        let batch = self.job.settings.get_size("eval.batch")?;
-        let swap = || self.job.average.as_ref().map_or(Ok(()), |average| average.swap());
-        swap()?;
-        let scores = evaluate(self.cpu, self.job.model.as_ref(), rows, &self.job.splits.input, batch);
-        swap()?;
-        scores
+    /// Validation, and what follows from it.
+    fn end_epoch(&mut self, lengths: &Lengths, watch: &Watch, seconds: f64) -> Result<()> {
+        let figures =
+            end_epoch(self.cpu, self.job, &mut self.state, lengths, |scores| watch.scores("validation", scores))?;
+        let step = self.state.step;
+        let (epoch, epochs) = (lengths.epoch(step), lengths.epochs());
+        self.teller.tell(Event::Epoch(Epoch { epoch, epochs, step, figures, seconds }))
     }
 
     /// The final figures, on rows that were never looked at before.
@@ -235,7 +188,8 @@ impl Session<'_> {
         let lengths = Lengths::of(self.job)?;
         let mut watch = Watch::new(self.state.usual_loss);
         watch.at(self.state.step, lengths.epoch(self.state.step));
-        let scores = watch.scores("test", self.evaluate(Arc::clone(&self.job.splits.test)))?;
+        let rows = Arc::clone(&self.job.splits.test);
+        let scores = watch.scores("test", measure(self.cpu, self.job, rows))?;
         let text = format!("{}\n", scores.confusion.to_text(&self.job.splits.input.classes));
         let written = crate::durable::write(&self.run.path().join("pictures").join("confusion.txt"), text.as_bytes());
         self.teller.bear(written, "the confusion matrix is not written")?;
@@ -252,6 +206,8 @@ impl Session<'_> {
             last: settings.get_size("checkpoint.keep")?,
             every: settings.get_int("checkpoint.keep_every")? as u64,
             best: self.state.best.filter(|_| keep_best).map(|best| best.step),
+            // What a branch began with is nowhere else; other runs begin with their seed.
+            first: self.run.record().branched_at(),
         };
         let checkpoints = self.run.checkpoints();
         let saved = self
@@ -282,6 +238,34 @@ impl Session<'_> {
         let _ = self.teller.log(&Event::Note(error.to_string()));
         let _ = self.run.end(status, &Map::new());
         error
+    }
+}
+
+/// What the ledger costs.
+#[derive(Default)]
+pub(crate) struct Costs {
+    /// Whether there is one.
+    on: bool,
+    /// Of the last step.
+    last: Duration,
+    ledger: Duration,
+    steps: Duration,
+}
+
+impl Costs {
+    pub fn new(on: bool) -> Costs {
+        Costs { on, ..Costs::default() }
+    }
+
+    fn add(&mut self, step: Duration, ledger: Duration) {
+        self.last = ledger;
+        self.ledger += ledger;
+        self.steps += step;
+    }
+
+    /// The share of the time of all steps that went into hashes and writing; `None` without a ledger or a step.
+    fn share(&self) -> Option<f64> {
+        (self.on && !self.steps.is_zero()).then(|| self.ledger.as_secs_f64() / self.steps.as_secs_f64())
     }
 }
 

@@ -5,15 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
-use data::Position;
+use data::{Batch, Position};
 use nn::safetensors;
 use nn::schedule::PlateauState;
 use serde_json::{Value, json};
+use tensor::Var;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::metric::{Accuracy, Mean};
+use crate::step::Figures;
 
 /// Weights and buffers.
 pub(crate) const MODEL: &str = "model.safetensors";
@@ -80,6 +82,15 @@ impl Smooth {
 }
 
 impl State {
+    /// Takes in a step that was made on `batch`.
+    pub(crate) fn take(&mut self, figures: &Figures, batch: &Batch) {
+        self.step += 1;
+        self.open = true;
+        self.loss.add(f64::from(figures.loss), batch.len());
+        self.accuracy.add(&figures.logits, &batch.labels);
+        self.smooth.add(f64::from(figures.loss));
+    }
+
     /// As `state.json` holds it. Floats that must come back bit for bit are text.
     fn to_json(&self, job: &Job, position: Position) -> Result<Value> {
         Ok(json!({
@@ -160,8 +171,24 @@ fn size(value: &Value, name: &str) -> Option<u64> {
     value.get(name)?.as_u64()
 }
 
+/// All that a step changes: parameters, buffers, moments, averages; in this order they are hashed.
+pub(crate) fn variables(job: &Job) -> Vec<Var> {
+    let averages = job.average.as_ref().map_or(Vec::new(), |average| average.state());
+    [job.scope.parameters(), job.scope.buffers(), job.optimizer.state(), averages].concat()
+}
+
 /// Writes a checkpoint of all that training depends on.
 pub(crate) fn save(job: &Job, checkpoints: &Path, state: &State, position: Position) -> Result<PathBuf> {
+    checkpoint::save(checkpoints, state.step, &files(job, checkpoints, state, position)?)
+}
+
+/// The files of a checkpoint; `checkpoints` is for messages.
+pub(crate) fn files(
+    job: &Job,
+    checkpoints: &Path,
+    state: &State,
+    position: Position,
+) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let bytes = |name: &str, tensors: &nn::State| {
         let metadata = safetensors::Metadata::from([("format".to_owned(), "pt".to_owned())]);
         let place = checkpoints.join(name);
@@ -175,7 +202,7 @@ pub(crate) fn save(job: &Job, checkpoints: &Path, state: &State, position: Posit
         files.push((AVERAGE, bytes(AVERAGE, &nn::state::snapshot(&average.state()))?));
     }
     files.push((STATE, format!("{:#}\n", state.to_json(job, position)?).into_bytes()));
-    checkpoint::save(checkpoints, state.step, &files)
+    Ok(files)
 }
 
 /// Brings a job to where a checkpoint was written, and gives the state and the place of the next batch.

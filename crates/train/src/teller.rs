@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::ledger::Entry;
 use crate::log::Log;
 
 /// Tells events to a listener and writes them to the log.
@@ -32,7 +33,18 @@ impl<'a> Teller<'a> {
 
     /// Logs an event only.
     pub fn log(&mut self, event: &Event) -> Result<()> {
-        match self.log.write(event) {
+        let written = self.log.write(event);
+        self.logged(written)
+    }
+
+    /// Writes a step to the ledger.
+    pub fn record(&mut self, entry: &Entry) -> Result<()> {
+        let written = self.log.record(entry);
+        self.logged(written)
+    }
+
+    fn logged(&mut self, written: Result<()>) -> Result<()> {
+        match written {
             Err(_) if self.lenient && self.complained => Ok(()),
             Err(error) => {
                 self.complained = true;
@@ -43,7 +55,7 @@ impl<'a> Teller<'a> {
     }
 
     /// Waits until the disk has the log.
-    pub fn sync(&self) -> Result<()> {
+    pub fn sync(&mut self) -> Result<()> {
         self.log.sync()
     }
 

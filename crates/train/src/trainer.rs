@@ -15,7 +15,7 @@ use crate::job::Job;
 use crate::log::Log;
 use crate::run_dir::RunDir;
 use crate::same;
-use crate::session::{Session, is_done};
+use crate::session::{Costs, Session, is_done};
 use crate::state::{self, State};
 use crate::step::training_loader;
 use crate::teller::Teller;
@@ -123,7 +123,8 @@ impl Begun {
         let lenient = job.settings.get_word("checkpoint.on_error")? == "skip";
         let Begun { run, loader, state, saved, log, notes } = self;
         let teller = Teller::new(listen, log, lenient);
-        Session { cpu, job, run, loader, state, teller, stop, saved }.train(notes)
+        let costs = Costs::new(job.settings.get_flag("ledger.on")?);
+        Session { cpu, job, run, loader, state, teller, stop, saved, costs }.train(notes)
     }
 }
 

@@ -10,7 +10,9 @@ pub mod mlp;
 mod opened;
 pub mod picture;
 mod recipe;
+mod run;
 mod settings;
 
 pub use opened::{Opened, open, reopen};
 pub use recipe::{RECIPES, Recipe, find};
+pub use run::Run;

@@ -6,7 +6,7 @@ use nn::losses::{CrossEntropy, Reduction};
 use nn::{Layer, Scope};
 use tensor::Tensor;
 use train::suggest::nearest;
-use train::{Error, Input, Job, Result, Settings, Splits, steps};
+use train::{Error, Input, Job, Losses, Result, Settings, Splits, steps};
 
 pub use train::Loss;
 
@@ -74,15 +74,10 @@ pub(crate) fn plain_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
 /// reach the spread part of the target too, and push every row towards the rare classes.
 pub(crate) fn weighted_loss(smoothing: f64, weights: Vec<f32>) -> Loss {
     let even = weights.iter().all(|&weight| weight == 1.0);
-    let reduction = if even { Reduction::Mean } else { Reduction::None };
-    let loss = CrossEntropy { label_smoothing: smoothing, reduction, ..CrossEntropy::default() };
+    let loss = CrossEntropy { label_smoothing: smoothing, reduction: Reduction::None, ..CrossEntropy::default() };
     let weight = Tensor::from_vec(weights.clone(), [weights.len()]);
     Box::new(move |logits: &Tensor, labels: &Tensor| {
         let losses = loss.loss(logits, labels);
-        if even {
-            return losses;
-        }
-        let weights = weight.index_select(0, labels);
-        (losses * &weights).sum(..) / weights.sum(..)
+        if even { Losses::mean_of(losses) } else { Losses::weighted(losses, &weight.index_select(0, labels)) }
     })
 }

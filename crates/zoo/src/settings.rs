@@ -56,6 +56,10 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
             &["stop", "skip"],
             "what to do if the disk refuses a checkpoint or the log",
         )
+        .flag("ledger.on", true, "record figures, rows and hashes of the steps; changes no result")
+        // At every step they would cost a perceptron a tenth of its time: they read all weights once more.
+        .int("ledger.norms_every", 20, 0..=1_000_000, "steps between lengths of weights and of their update; 0: none")
+        .int("ledger.hash_every", 50, 0..=1_000_000, "steps between hashes of all weights and moments; 0: none")
 }
 
 /// The optimiser that the settings name, over all parameters of `scope`. Biases and norms have no weight decay.

@@ -11,14 +11,16 @@ use crate::support::{Folder, Outcome};
 fn line(recipe: &str, out: &str, steps: u64) -> String {
     format!(
         "train {recipe} --data few --out {out} --batch 16 --epochs 1000 --set train.max_steps={steps} --set data.val=0.1 \
-         --set checkpoint.every=2 --set checkpoint.keep=2 --set train.average=0.9 --threads 1 --json"
+         --set checkpoint.every=2 --set checkpoint.keep=2 --set train.average=0.9 --set ledger.hash_every=3 --threads 1 --json"
     )
 }
 
-/// The final weights and averages, and the figures of all steps and epochs.
-fn outcome(run: &Path, steps: u64) -> [Vec<u8>; 3] {
+/// The final weights and averages, the figures of all steps and epochs, and the ledger.
+fn outcome(run: &Path, steps: u64) -> [Vec<u8>; 5] {
     let last = run.join(format!("checkpoints/step-{steps:06}"));
-    let files = [last.join("model.safetensors"), last.join("average.safetensors"), run.join("log/metrics.jsonl")];
+    let log = ["metrics.jsonl", "steps.bin", "rows.bin"].map(|name| run.join("log").join(name));
+    let [metrics, figures, rows] = log;
+    let files = [last.join("model.safetensors"), last.join("average.safetensors"), metrics, figures, rows];
     files.map(|file| fs::read(file).unwrap())
 }
 

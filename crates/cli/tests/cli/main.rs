@@ -5,6 +5,7 @@ mod crash;
 mod determinism;
 mod errors;
 mod interrupt;
+mod replay;
 mod resume;
 mod support;
 mod transcripts;

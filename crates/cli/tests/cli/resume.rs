@@ -40,14 +40,17 @@ fn a_branch_goes_another_way_and_leaves_its_parent_alone() {
     let record = fs::read_to_string(folder.join("runs/slow/run.toml")).unwrap();
     assert!(record.contains("parent = \"runs/mine, step 2\""), "{record}");
     folder.run("resume runs/mine --from 4 --as twin --json").ok();
+    // Of a step without a checkpoint too.
+    folder.run("resume runs/mine --from 3 --as third --json").ok();
     let last = |run: &str| fs::read(folder.join(run).join("checkpoints/step-000006/model.safetensors")).unwrap();
     assert!(last("runs/twin") == last("runs/mine") && last("runs/slow") != last("runs/mine"));
+    assert!(last("runs/third") == last("runs/mine"));
 
     let refused = |line: &str, word: &str| {
         let outcome = folder.run(line);
         assert!(outcome.code == 2 && outcome.err.contains(word), "{line}: {outcome:?}");
     };
-    refused("resume runs/mine --from 3 --as x", "there are 2, 4, 6");
+    refused("resume runs/mine --from 7 --as x", "give a step from 1 to 6");
     refused("resume runs/mine --as twin", "twin is there already");
     refused("resume runs/mine --from 2", "--as");
     refused("resume runs/mine --set train.lr=1", "was begun with train.lr = 0.003, and not 1");

@@ -89,7 +89,7 @@ fn pruning_keeps_the_last_the_best_and_every_so_many() {
     let left = || list(folder.path()).unwrap().into_iter().map(|(step, _)| step).collect::<Vec<_>>();
     prune(folder.path(), Keep::default()).unwrap();
     assert_eq!(left().len(), 9);
-    prune(folder.path(), Keep { last: 2, every: 4, best: Some(3) }).unwrap();
+    prune(folder.path(), Keep { last: 2, every: 4, best: Some(3), first: None }).unwrap();
     assert_eq!(left(), [3, 4, 8, 9]);
     prune(folder.path(), Keep { last: 1, ..Keep::default() }).unwrap();
     assert_eq!(left(), [9]);

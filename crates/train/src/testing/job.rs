@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use data::{Dataset, InMemory, Targets, Transform, Values};
-use nn::losses::CrossEntropy;
+use nn::losses::{CrossEntropy, Reduction};
 use nn::schedule::{OneCycle, Plateau};
 use nn::{
     Adam, Average, Flatten, Group, Layer, Optimiser, Pass, Relu, Schedule, Scope, Sequential, Sgd, batch_norm2d,
@@ -12,7 +12,7 @@ use nn::{
 use tensor::{RandomKey, Tensor};
 
 use crate::config::{Settings, Source};
-use crate::job::{Job, steps};
+use crate::job::{Job, Losses, steps};
 use crate::splits::{Input, Splits};
 
 const SIDE: usize = 8;
@@ -50,6 +50,9 @@ pub(crate) fn settings(kind: Kind) -> Settings {
         .flag("checkpoint.keep_best", true, "")
         .int("checkpoint.keep_every", 0, 0..=1000, "")
         .word("checkpoint.on_error", "stop", &["stop", "skip"], "")
+        .flag("ledger.on", true, "")
+        .int("ledger.hash_every", 2, 0..=1000, "")
+        .int("ledger.norms_every", 3, 0..=1000, "")
 }
 
 /// A job with some settings changed.
@@ -82,7 +85,8 @@ pub(crate) fn job(kind: Kind, changes: &[(&str, &str)]) -> Job {
     let kept = settings.get_float("train.average").unwrap();
     let all = [scope.parameters(), scope.buffers()].concat();
     let average = (kept > 0.0).then(|| Average::new(all, kept));
-    let loss = Box::new(|logits: &Tensor, labels: &Tensor| CrossEntropy::default().loss(logits, labels));
+    let rows = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() };
+    let loss = Box::new(move |logits: &Tensor, labels: &Tensor| Losses::mean_of(rows.loss(logits, labels)));
     Job { recipe: "test".to_owned(), settings, splits, scope, model, loss, optimizer, schedule, average }
 }
 
