@@ -1,6 +1,7 @@
 //! The `glassbox` binary: trains networks and opens them. One file for each command.
 
 mod bench;
+mod data;
 mod doctor;
 mod eval;
 mod exit;
@@ -39,6 +40,8 @@ enum Command {
     Predict(predict::Arguments),
     /// Show the layers of a run or a recipe, and its plan
     Show(show::Arguments),
+    /// Look at a dataset: what it holds, what is broken, double or leaks; write or check its manifest
+    Data(data::Arguments),
     /// Look at this machine and test that it computes right
     Doctor(doctor::Arguments),
     /// Time nets and ops, and the two ceilings of this machine
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
+        Command::Data(arguments) => (arguments.json, data::run(&arguments)),
         Command::Doctor(arguments) => (arguments.json, doctor::run(&arguments)),
         Command::Bench(arguments) => (arguments.json, bench::run(&arguments)),
     };
