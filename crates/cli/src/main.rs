@@ -3,10 +3,12 @@
 mod bench;
 mod data;
 mod doctor;
+mod dry_run;
 mod eval;
 mod exit;
 mod machine;
 mod predict;
+mod report;
 mod resume;
 mod screen;
 mod shell;
@@ -40,6 +42,8 @@ enum Command {
     Predict(predict::Arguments),
     /// Show the layers of a run or a recipe, and its plan
     Show(show::Arguments),
+    /// Write a run as one page, as a table, or for TensorBoard
+    Report(report::Arguments),
     /// Look at a dataset: what it holds, what is broken, double or leaks; write or check its manifest
     Data(data::Arguments),
     /// Look at this machine and test that it computes right
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
+        Command::Report(arguments) => (arguments.json, report::run(&arguments)),
         Command::Data(arguments) => (arguments.json, data::run(&arguments)),
         Command::Doctor(arguments) => (arguments.json, doctor::run(&arguments)),
         Command::Bench(arguments) => (arguments.json, bench::run(&arguments)),

@@ -15,6 +15,7 @@ use crate::evaluate::evaluate;
 use crate::event::{End, Epoch, Event, Start, Status, Step};
 use crate::job::{Job, steps_per_epoch};
 use crate::metric::{Accuracy, Mean, Scores};
+use crate::report::{Answers, REPORT, Report};
 use crate::run_dir::RunDir;
 use crate::state::{self, Best, State};
 use crate::step::step;
@@ -235,11 +236,27 @@ impl Session<'_> {
         let lengths = Lengths::of(self.job)?;
         let mut watch = Watch::new(self.state.usual_loss);
         watch.at(self.state.step, lengths.epoch(self.state.step));
-        let scores = watch.scores("test", self.evaluate(Arc::clone(&self.job.splits.test)))?;
+        let answers = self.answers()?;
+        let scores = watch.scores("test", Ok(answers.scores.clone()))?;
         let text = format!("{}\n", scores.confusion.to_text(&self.job.splits.input.classes));
         let written = crate::durable::write(&self.run.path().join("pictures").join("confusion.txt"), text.as_bytes());
         self.teller.bear(written, "the confusion matrix is not written")?;
-        Ok(scores.to_json("test_"))
+        let figures = scores.to_json("test_");
+        let written = Report::of(&self.run, Some(figures.clone()), Some(&answers), Vec::new())
+            .and_then(|report| report.write(&self.run.path().join(REPORT)));
+        self.teller.bear(written, "the report is not written")?;
+        Ok(figures)
+    }
+
+    /// As `evaluate`, for the test rows, with what is to be shown of the answers.
+    fn answers(&self) -> Result<Answers> {
+        let batch = self.job.settings.get_size("eval.batch")?;
+        let swap = || self.job.average.as_ref().map_or(Ok(()), |average| average.swap());
+        let (model, rows) = (self.job.model.as_ref(), Arc::clone(&self.job.splits.test));
+        swap()?;
+        let answers = Answers::of(self.cpu, model, rows, &self.job.splits.input, batch);
+        swap()?;
+        answers
     }
 
     /// Writes a checkpoint, and removes those that are not to be kept.

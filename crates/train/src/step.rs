@@ -19,7 +19,12 @@ use crate::job::Job;
 /// If the data cannot be read, or the model does not fit it.
 pub fn plan(cpu: &Cpu, job: &mut Job) -> Result<Arc<Plan>> {
     let batch = training_loader(job)?.batch_at(Position::default())?;
-    let Traced { loss, logits, grad_norm, updates, .. } = trace(job, &batch, 0)?;
+    plan_of(cpu, job, &batch)
+}
+
+/// The plan of a step on `batch`.
+pub(crate) fn plan_of(cpu: &Cpu, job: &mut Job, batch: &data::Batch) -> Result<Arc<Plan>> {
+    let Traced { loss, logits, grad_norm, updates, .. } = trace(job, batch, 0)?;
     Ok(cpu.plan(&[&loss, &logits, &grad_norm], &updates)?)
 }
 

@@ -13,4 +13,4 @@ mod recipe;
 mod settings;
 
 pub use opened::{Opened, open, reopen};
-pub use recipe::{RECIPES, Recipe, find};
+pub use recipe::{RECIPES, Recipe, check_manifest, find};

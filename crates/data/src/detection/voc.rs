@@ -20,7 +20,7 @@ pub fn read_voc(dir: &Path) -> Result<Detection, DataError> {
     let pictures = by_stem(images_in(&dir.join("JPEGImages"))?);
     let annotations = by_stem(files_in(&dir.join("Annotations"), &["xml"])?);
     let unlisted = pictures.keys().any(|name| !part_of.contains_key(name));
-    let other = unlisted.then(|| if set.parts.is_empty() { "all" } else { "unlisted" }).map(|name| set.part(name));
+    let other = unlisted.then(|| set.part(if set.parts.is_empty() { "all" } else { "unlisted" }));
 
     for (name, path) in &annotations {
         if !pictures.contains_key(name) {

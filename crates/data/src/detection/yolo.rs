@@ -115,7 +115,7 @@ fn line(text: &str) -> Result<(usize, [f32; 4]), String> {
         words.map(|word| word.parse().map_err(|_| format!("{word:?} is no number"))).collect::<Result<_, _>>()?;
     match numbers[..] {
         [x, y, w, h] => Ok((class as usize, [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0])),
-        _ if numbers.len() >= 6 && numbers.len() % 2 == 0 => {
+        _ if numbers.len() >= 6 && numbers.len().is_multiple_of(2) => {
             let edge = |first: usize, pick: fn(f32, f32) -> f32| {
                 numbers[first..].iter().copied().step_by(2).reduce(pick).unwrap_or(f32::NAN)
             };

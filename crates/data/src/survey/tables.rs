@@ -62,14 +62,11 @@ fn one(place: &str, table: &Table, target: Option<&str>, part: usize, draft: &mu
                 .faults
                 .push(Fault::new(format!("{place}: {}", columns[column]), "it has the same value in every row"));
         }
-        if let Some(target) = target_column.filter(|&target| target != column) {
-            if gives_away(table, column, target) {
-                let why = format!(
-                    "it says the target {}: each of its values comes with one of the target's",
-                    columns[target]
-                );
-                draft.faults.push(Fault::new(format!("{place}: {}", columns[column]), why));
-            }
+        let target = target_column.filter(|&target| target != column && gives_away(table, column, target));
+        if let Some(target) = target {
+            let why =
+                format!("it says the target {}: each of its values comes with one of the target's", columns[target]);
+            draft.faults.push(Fault::new(format!("{place}: {}", columns[column]), why));
         }
     }
     if columns.len() > MAX_COLUMNS {
