@@ -2,9 +2,11 @@
 
 mod bench;
 mod crash;
+mod data;
 mod determinism;
 mod errors;
 mod interrupt;
+mod report;
 mod resume;
 mod support;
 mod transcripts;

@@ -130,10 +130,7 @@ fn line(text: &str) -> Result<(usize, [f32; 4]), String> {
 
 /// The names of the classes, if a file says them.
 fn names(dir: &Path, set: &mut Detection) -> Result<Option<Vec<String>>, DataError> {
-    let mut yaml: Vec<PathBuf> = Vec::new();
-    for place in [Some(dir), dir.parent().filter(|_| dir.join("images").is_symlink())].into_iter().flatten() {
-        yaml.extend(crate::folder_scan::files_here(place, &["yaml", "yml"])?);
-    }
+    let yaml = crate::folder_scan::files_here(dir, &["yaml", "yml"])?;
     for path in yaml {
         let text = String::from_utf8_lossy(&read_file(&path, MAX_ANNOTATION)?).into_owned();
         if let Some(names) = yaml_names(&text) {

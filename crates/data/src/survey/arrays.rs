@@ -189,7 +189,7 @@ fn pair(arrays: Vec<Named>, draft: &mut Draft) {
 
 /// The classes that an array of labels holds, if it does.
 fn labels_of(label: &Named, rows: usize, of: &str, draft: &mut Draft) -> Option<Vec<usize>> {
-    let count: usize = label.shape.iter().product();
+    let count = label.shape.iter().fold(1usize, |n, &d| n.saturating_mul(d));
     if count != rows {
         draft.faults.push(Fault::new(&label.name, format!("it holds {count} labels for the {rows} rows of {of}")));
         return None;
@@ -207,7 +207,8 @@ fn labels_of(label: &Named, rows: usize, of: &str, draft: &mut Draft) -> Option<
 }
 
 fn take(array: &Named, rows: usize, shape: &[usize], part: usize, classes: Option<&[usize]>, draft: &mut Draft) {
-    let size: usize = shape.iter().product();
+    // An array without rows may claim any size of them.
+    let size = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).unwrap_or(0);
     if size == 0 {
         draft.broken.push(Fault::new(&array.name, format!("rows of shape {shape:?} hold nothing")));
         return;

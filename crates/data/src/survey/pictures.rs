@@ -20,13 +20,12 @@ pub(super) fn folders(root: &Path, listing: Listing, draft: &mut Draft) {
     if draft.classes.len() < 2 {
         draft.faults.push(Fault::new(".", "there is one class only: nothing can be told apart"));
     }
-    let parts = draft.parts.clone();
-    for (part, name) in parts.iter().enumerate() {
-        for (class, class_name) in listing.classes.iter().enumerate() {
-            if !draft.rows.iter().any(|row| row.part == part && row.class == Some(class)) {
-                let place = if name == "all" { class_name.clone() } else { format!("{name}/{class_name}") };
-                draft.faults.push(Fault::new(place, "this class has no picture here"));
-            }
+    let mut counts = vec![vec![0usize; draft.classes.len()]; draft.parts.len()];
+    draft.rows.iter().for_each(|row| counts[row.part][row.class.unwrap_or(0)] += 1);
+    for (part, counts) in draft.parts.iter().zip(counts) {
+        for (class, _) in draft.classes.iter().zip(counts).filter(|(_, count)| *count == 0) {
+            let place = if part == "all" { class.clone() } else { format!("{part}/{class}") };
+            draft.faults.push(Fault::new(place, "this class has no picture here"));
         }
     }
 }
