@@ -236,13 +236,14 @@ impl Session<'_> {
         let lengths = Lengths::of(self.job)?;
         let mut watch = Watch::new(self.state.usual_loss);
         watch.at(self.state.step, lengths.epoch(self.state.step));
-        let answers = self.answers()?;
-        let scores = watch.scores("test", Ok(answers.scores.clone()))?;
+        let mut answers = None;
+        let scores = self.answers().map(|all| answers.insert(all).scores.clone());
+        let scores = watch.scores("test", scores)?;
         let text = format!("{}\n", scores.confusion.to_text(&self.job.splits.input.classes));
         let written = crate::durable::write(&self.run.path().join("pictures").join("confusion.txt"), text.as_bytes());
         self.teller.bear(written, "the confusion matrix is not written")?;
         let figures = scores.to_json("test_");
-        let written = Report::of(&self.run, Some(figures.clone()), Some(&answers), Vec::new())
+        let written = Report::of(&self.run, Some(figures.clone()), answers.as_ref(), Vec::new())
             .and_then(|report| report.write(&self.run.path().join(REPORT)));
         self.teller.bear(written, "the report is not written")?;
         Ok(figures)

@@ -10,12 +10,12 @@ fn a_run_ends_with_a_page_and_it_can_be_written_again_elsewhere() {
     assert!(page.contains("<h1>mine</h1>") && page.contains("What was taken for what"));
     assert_eq!(std::fs::read_dir(folder.join("mine/tensorboard")).unwrap().count(), 1);
 
-    std::fs::rename(folder.join("mine"), folder.join("moved")).unwrap();
-    let out = folder.run("report moved -o page.html --csv figures.csv --tensorboard board").ok().out;
+    std::fs::rename(folder.join("mine"), folder.join("elsewhere")).unwrap();
+    let out = folder.run("report elsewhere -o page.html --csv figures.csv --tensorboard board").ok().out;
     assert_eq!(out, "wrote figures.csv\nwrote board\nwrote page.html\n");
     let again = std::fs::read_to_string(folder.join("page.html")).unwrap();
     // But for the place, it is the page that the training wrote.
-    assert_eq!(again.replace("moved", "mine"), page);
+    assert_eq!(again.replace("elsewhere", "mine"), page);
     let table = std::fs::read_to_string(folder.join("figures.csv")).unwrap();
     assert!(table.starts_with("event,epoch,epochs,step,steps,"), "{table}");
     assert_eq!(table.lines().count(), 1 + 6 + 1);

@@ -149,8 +149,8 @@ fn behind(html: &mut String, answers: &Answers, (label, taken): (usize, usize), 
     );
     for answer in answers.cell(label, taken).iter().take(each) {
         let id = escaped(&short(&answers.rows.id(answer.row)));
-        let picture = picture_of(answers, answer.row)?
-            .map_or_else(String::new, |uri| format!("<img loading=\"lazy\" alt=\"\" src=\"{uri}\">"));
+        let picture =
+            picture_of(answers, answer.row)?.map_or_else(String::new, |uri| format!("<img alt=\"\" src=\"{uri}\">"));
         let _ = write!(html, "<div class=\"shot\">{picture}<b>{:.1} %</b><br>{id}</div>", 100.0 * answer.probability());
     }
     html.push_str("</div></div>\n");
@@ -189,8 +189,8 @@ pub(super) fn answers(html: &mut String, report: &Report) -> Result<()> {
 fn one(html: &mut String, answers: &Answers, answer: &Answer, kind: &str) -> Result<()> {
     let names = answers.rows.class_names();
     let name = |class: usize| names.get(class).map_or_else(String::new, |name| escaped(name));
-    let picture = picture_of(answers, answer.row)?
-        .map_or_else(String::new, |uri| format!("<img loading=\"lazy\" alt=\"\" src=\"{uri}\">"));
+    let picture =
+        picture_of(answers, answer.row)?.map_or_else(String::new, |uri| format!("<img alt=\"\" src=\"{uri}\">"));
     let said = if answer.is_right() {
         format!("<b>{}</b>", name(answer.label))
     } else {
