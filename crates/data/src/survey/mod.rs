@@ -105,6 +105,9 @@ pub fn survey(path: &Path, options: &SurveyOptions) -> Result<Survey, DataError>
     Ok(draft.finish(path, convention))
 }
 
+/// Pictures that are compared at most: what they look like takes a kilobyte each.
+const MOST_LOOKS: usize = 300_000;
+
 /// Which files the dataset at `path` is made of, with their hashes: all that a [`Manifest`] holds, without a survey.
 ///
 /// # Errors
@@ -185,7 +188,9 @@ struct Draft {
     classes: Vec<String>,
     rows: Vec<Row>,
     /// What each row looks like, if it is a picture.
-    looks: Vec<Option<Look>>,
+    looks: Vec<Option<Box<Look>>>,
+    /// Whether there were more pictures than are compared.
+    too_many: bool,
     boxes: Option<Vec<Vec<usize>>>,
     files: Vec<Entry>,
     broken: Vec<Fault>,
@@ -195,9 +200,11 @@ struct Draft {
 }
 
 impl Draft {
-    fn push(&mut self, row: Row, look: Option<Look>) {
+    fn push(&mut self, row: Row, look: Option<Box<Look>>) {
+        let room = self.rows.len() < MOST_LOOKS;
+        self.too_many |= !room && look.is_some();
         self.rows.push(row);
-        self.looks.push(look);
+        self.looks.push(look.filter(|_| room));
     }
 
     /// The number of the part that a file belongs to; files without one are of "all".
@@ -224,7 +231,8 @@ impl Draft {
     fn finish(mut self, path: &Path, convention: Convention) -> Survey {
         let hashes: Vec<[u8; 32]> = self.rows.iter().map(|row| row.hash).collect();
         self.looks.resize(self.rows.len(), None);
-        let twins = twins::twins(&hashes, &self.looks);
+        let mut twins = twins::twins(&hashes, &self.looks);
+        twins.cut_short |= self.too_many;
         self.broken.sort();
         self.faults.sort();
         let Draft { unit, parts, classes, rows, boxes, files, broken, faults, facts, notes, .. } = self;

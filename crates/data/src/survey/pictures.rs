@@ -68,10 +68,15 @@ fn is_picture(path: &Path) -> bool {
 }
 
 /// What one look at a file gave: its size and hash, and the picture's size and look or why it is broken.
-type Seen = Result<(u64, [u8; 32], Result<(usize, usize, Option<Look>), DataError>), DataError>;
+type Seen = Result<(u64, [u8; 32], Result<(usize, usize, Option<Box<Look>>), DataError>), DataError>;
 
-/// Reads each picture once: size, hash, decoded, looked at.
+/// Reads each picture once: size, hash, decoded, looked at. Some at a time, so that what is not kept does not pile up.
 fn read(root: &Path, listing: &Listing, pictures: &[&Listed], draft: &mut Draft) {
+    const AT_ONCE: usize = 10_000;
+    pictures.chunks(AT_ONCE).for_each(|pictures| read_some(root, listing, pictures, draft));
+}
+
+fn read_some(root: &Path, listing: &Listing, pictures: &[&Listed], draft: &mut Draft) {
     let seen: Vec<Seen> = parallel::map(pictures, |file| {
         // A pipe would be waited for without end.
         if file.path.metadata().is_ok_and(|data| !data.is_file()) {

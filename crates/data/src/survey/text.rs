@@ -128,7 +128,7 @@ impl Survey {
         if self.twins.cut_short {
             let _ = writeln!(
                 page,
-                "note: too many pictures look alike to compare all of them, so some near copies are not listed"
+                "note: there are too many pictures, or too many look alike, to compare all of them: some near copies are not listed"
             );
         }
     }

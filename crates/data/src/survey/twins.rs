@@ -59,7 +59,7 @@ impl<const CELLS: usize> Thumbnail<CELLS> {
 
 impl Look {
     /// Of a picture; `None` if it is too flat to look like anything.
-    pub fn of(picture: &Picture) -> Option<Look> {
+    pub fn of(picture: &Picture) -> Option<Box<Look>> {
         let grey = |p: &[u32]| if let [r, g, b] = p { (299 * r + 587 * g + 114 * b) / 1000 } else { p[0] };
         let plane: Vec<u8> = match &picture.depth {
             Depth::Eight(v) if picture.channels == 1 => v.clone(),
@@ -76,7 +76,7 @@ impl Look {
     }
 
     /// Of a grey plane `[height, width]`.
-    pub fn of_plane(plane: &[u8], height: usize, width: usize) -> Option<Look> {
+    pub fn of_plane(plane: &[u8], height: usize, width: usize) -> Option<Box<Look>> {
         let fine = Thumbnail::of(plane, (height, width), SIDE).filter(|thumbnail| thumbnail.spread >= FLAT)?;
         let coarse = Thumbnail::of(plane, (height, width), COARSE).filter(|thumbnail| thumbnail.spread >= FLAT)?;
         let mut cells = [0; 8 * 9];
@@ -87,7 +87,7 @@ impl Look {
                 bits |= u64::from(row[x + 1] > row[x]) << (8 * y + x);
             }
         }
-        Some(Look { bits, fine, coarse })
+        Some(Box::new(Look { bits, fine, coarse }))
     }
 
     /// Correlation with another picture, if it is near.
@@ -126,7 +126,7 @@ pub struct Twins {
 }
 
 /// The twins among rows with these hashes and looks.
-pub(crate) fn twins(hashes: &[[u8; 32]], looks: &[Option<Look>]) -> Twins {
+pub(crate) fn twins(hashes: &[[u8; 32]], looks: &[Option<Box<Look>>]) -> Twins {
     let mut groups: HashMap<&[u8; 32], Vec<usize>> = HashMap::with_capacity(hashes.len());
     for (row, hash) in hashes.iter().enumerate() {
         groups.entry(hash).or_default().push(row);
@@ -136,7 +136,7 @@ pub(crate) fn twins(hashes: &[[u8; 32]], looks: &[Option<Look>]) -> Twins {
     rows.sort_unstable();
     let mut exact: Vec<Vec<usize>> = groups.into_values().filter(|group| group.len() > 1).collect();
     exact.sort();
-    let looks: Vec<(usize, &Look)> = rows.iter().filter_map(|&row| Some((row, looks[row].as_ref()?))).collect();
+    let looks: Vec<(usize, &Look)> = rows.iter().filter_map(|&row| Some((row, looks[row].as_deref()?))).collect();
     let (near, cut_short) = near(&looks);
     Twins { exact, near, cut_short }
 }
@@ -193,7 +193,7 @@ mod tests {
         (0..side * side).map(|i| value(i / side, i % side)).collect()
     }
 
-    fn looks(planes: &[Vec<u8>]) -> Vec<Option<Look>> {
+    fn looks(planes: &[Vec<u8>]) -> Vec<Option<Box<Look>>> {
         planes.iter().map(|plane| Look::of_plane(plane, 40, 40)).collect()
     }
 

@@ -112,7 +112,7 @@ pub(super) fn confusion(html: &mut String, report: &Report) -> Result<()> {
     );
     let each = (ALL_PICTURES / open.len().max(1)).clamp(1, CELL_PICTURES);
     for (label, taken) in open {
-        behind(html, answers, (label, taken), each)?;
+        behind(html, report, answers, (label, taken), each)?;
     }
     html.push_str("</div>\n</div>\n</section>\n");
     Ok(())
@@ -134,7 +134,13 @@ fn cell(html: &mut String, (label, taken): (usize, usize), count: usize, all: us
 }
 
 /// The pictures behind a cell, which show when it is opened.
-fn behind(html: &mut String, answers: &Answers, (label, taken): (usize, usize), each: usize) -> Result<()> {
+fn behind(
+    html: &mut String,
+    report: &Report,
+    answers: &Answers,
+    (label, taken): (usize, usize),
+    each: usize,
+) -> Result<()> {
     let names = answers.rows.class_names();
     let count = answers.scores.confusion.count(label, taken);
     let said = if label == taken {
@@ -142,13 +148,16 @@ fn behind(html: &mut String, answers: &Answers, (label, taken): (usize, usize), 
     } else {
         format!("{} taken for {}: {}", escaped(&names[label]), escaped(&names[taken]), grouped(count))
     };
+    let source = report.data["source"].as_str().unwrap_or_default();
     let surest = if count > each { ", the surest of them" } else { "" };
     let _ = write!(
         html,
         "<div class=\"cell card\" id=\"c{label}-{taken}\"><a class=\"shut\" href=\"#\" aria-label=\"close\">✕</a><h3>{said}{surest}</h3><div class=\"shots\">"
     );
     for answer in answers.cell(label, taken).iter().take(each) {
-        let id = escaped(&short(&answers.rows.id(answer.row)));
+        let id = answers.rows.id(answer.row);
+        let within = id.strip_prefix(source).map_or(id.as_str(), |id| id.trim_start_matches('/'));
+        let id = escaped(&short(within));
         let picture =
             picture_of(answers, answer.row)?.map_or_else(String::new, |uri| format!("<img alt=\"\" src=\"{uri}\">"));
         let _ = write!(html, "<div class=\"shot\">{picture}<b>{:.1} %</b><br>{id}</div>", 100.0 * answer.probability());
