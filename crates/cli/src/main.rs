@@ -1,13 +1,16 @@
 //! The `glassbox` binary: trains networks and opens them. One file for each command.
 
 mod bench;
+mod data;
 mod diff;
 mod doctor;
+mod dry_run;
 mod eval;
 mod exit;
 mod machine;
 mod predict;
 mod replay;
+mod report;
 mod resume;
 mod screen;
 mod shell;
@@ -46,6 +49,10 @@ enum Command {
     Show(show::Arguments),
     /// Compare two runs, or the weights of two steps
     Diff(diff::Arguments),
+    /// Write a run as one page, as a table, or for TensorBoard
+    Report(report::Arguments),
+    /// Look at a dataset: what it holds, what is broken, double or leaks; write or check its manifest
+    Data(data::Arguments),
     /// Look at this machine and test that it computes right
     Doctor(doctor::Arguments),
     /// Time nets and ops, and the two ceilings of this machine
@@ -65,6 +72,8 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
         Command::Diff(arguments) => (arguments.json, diff::run(&arguments)),
+        Command::Report(arguments) => (arguments.json, report::run(&arguments)),
+        Command::Data(arguments) => (arguments.json, data::run(&arguments)),
         Command::Doctor(arguments) => (arguments.json, doctor::run(&arguments)),
         Command::Bench(arguments) => (arguments.json, bench::run(&arguments)),
     };

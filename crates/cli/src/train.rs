@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use glassbox::train::event::{End, duration, grouped};
-use glassbox::train::{Error, Event, Job, RunDir, Settings, Source, Status, fit};
+use glassbox::train::{Error, Event, RunDir, Settings, Source, Status, fit};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::dry_run::dry_run;
 use crate::exit;
 use crate::machine::Machine;
 use crate::screen::{Screen, say};
@@ -42,12 +43,24 @@ pub struct Arguments {
     /// File of settings, such as the config.toml of a run
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Any setting; `--dry-run` lists them
+    /// Any setting; `--help-settings` lists them
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Show settings, rows and steps, and stop
+    /// Refuse to begin if the data is not what this file of `glassbox data --manifest` says
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Write event files for TensorBoard into the run
+    #[arg(long)]
+    tensorboard: bool,
+    /// List the settings of the recipe with their defaults, and stop
+    #[arg(long)]
+    help_settings: bool,
+    /// Show settings, sizes, memory, steps and the first batch, and stop
     #[arg(long)]
     dry_run: bool,
+    /// Where `--dry-run` writes the picture of the first batch [default: a temporary file]
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    picture: Option<PathBuf>,
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -56,14 +69,18 @@ pub struct Arguments {
 /// Carries out `train`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let recipe = zoo::find(&arguments.name)?;
+    if arguments.help_settings {
+        return Ok(list_settings(&(recipe.settings)(), arguments.json));
+    }
     let settings = settings((recipe.settings)(), arguments)?;
     if let Some(out) = &arguments.out {
         RunDir::check_free(out)?;
     }
     let cpu = arguments.machine.cpu()?;
     let mut job = recipe.job(settings, arguments.data.as_deref())?;
+    zoo::check_manifest(&job)?;
     if arguments.dry_run {
-        return dry_run(&job, arguments.json);
+        return dry_run(&cpu, &mut job, arguments.picture.as_deref(), arguments.json);
     }
 
     let stop = stop_on_signals()?;
@@ -114,6 +131,17 @@ fn settings(mut settings: Settings, arguments: &Arguments) -> Result<Settings, E
             settings.set(name, value, Source::Flag(format!("{flag} {value}")))?;
         }
     }
+    if let Some(path) = &arguments.manifest {
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        settings.set(
+            "data.manifest",
+            &whole.to_string_lossy(),
+            Source::Flag(format!("--manifest {}", path.display())),
+        )?;
+    }
+    if arguments.tensorboard {
+        settings.set("log.tensorboard", "true", Source::Flag("--tensorboard".to_owned()))?;
+    }
     arguments.set.iter().try_for_each(|assignment| settings.assign(assignment))?;
     Ok(settings)
 }
@@ -129,25 +157,18 @@ pub fn stop_on_signals() -> Result<Arc<AtomicBool>, Error> {
     Ok(stop)
 }
 
-/// What would be trained, and every setting with where its value came from.
-fn dry_run(job: &Job, json: bool) -> Result<u8, Error> {
-    let rows = [job.splits.train.len(), job.splits.val.as_ref().map_or(0, |val| val.len()), job.splits.test.len()];
+/// Every setting with its default, what it may be, and what it does.
+fn list_settings(settings: &Settings, json: bool) -> u8 {
     if json {
-        let settings: serde_json::Map<String, serde_json::Value> = job.settings.to_json();
-        say(json!({
-            "event": "end", "recipe": job.recipe, "parameters": job.parameters(), "train_rows": rows[0],
-            "val_rows": rows[1], "test_rows": rows[2], "steps": job.steps()?, "settings": settings,
-            "notes": job.splits.notes,
-        }));
-        return Ok(exit::OK);
+        let rows: Vec<_> = settings
+            .iter()
+            .map(|row| json!({ "name": row.name, "default": row.value.to_string(), "kind": row.kind(), "help": row.help }))
+            .collect();
+        say(json!({ "event": "end", "settings": rows }));
+    } else {
+        say(settings.to_help().trim_end());
     }
-    let [train, val, test] = rows.map(grouped);
-    say(format_args!("{}: {} parameters", job.recipe, grouped(job.parameters())));
-    say(format_args!("rows: {train} to train, {val} to validate, {test} to test; {} steps", job.steps()?));
-    job.splits.notes.iter().for_each(|note| say(format_args!("note: {note}")));
-    say("");
-    say(job.settings.to_toml().trim_end());
-    Ok(exit::OK)
+    exit::OK
 }
 
 /// The figures, where the run lies, and what to try next.
@@ -175,9 +196,10 @@ fn closing_words(end: &End) {
         say(format_args!("the ledger took {:.2} % of the steps' time", 100.0 * share));
     }
     say(format_args!("run {run}\n\nnext, try:"));
-    let (run, picture) = (run.to_string(), format!("{run}/pictures/test-0.png"));
-    let (run, picture) = (quoted(&run), quoted(&picture));
+    let (run_path, picture) = (run.to_string(), format!("{run}/pictures/test-0.png"));
+    let (run, picture) = (quoted(&run_path), quoted(&picture));
     say(format_args!("  glassbox predict {run} {picture}"));
     say(format_args!("  glassbox show {run}"));
     say(format_args!("  glassbox eval {run}"));
+    say(format_args!("  and open {run_path}/report.html in a browser"));
 }

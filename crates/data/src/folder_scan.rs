@@ -32,15 +32,51 @@ pub(crate) fn class_folders(dir: &Path) -> Result<Vec<String>, DataError> {
     Ok(entries.into_iter().filter(|(_, path)| path.is_dir()).map(|(name, _)| name).collect())
 }
 
+/// Extensions of pictures.
+pub(crate) const PICTURES: [&str; 3] = ["png", "jpg", "jpeg"];
+
 /// All files below `dir` with the extension of a picture, hidden ones left out, sorted by path.
 pub(crate) fn images_in(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut images = Vec::new();
-    collect(dir, &mut Vec::new(), &mut images)?;
-    Ok(images)
+    files_in(dir, &PICTURES)
+}
+
+/// All files below `dir` with one of these extensions, hidden ones left out, sorted by path.
+pub(crate) fn files_in(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DataError> {
+    let mut files = Vec::new();
+    collect(dir, extensions, &mut Vec::new(), &mut files)?;
+    Ok(files)
+}
+
+/// The files in `dir` itself with one of these extensions, hidden ones left out, sorted by path.
+pub(crate) fn files_here(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DataError> {
+    let entries = visible(dir)?.into_iter().filter(|(name, path)| has_extension(name, extensions) && path.is_file());
+    Ok(entries.map(|(_, path)| path).collect())
+}
+
+/// The path within `root`, with `/` between folders.
+pub(crate) fn relative(root: &Path, path: &Path) -> String {
+    let path = path.strip_prefix(root).unwrap_or(path);
+    let text = path.display().to_string();
+    if std::path::MAIN_SEPARATOR == '/' { text } else { text.replace(std::path::MAIN_SEPARATOR, "/") }
+}
+
+/// The name of a file without its extension.
+pub(crate) fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn has_extension(name: &str, extensions: &[&str]) -> bool {
+    let extension = Path::new(name).extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+    extension.is_some_and(|extension| extensions.contains(&extension.as_str()))
 }
 
 /// `above` are the folders that lead to `dir`, without links, so that a link back to one of them is noticed.
-fn collect(dir: &Path, above: &mut Vec<PathBuf>, images: &mut Vec<PathBuf>) -> Result<(), DataError> {
+fn collect(
+    dir: &Path,
+    extensions: &[&str],
+    above: &mut Vec<PathBuf>,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), DataError> {
     let real = dir.canonicalize().map_err(|e| DataError::io(dir, "list", e))?;
     if above.contains(&real) {
         return Err(DataError::Layout {
@@ -52,11 +88,10 @@ fn collect(dir: &Path, above: &mut Vec<PathBuf>, images: &mut Vec<PathBuf>) -> R
     }
     above.push(real);
     for (name, path) in visible(dir)? {
-        let extension = Path::new(&name).extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
         if path.is_dir() {
-            collect(&path, above, images)?;
-        } else if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg")) {
-            images.push(path);
+            collect(&path, extensions, above, files)?;
+        } else if has_extension(&name, extensions) {
+            files.push(path);
         }
     }
     above.pop();
@@ -64,7 +99,7 @@ fn collect(dir: &Path, above: &mut Vec<PathBuf>, images: &mut Vec<PathBuf>) -> R
 }
 
 /// Names and paths in a folder without the hidden ones, sorted by name.
-fn visible(dir: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
+pub(crate) fn visible(dir: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(dir).map_err(|e| DataError::io(dir, "list", e))? {
         let entry = entry.map_err(|e| DataError::io(dir, "list", e))?;

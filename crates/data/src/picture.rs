@@ -114,6 +114,39 @@ pub fn decode_picture(bytes: &[u8], path: &Path, max_pixels: usize) -> Result<Pi
         .map_err(|why| DataError::broken(path, format, why, "fetch it again, remove it, or have broken files skipped"))
 }
 
+/// Height and width of a picture, as the header of its file says.
+///
+/// # Errors
+/// If the file cannot be read, or no header of a PNG or JPEG is in it.
+pub fn picture_size(path: &Path) -> Result<(usize, usize), DataError> {
+    let bytes = read_file(path, MAX_FILE)?;
+    header_size(&bytes).filter(|&(height, width)| height > 0 && width > 0).ok_or_else(|| {
+        DataError::broken(path, "picture", "no header of a PNG or JPEG is in it", "fetch it again or remove it")
+    })
+}
+
+fn header_size(bytes: &[u8]) -> Option<(usize, usize)> {
+    if bytes.starts_with(PNG_MAGIC) {
+        let size = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
+        return Some((size(20)?, size(16)?));
+    }
+    let short = |at: usize| Some(usize::from(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?])));
+    let mut at = bytes.starts_with(JPEG_MAGIC).then_some(2usize)?;
+    loop {
+        match (bytes.get(at)?, bytes.get(at + 1)?) {
+            // A frame, of whatever coding: precision, height, width.
+            (0xFF, 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF) => {
+                return Some((short(at + 5)?, short(at + 7)?));
+            }
+            (0xFF, 0xFF) => at += 1,
+            (0xFF, 0xD9 | 0xDA) => return None,
+            (0xFF, 0x01 | 0xD0..=0xD8) => at += 2,
+            (0xFF, _) => at = at.checked_add(2)?.checked_add(short(at + 2)?)?,
+            _ => return None,
+        }
+    }
+}
+
 type Decode = fn(&[u8], usize) -> Result<Picture, String>;
 
 fn decode_png(bytes: &[u8], max_pixels: usize) -> Result<Picture, String> {

@@ -1,8 +1,9 @@
 //! Real datasets, if they are there: `GLASSBOX_DATA` names a folder with `mnist/`, `cifar10/`, `tabular/`, ...
 
 use glassbox_data::{
-    Channels, CsvOptions, DataError, Dataset, FolderOptions, FolderSplits, Loader, LoaderConfig, MnistDir, Npz,
-    OnBroken, TargetKind, class_counts, mean_std, read_csv, read_npy, split_by_content,
+    Channels, Convention, CsvOptions, DataError, Dataset, FolderOptions, FolderSplits, Loader, LoaderConfig, MnistDir,
+    Npz, OnBroken, Survey, SurveyOptions, TargetKind, class_counts, mean_std, read_csv, read_npy, split_by_content,
+    survey,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -124,5 +125,79 @@ fn folders_load_the_same_batches_with_any_number_of_threads() -> Result<(), Data
     for _ in 0..20 {
         assert!(one.next_batch()? == many.next_batch()?);
     }
+    Ok(())
+}
+
+/// Rows of each class in each part, and how many leaks, copies, broken files and faults there are.
+fn surveyed(path: &std::path::Path) -> Result<(Survey, [usize; 4]), DataError> {
+    let survey = survey(path, &SurveyOptions::default())?;
+    let problems = survey.problems();
+    let counts = [problems.leaks.len(), problems.copies.len(), survey.broken.len(), survey.faults.len()];
+    Ok((survey, counts))
+}
+
+#[test]
+fn blood_cells_have_their_published_boxes() -> Result<(), DataError> {
+    let Some(dir) = data("bccd") else { return Ok(()) };
+    let (survey, counts) = surveyed(&dir.join("BCCD"))?;
+    assert_eq!(
+        (survey.convention, &survey.classes[..]),
+        (Convention::Voc, &["Platelets", "RBC", "WBC"].map(str::to_owned)[..])
+    );
+    assert_eq!((survey.part_rows(), counts), (vec![205, 87, 72], [0; 4]));
+    let all = |class: usize| survey.counts().iter().map(|part| part[class]).sum::<usize>();
+    assert_eq!([all(0), all(1), all(2)], [361, 4155, 372]);
+    Ok(())
+}
+
+#[test]
+fn photos_with_yolo_labels_have_their_boxes() -> Result<(), DataError> {
+    let Some(dir) = data("coco128") else { return Ok(()) };
+    let source = dir.join("coco128-320");
+    let whole = std::env::temp_dir().join(format!("glassbox-yolo-{}", std::process::id()));
+    for part in ["train2017", "val2017"] {
+        for (from, to) in [("images", "images"), ("object_detection/labels", "labels")] {
+            std::fs::create_dir_all(whole.join(to).join(part)).unwrap();
+            for entry in std::fs::read_dir(source.join(from).join(part)).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), whole.join(to).join(part).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    std::fs::copy(source.join("object_detection/config.yaml"), whole.join("data.yaml")).unwrap();
+    let outcome = surveyed(&whole);
+    std::fs::remove_dir_all(&whole).unwrap();
+    let (survey, counts) = outcome?;
+    assert_eq!((survey.convention, survey.classes.len(), survey.part_rows()), (Convention::Yolo, 80, vec![128, 128]));
+    let boxes: Vec<usize> = survey.counts().iter().map(|part| part.iter().sum()).collect();
+    // 941 boxes are published to train on: 12 of them are in two label files that have no picture.
+    assert_eq!((boxes, counts), (vec![929, 898], [0, 0, 0, 2]), "{:?}", survey.faults);
+    assert_eq!(survey.faults[0].place, "labels/train2017/000000000656.txt");
+    Ok(())
+}
+
+#[test]
+fn spoken_digits_have_their_lengths() -> Result<(), DataError> {
+    let Some(dir) = data("fsdd") else { return Ok(()) };
+    let (survey, counts) = surveyed(&dir)?;
+    assert_eq!((survey.convention, survey.counts(), counts), (Convention::Wav, vec![vec![300; 10]], [0; 4]));
+    assert!(survey.to_text().contains("1312 s in all"));
+    Ok(())
+}
+
+#[test]
+fn a_known_set_has_a_picture_to_train_on_that_it_is_tested_on() -> Result<(), DataError> {
+    let Some(dir) = data("cat-vs-noncat") else { return Ok(()) };
+    let (survey, counts) = surveyed(&dir)?;
+    assert_eq!((survey.counts(), counts), (vec![vec![137, 72], vec![17, 33]], [1, 0, 0, 0]));
+    Ok(())
+}
+
+#[test]
+fn cifar10_has_near_copies_across_its_parts() -> Result<(), DataError> {
+    let Some(dir) = data("cifar10") else { return Ok(()) };
+    let (survey, [leaks, copies, broken, faults]) = surveyed(&dir)?;
+    assert_eq!((survey.part_rows(), broken, faults), (vec![50_000, 10_000], 0, 0));
+    assert!((1..100).contains(&leaks) && (1..100).contains(&copies), "{leaks} {copies}");
     Ok(())
 }

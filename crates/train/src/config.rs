@@ -93,6 +93,11 @@ impl Settings {
         self.with(name, Value::Text(value.to_owned()), Limits::Words(words), help)
     }
 
+    /// With any text.
+    pub fn text(self, name: &'static str, value: &str, help: &'static str) -> Settings {
+        self.with(name, Value::Text(value.to_owned()), Limits::None, help)
+    }
+
     fn with(mut self, name: &'static str, value: Value, limits: Limits, help: &'static str) -> Settings {
         self.rows.retain(|row| row.name != name);
         self.rows.push(Setting { name, help, value, source: Source::Default, limits });
@@ -182,6 +187,19 @@ impl Settings {
         text
     }
 
+    /// What can be set: each name with its default, what it may be, and what it does.
+    pub fn to_help(&self) -> String {
+        let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+        let names = width(&mut self.rows.iter().map(|row| row.name.len()));
+        let values = width(&mut self.rows.iter().map(|row| row.value.to_string().chars().count()));
+        let mut text = String::new();
+        for row in &self.rows {
+            let value = row.value.to_string();
+            let _ = writeln!(text, "{:names$}  {value:values$}  {}; {}", row.name, row.help, row.kind());
+        }
+        text
+    }
+
     /// The values by name, as JSON.
     pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
         let json = |value: &Value| match value {
@@ -235,7 +253,7 @@ impl Settings {
         }
     }
 
-    /// A word.
+    /// A word, or any text.
     ///
     /// # Errors
     /// If no such setting was declared.
@@ -274,25 +292,31 @@ impl Setting {
         self.name.split_once('.').map_or("", |(section, _)| section)
     }
 
+    /// What its value may be, in words.
+    pub fn kind(&self) -> String {
+        match &self.limits {
+            Limits::Int(limits) if *limits.end() == i64::MAX => format!("a whole number from {}", limits.start()),
+            Limits::Int(limits) => format!("a whole number from {} to {}", limits.start(), limits.end()),
+            Limits::Float(limits) => format!("a number from {:?} to {:?}", limits.start(), limits.end()),
+            Limits::Words(words) => format!("one of {}", words.join(", ")),
+            Limits::None if matches!(self.value, Value::Flag(_)) => "true or false".to_owned(),
+            Limits::None => "any text".to_owned(),
+        }
+    }
+
     /// The value that `text` says, or what would be one.
     fn parse(&self, text: &str) -> Result<Value, String> {
         match (&self.value, &self.limits) {
             (Value::Int(_), Limits::Int(limits)) => {
                 let value = text.replace('_', "").parse().ok().filter(|value| limits.contains(value));
-                value
-                    .map(Value::Int)
-                    .ok_or_else(|| format!("a whole number from {} to {}", limits.start(), limits.end()))
+                value.map(Value::Int).ok_or_else(|| self.kind())
             }
             (Value::Float(_), Limits::Float(limits)) => {
                 let value = text.parse().ok().filter(|value| limits.contains(value));
-                value
-                    .map(Value::Float)
-                    .ok_or_else(|| format!("a number from {:?} to {:?}", limits.start(), limits.end()))
+                value.map(Value::Float).ok_or_else(|| self.kind())
             }
-            (Value::Text(_), Limits::Words(words)) if !words.contains(&text) => {
-                Err(format!("one of {}", words.join(", ")))
-            }
-            (Value::Flag(_), _) => text.parse().map(Value::Flag).map_err(|_| "true or false".to_owned()),
+            (Value::Text(_), Limits::Words(words)) if !words.contains(&text) => Err(self.kind()),
+            (Value::Flag(_), _) => text.parse().map(Value::Flag).map_err(|_| self.kind()),
             _ => Ok(Value::Text(text.to_owned())),
         }
     }

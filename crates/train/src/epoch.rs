@@ -46,11 +46,16 @@ pub(crate) fn end_epoch(
 }
 
 /// The scores of the model, with averaged weights if there are any, on all rows of a set.
-pub(crate) fn measure(cpu: &Cpu, job: &Job, rows: Arc<dyn Dataset>) -> Result<Scores> {
+fn measure(cpu: &Cpu, job: &Job, rows: Arc<dyn Dataset>) -> Result<Scores> {
     let batch = job.settings.get_size("eval.batch")?;
+    with_averages(job, || evaluate(cpu, job.model.as_ref(), rows, &job.splits.input, batch))
+}
+
+/// What `look` finds while the model has the averaged weights, if there are any.
+pub(crate) fn with_averages<T>(job: &Job, look: impl FnOnce() -> Result<T>) -> Result<T> {
     let swap = || job.average.as_ref().map_or(Ok(()), |average| average.swap());
     swap()?;
-    let scores = evaluate(cpu, job.model.as_ref(), rows, &job.splits.input, batch);
+    let found = look();
     swap()?;
-    scores
+    found
 }

@@ -18,6 +18,18 @@ use crate::splits::Input;
 /// # Errors
 /// If a row or the model cannot be evaluated, or a logit is not finite.
 pub fn evaluate(cpu: &Cpu, model: &dyn Layer, rows: Arc<dyn Dataset>, input: &Input, batch: usize) -> Result<Scores> {
+    evaluate_each(cpu, model, rows, input, batch, &mut |_, _, _| {})
+}
+
+/// As `evaluate`; `each` hears the number, the class and the logits of every row.
+pub(crate) fn evaluate_each(
+    cpu: &Cpu,
+    model: &dyn Layer,
+    rows: Arc<dyn Dataset>,
+    input: &Input,
+    batch: usize,
+    each: &mut dyn FnMut(usize, i64, &[f32]),
+) -> Result<Scores> {
     let mut scores = Scores::new(input.classes.len());
     let transforms = input.prepare(&[]);
     let config = LoaderConfig { batch, shuffle: false, workers: 1, transforms, ..LoaderConfig::default() };
@@ -32,6 +44,9 @@ pub fn evaluate(cpu: &Cpu, model: &dyn Layer, rows: Arc<dyn Dataset>, input: &In
         let classes = logits.len().checked_div(batch.len()).unwrap_or(0).max(1);
         check_finite(logits, |at| batch.rows.get(at / classes).map_or_else(String::new, |&row| rows.id(row)))?;
         scores.add(floats(&values[0]), logits, &batch.labels);
+        for ((&row, &label), logits) in batch.rows.iter().zip(&batch.labels).zip(logits.chunks_exact(classes)) {
+            each(row, label, logits);
+        }
     }
     Ok(scores)
 }

@@ -1,6 +1,8 @@
 //! Whether a job is the one that a run was begun with: its settings, its rows, the graph of its step.
 
-use data::{DataError, Loader, Position};
+use std::path::Path;
+
+use data::{Changes, DataError, Loader, Manifest, Position};
 use serde_json::Value;
 
 use crate::begin::step_graph;
@@ -8,11 +10,20 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::run_dir::RunDir;
+use crate::splits::Splits;
 
 /// Settings that may change in the midst of a run, and sections of them that end with a dot: they say how long it is trained
 /// and what is kept, or change no result.
-pub const CHANGEABLE: [&str; 7] =
-    ["train.epochs", "train.max_steps", "train.patience", "eval.batch", "data.workers", "checkpoint.", "ledger."];
+pub const CHANGEABLE: [&str; 8] = [
+    "train.epochs",
+    "train.max_steps",
+    "train.patience",
+    "eval.batch",
+    "data.workers",
+    "checkpoint.",
+    "ledger.",
+    "log.",
+];
 
 /// Whether any setting differs from the run's.
 ///
@@ -85,21 +96,45 @@ pub(crate) fn check_data(job: &Job, run: &RunDir) -> Result<()> {
     }))
 }
 
-/// Which files are gone, new, or changed.
+/// Which files are gone, changed, or new.
 fn file_changes(then: &Value, now: &Value) -> Vec<String> {
-    let files = |files: &Value| -> Vec<(String, Value)> {
-        let one = |file: &Value| (file["path"].as_str().unwrap_or_default().to_owned(), file["sha256"].clone());
-        files.as_array().into_iter().flatten().map(one).collect()
-    };
-    let (then, now) = (files(then), files(now));
-    let hash = |files: &[(String, Value)]| files.iter().cloned().collect::<std::collections::BTreeMap<_, _>>();
-    let (old, new) = (hash(&then), hash(&now));
-    let gone = then.iter().map(|(path, hash)| match new.get(path) {
-        None => Some(format!("{path} is gone")),
-        Some(other) => (other != hash).then(|| format!("{path} changed")),
-    });
-    let added = now.iter().map(|(path, _)| (!old.contains_key(path)).then(|| format!("{path} is new")));
-    gone.chain(added).flatten().collect()
+    fn files(list: &Value) -> impl Iterator<Item = (&str, &[u8])> {
+        list.as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|file| Some((file["path"].as_str()?, file["sha256"].as_str()?.as_bytes())))
+    }
+    Changes::between(files(then), files(now)).words().collect()
+}
+
+/// An error, which names the files, unless `splits` were read from the files that a manifest lists.
+///
+/// # Errors
+/// If the manifest cannot be read, or files were added, removed or changed since it was written.
+pub fn check_manifest(splits: &Splits, path: &Path) -> Result<()> {
+    let then = Manifest::read(path)?;
+    // Files that are skipped as broken are in the manifest, and not among what was read.
+    let root = splits.source.clone().unwrap_or_default();
+    let skipped: Vec<String> = splits.skipped().map(|skipped| within(&root, &skipped.path)).collect();
+    let then = then.files.iter().filter(|file| !skipped.contains(&file.path));
+    let then = then.map(|file| (file.path.as_str(), file.hash.as_slice()));
+    let now = splits.files.iter().map(|file| (file.path.as_str(), file.hash.as_slice()));
+    let changes: Vec<String> = Changes::between(then, now).words().collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let place = splits.source.as_ref().map_or_else(|| "the data".to_owned(), |source| source.display().to_string());
+    Err(Error::Data(DataError::Argument {
+        what: "data",
+        why: format!("{place} is not what {} says: {}", path.display(), listed(&changes)),
+        help: "restore the files, or look at them (glassbox data) and write the manifest again".to_owned(),
+    }))
+}
+
+/// The path of a file within the folder of its dataset.
+fn within(root: &Path, path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.strip_prefix(root).unwrap_or(&path).display().to_string()
 }
 
 fn count(rows: &Value) -> u64 {

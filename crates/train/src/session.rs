@@ -10,12 +10,13 @@ use serde_json::{Map, Value};
 
 use crate::checkpoint::{self, Keep};
 use crate::divergence::Watch;
-use crate::epoch::{end_epoch, measure};
+use crate::epoch::{end_epoch, with_averages};
 use crate::error::{Error, Result};
 use crate::event::{End, Epoch, Event, Start, Status, Step};
 use crate::job::Job;
 use crate::ledger::{Entry, StateHash, StepRecord, StepTimes};
 use crate::lengths::Lengths;
+use crate::report::{Answers, REPORT, Report};
 use crate::run_dir::RunDir;
 use crate::state::{self, State};
 use crate::step::{Figures, Wanted, step};
@@ -188,12 +189,24 @@ impl Session<'_> {
         let lengths = Lengths::of(self.job)?;
         let mut watch = Watch::new(self.state.usual_loss);
         watch.at(self.state.step, lengths.epoch(self.state.step));
-        let rows = Arc::clone(&self.job.splits.test);
-        let scores = watch.scores("test", measure(self.cpu, self.job, rows))?;
+        let mut answers = None;
+        let scores = self.answers().map(|all| answers.insert(all).scores.clone());
+        let scores = watch.scores("test", scores)?;
         let text = format!("{}\n", scores.confusion.to_text(&self.job.splits.input.classes));
         let written = crate::durable::write(&self.run.path().join("pictures").join("confusion.txt"), text.as_bytes());
         self.teller.bear(written, "the confusion matrix is not written")?;
-        Ok(scores.to_json("test_"))
+        let figures = scores.to_json("test_");
+        let written = Report::of(&self.run, Some(figures.clone()), answers.as_ref(), Vec::new())
+            .and_then(|report| report.write(&self.run.path().join(REPORT)));
+        self.teller.bear(written, "the report is not written")?;
+        Ok(figures)
+    }
+
+    /// As `evaluate`, for the test rows, with what is to be shown of the answers.
+    fn answers(&self) -> Result<Answers> {
+        let batch = self.job.settings.get_size("eval.batch")?;
+        let (model, rows) = (self.job.model.as_ref(), Arc::clone(&self.job.splits.test));
+        with_averages(self.job, || Answers::of(self.cpu, model, rows, &self.job.splits.input, batch))
     }
 
     /// Writes a checkpoint, and removes those that are not to be kept.

@@ -41,9 +41,20 @@ pub struct DataFile {
     pub bytes: u64,
     /// SHA-256 of its content.
     pub hash: [u8; 32],
+    /// The class of all that is in it, if it is of one.
+    pub class: Option<String>,
 }
 
 impl DataFile {
+    /// As `data.json` holds it.
+    fn to_json(&self) -> Value {
+        let mut object = json!({ "path": self.path, "bytes": self.bytes, "sha256": hex(&self.hash) });
+        if let Some(class) = &self.class {
+            object["class"] = class.as_str().into();
+        }
+        object
+    }
+
     /// The record of the file at `path` in `source`.
     ///
     /// # Errors
@@ -51,7 +62,7 @@ impl DataFile {
     pub fn of(source: &Path, path: &Path) -> Result<DataFile> {
         let bytes = crate::durable::read(path)?;
         let name = path.strip_prefix(source).unwrap_or(path).display().to_string();
-        Ok(DataFile { path: name, bytes: bytes.len() as u64, hash: Hash::hash(&bytes) })
+        Ok(DataFile { path: name, bytes: bytes.len() as u64, hash: Hash::hash(&bytes), class: None })
     }
 }
 
@@ -150,11 +161,7 @@ impl Splits {
                 parts.insert(name.to_owned(), describe(part.as_ref())?);
             }
         }
-        let files: Vec<Value> = self
-            .files
-            .iter()
-            .map(|file| json!({ "path": file.path, "bytes": file.bytes, "sha256": hex(&file.hash) }))
-            .collect();
+        let files: Vec<Value> = self.files.iter().map(DataFile::to_json).collect();
         let skipped: Vec<Value> = self
             .skipped()
             .map(|skipped| json!({ "path": skipped.path.display().to_string(), "why": skipped.why }))

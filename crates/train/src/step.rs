@@ -20,7 +20,12 @@ use crate::ledger::{RowLoss, StepRecord, StepRows};
 /// If the data cannot be read, or the model does not fit it.
 pub fn plan(cpu: &Cpu, job: &mut Job) -> Result<Arc<Plan>> {
     let batch = training_loader(job)?.batch_at(Position::default())?;
-    let traced = trace(job, &batch, 0, job.schedule.lr(0), Pass::train)?;
+    plan_of(cpu, job, &batch)
+}
+
+/// The plan of a step on `batch`.
+pub(crate) fn plan_of(cpu: &Cpu, job: &mut Job, batch: &Batch) -> Result<Arc<Plan>> {
+    let traced = trace(job, batch, 0, job.schedule.lr(0), Pass::train)?;
     let wanted = Wanted::at(job, 1)?;
     let outputs = Outputs::of(&traced, wanted);
     Ok(cpu.plan(&outputs.tensors(), &traced.updates)?)

@@ -19,6 +19,7 @@ use crate::session::{Costs, Session, is_done};
 use crate::state::{self, State};
 use crate::step::training_loader;
 use crate::teller::Teller;
+use crate::tensorboard::{self, Board};
 
 /// Trains `job` into a new run at `out` (default: `runs/NAME-K`), and measures it on the test rows.
 ///
@@ -122,9 +123,36 @@ impl Begun {
     fn train(self, cpu: &Cpu, job: &mut Job, stop: &AtomicBool, listen: &mut dyn FnMut(&Event)) -> Result<End> {
         let lenient = job.settings.get_word("checkpoint.on_error")? == "skip";
         let Begun { run, loader, state, saved, log, notes } = self;
-        let teller = Teller::new(listen, log, lenient);
+        let board = board(job, &run, state.step)?;
+        let mut listen = with_board(board, listen);
+        let teller = Teller::new(&mut listen, log, lenient);
         let costs = Costs::new(job.settings.get_flag("ledger.on")?);
         Session { cpu, job, run, loader, state, teller, stop, saved, costs }.train(notes)
+    }
+}
+
+/// The event file for TensorBoard, if the settings ask for one.
+fn board(job: &Job, run: &RunDir, step: u64) -> Result<Option<Board>> {
+    if !job.settings.get_flag("log.tensorboard").unwrap_or(false) {
+        return Ok(None);
+    }
+    let mut board = Board::create(&run.path().join(tensorboard::FOLDER), step)?;
+    if step == 0 {
+        board.first_batch(run.path())?;
+    }
+    Ok(Some(board))
+}
+
+/// Who hears of everything, and writes it down for TensorBoard too. If that fails, training goes on without it.
+fn with_board<'a>(mut board: Option<Board>, listen: &'a mut dyn FnMut(&Event)) -> impl FnMut(&Event) + 'a {
+    move |event| {
+        listen(event);
+        if let Some(Err(error)) = board.as_mut().map(|board| board.hear(event)) {
+            board = None;
+            let text = error.to_string();
+            let what = text.lines().next().unwrap_or_default();
+            listen(&Event::Note(format!("{what}: TensorBoard shows no more of this run")));
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
         path: file.path.strip_prefix(dir).unwrap_or(&file.path).display().to_string(),
         bytes: file.bytes,
         hash: file.hash,
+        class: train.class_names().get(file.class).cloned(),
     });
     let files = files.collect();
     let (height, width) = size(settings, dir, &train)?;

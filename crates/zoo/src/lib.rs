@@ -14,5 +14,5 @@ mod run;
 mod settings;
 
 pub use opened::{Opened, open, reopen};
-pub use recipe::{RECIPES, Recipe, find};
+pub use recipe::{RECIPES, Recipe, check_manifest, find};
 pub use run::Run;

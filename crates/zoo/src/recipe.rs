@@ -65,6 +65,18 @@ impl Recipe {
     }
 }
 
+/// An error, which names the files, unless the data of a training that is about to begin is what its `data.manifest` says.
+/// (A run that goes on is held to its own record of the data.)
+///
+/// # Errors
+/// If files changed, or the manifest cannot be read.
+pub fn check_manifest(job: &Job) -> Result<()> {
+    match job.settings.get_word("data.manifest")? {
+        "" => Ok(()),
+        path => train::check_manifest(&job.splits, Path::new(path)),
+    }
+}
+
 /// Cross-entropy with the recipe's label smoothing.
 pub(crate) fn plain_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
     Ok(weighted_loss(settings.get_float("train.smoothing")?, vec![1.0; splits.input.classes.len()]))

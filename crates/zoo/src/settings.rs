@@ -40,6 +40,8 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
         .int("train.max_steps", 0, 0..=i64::MAX, "stop after so many steps; 0: after the last epoch")
         .float("data.val", 0.1, 0.0..=0.9, "share of the training rows set aside to watch training by")
         .int("data.workers", 2, 0..=64, "threads that make batches ahead; changes no result")
+        .text("data.manifest", "", "file of glassbox data --manifest that the data must match; empty: none")
+        .flag("log.tensorboard", false, "write event files for TensorBoard into the run")
         .int("eval.batch", 250, 1..=65_536, "rows evaluated at once; changes no result")
         .int(
             "checkpoint.every",

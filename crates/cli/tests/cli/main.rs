@@ -2,10 +2,12 @@
 
 mod bench;
 mod crash;
+mod data;
 mod determinism;
 mod errors;
 mod interrupt;
 mod replay;
+mod report;
 mod resume;
 mod support;
 mod transcripts;

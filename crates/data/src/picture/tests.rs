@@ -89,6 +89,16 @@ fn damaged_pictures_never_panic() {
 }
 
 #[test]
+fn the_header_tells_the_size_and_no_damage_to_it_panics() {
+    for name in ["rgb8.png", "grey16.png", "baseline.jpg", "progressive.jpg", "cmyk.jpg"] {
+        let (bytes, path) = file(name);
+        assert_eq!(picture_size(&path).unwrap(), (HEIGHT, WIDTH), "{name}");
+        crate::fuzz::truncations(&bytes, |cut| assert!(header_size(cut).is_none_or(|size| size == (HEIGHT, WIDTH))));
+        crate::fuzz::flips(&bytes, 2000, |damaged| _ = header_size(damaged));
+    }
+}
+
+#[test]
 fn other_formats_and_huge_pictures_are_refused() {
     let message = |bytes: &[u8], most| decode_picture(bytes, Path::new("a.png"), most).unwrap_err().to_string();
     assert_eq!(

@@ -1,0 +1,97 @@
+//! `report.html`: a run on one page that needs nothing else, not even a network. Curves, confusion with the pictures behind each
+//! cell, the first batch as fed, answers right and wrong, settings and where they came from, data.
+
+mod answers;
+mod chart;
+mod embed;
+mod page;
+mod sections;
+mod series;
+
+pub use answers::{Answer, Answers};
+pub use series::Series;
+
+use std::path::Path;
+
+use data::Image;
+use serde_json::{Map, Value};
+
+use crate::durable;
+use crate::error::Result;
+use crate::record::Record;
+use crate::run_dir::RunDir;
+
+/// Name of the page in a run's folder.
+pub const REPORT: &str = "report.html";
+
+/// All that a page says.
+pub struct Report<'a> {
+    record: Record,
+    /// Where the run lay when the page was written.
+    place: String,
+    figures: Map<String, Value>,
+    config: String,
+    data: Value,
+    series: Series,
+    /// The first batch, as a PNG.
+    first_batch: Option<Vec<u8>>,
+    answers: Option<&'a Answers>,
+    /// Why something is missing.
+    notes: Vec<String>,
+}
+
+impl<'a> Report<'a> {
+    /// The page of a run. `figures` are the final ones, where `run.toml` does not hold them yet; `answers` are shown if there
+    /// are any; `notes` say why something is missing.
+    ///
+    /// # Errors
+    /// If a file of the run cannot be read.
+    pub fn of(
+        run: &RunDir,
+        figures: Option<Map<String, Value>>,
+        answers: Option<&'a Answers>,
+        notes: Vec<String>,
+    ) -> Result<Report<'a>> {
+        let record = run.record().clone();
+        let noted =
+            || record.figures.iter().filter_map(|(name, text)| Some((name.clone(), text.parse().ok()?))).collect();
+        let picture = run.path().join("pictures").join("first-batch.png");
+        Ok(Report {
+            figures: figures.unwrap_or_else(noted),
+            place: run.path().display().to_string(),
+            config: run.config()?.0,
+            data: run.data_json()?,
+            series: Series::read(run)?,
+            first_batch: if picture.is_file() { Some(durable::read(&picture)?) } else { None },
+            record,
+            answers,
+            notes,
+        })
+    }
+
+    /// The page.
+    ///
+    /// # Errors
+    /// If a row that is to be shown cannot be read.
+    pub fn to_html(&self) -> Result<String> {
+        page::page(self)
+    }
+
+    /// Writes the page, whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written, or as for `to_html`.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        durable::replace(path, self.to_html()?.as_bytes())
+    }
+}
+
+/// The picture of a row, if it is one.
+fn picture_of(answers: &Answers, row: usize) -> Result<Option<String>> {
+    let sample = answers.rows.get(row)?;
+    let [channels @ (1 | 3), height, width] = sample.shape[..] else { return Ok(None) };
+    Ok(Some(embed::picture_uri(Image { channels, height, width, pixels: sample.x })?))
+}
+
+#[cfg(test)]
+mod tests;
