@@ -14,6 +14,7 @@ mod shell;
 mod show;
 mod step;
 mod train;
+mod why;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Show the layers of a run or a recipe, its plan, or any value of any step and where it comes from
     Show(show::Arguments),
+    /// Say what stands out in a run, and why: spikes, NaN, odd rows, dead units, plateaus
+    Why(why::Arguments),
     /// Compare two runs, or the weights of two steps
     Diff(diff::Arguments),
     /// Look at this machine and test that it computes right
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
         Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
+        Command::Why(arguments) => (arguments.json, why::run(&arguments)),
         Command::Diff(arguments) => (arguments.json, diff::run(&arguments)),
         Command::Doctor(arguments) => (arguments.json, doctor::run(&arguments)),
         Command::Bench(arguments) => (arguments.json, bench::run(&arguments)),
