@@ -177,7 +177,7 @@ pub struct Element {
     pub index: usize,
     /// NaN or an infinity.
     pub value: f64,
-    /// What the op comes to in f64 from the same inputs, if it can be computed there.
+    /// What it comes to if every op on the way to it computes in f64, if they can.
     pub in_f64: Option<f64>,
     /// The numbers that it was made of; `None` for an input of which it takes many.
     pub inputs: Vec<Option<f64>>,

@@ -9,3 +9,4 @@ mod replay;
 mod resume;
 mod support;
 mod transcripts;
+mod why;

@@ -46,6 +46,18 @@ impl Finding {
         }
     }
 
+    /// Notes what the loss of a step comes to if every op computes in f64.
+    fn with_f64(&mut self, at: &At) {
+        let wide = at.node("loss").and_then(|loss| at.values(&[&loss.in_f64()]));
+        match wide {
+            Ok(values) => self.with("loss of the batch, computed in f64", values[0].get_f64(0), None),
+            Err(error) => {
+                let why = error.to_string();
+                self.untested.push(format!("the loss in f64: {}", why.lines().next().unwrap_or_default()));
+            }
+        }
+    }
+
     fn places(&self) -> Vec<usize> {
         self.rows.iter().filter_map(|row| row.place).collect()
     }
@@ -95,6 +107,7 @@ fn not_finite(run: &mut Run, event: &Event) -> Result<Finding> {
     let mut finding = Finding::new(Kind::NotFinite, step, because);
     finding.rows = rows;
     finding.with("loss of the batch", f64::from(at.record().loss), Some(event.usual));
+    finding.with_f64(&at);
     finding.with("length of the gradient", f64::from(at.record().grad_norm), None);
     finding.with("rows that it came of", places.len() as f64, None);
     if let Some(op) = &op {
@@ -156,6 +169,7 @@ fn spike(run: &mut Run, event: &Event) -> Result<Finding> {
     let layers = Layers::of(&at)?;
     let mut finding = if odd.is_empty() { of_rows(&at, event)? } else { corrupt(&at, &odd)? };
     finding.with("loss of the batch", f64::from(record.loss), usual_of(event, &[What::Loss, What::Stopped]));
+    finding.with_f64(&at);
     finding.with("length of the gradient", f64::from(record.grad_norm), usual_of(event, &[What::Gradient]));
     if let What::Row(_) = event.what {
         finding.with("loss of the row", event.value, Some(event.usual));
@@ -281,6 +295,11 @@ fn plateau(run: &mut Run, event: &Event) -> Result<Finding> {
 /// What is unusual about a step that does not stand out in the ledger.
 pub(super) fn fed(run: &mut Run, step: u64) -> Result<Option<Finding>> {
     let at = run.at(step)?;
+    let (loss, gradient) = (f64::from(at.record().loss), f64::from(at.record().grad_norm));
+    if !loss.is_finite() || !gradient.is_finite() {
+        // Without a ledger it did not stand out.
+        return not_finite(run, &Event::new(step, What::NotFinite, loss, f64::NAN, f64::NAN)).map(Some);
+    }
     let odd = odd_inputs(at.batch());
     if odd.is_empty() {
         return Ok(None);
@@ -315,8 +334,10 @@ pub(super) fn unlearnt(
         let Some(place) = at.batch().rows.iter().position(|&row| row == found.row as usize) else { continue };
         // Those that are corrupt are told as such.
         if odd_inputs(at.batch()).iter().all(|odd| odd.place != place) {
-            let says = says(&at, place)?;
-            rows.push((found, Row { says, losses: found.losses.clone(), ..row_at(&at, place, None)? }));
+            let (says, row) = (says(&at, place)?, row_at(&at, place, None)?);
+            if says.as_ref().is_none_or(|(name, _)| Some(name) != row.label.as_ref()) {
+                rows.push((found, Row { says, losses: found.losses.clone(), ..row }));
+            }
         }
     }
     let Some((worst, row)) = rows.first() else { return Ok(None) };

@@ -11,6 +11,10 @@ const LEAST_EPOCHS: usize = 3;
 const LEARNT: f64 = 0.3;
 /// Usual distances above the median of its class, in the logarithm of the loss.
 const FAR: f64 = 4.0;
+/// A row that is merely hard is learnt slowly: the median of its later losses is below this share of its highest loss, ...
+const STAYS: f64 = 0.7;
+/// ... unless all later ones are so many blind guesses high.
+const HIGH: f64 = 4.0;
 /// If more of the rows stand out, they are not odd: the model does not fit them.
 const MOST: f64 = 0.03;
 
@@ -79,8 +83,9 @@ pub(super) fn unlearnt(ledger: &Ledger, guess: f64, class: impl Fn(u32) -> Optio
         let later = later(past);
         let lowest = later.iter().map(|(_, loss)| f64::from(*loss)).fold(f64::INFINITY, f64::min);
         let middle = median(later.iter().map(|(_, loss)| f64::from(*loss)));
-        if later.len() >= LEAST_EPOCHS && *level < LEARNT * guess && lowest > guess && usual.distance(log(middle)) > FAR
-        {
+        let highest = past.losses.iter().map(|(_, loss)| f64::from(*loss)).fold(0.0, f64::max);
+        let stays = lowest > guess && (middle > STAYS * highest || lowest > HIGH * guess);
+        if later.len() >= LEAST_EPOCHS && *level < LEARNT * guess && stays && usual.distance(log(middle)) > FAR {
             let top = later.iter().filter(|(epoch, loss)| *loss >= tops[epoch]).count();
             let losses = past.losses.iter().map(|(_, loss)| *loss).collect();
             found.push(Unlearnt { row, step: past.step, losses, class: *level, top, epochs: later.len() });

@@ -70,7 +70,7 @@ pub(super) struct Event {
 }
 
 impl Event {
-    fn new(step: u64, what: What, value: f64, usual: f64, distance: f64) -> Event {
+    pub fn new(step: u64, what: What, value: f64, usual: f64, distance: f64) -> Event {
         Event { step, what, value, usual, distance, followed: Vec::new(), also: Vec::new() }
     }
 
@@ -119,8 +119,7 @@ pub(super) fn events(ledger: &Ledger, guess: f64, diverged: bool) -> Vec<Event> 
             }),
         );
     }
-    let disturbed = !events.is_empty();
-    events.extend(exploding(&points, first, first_gradient).filter(|_| !disturbed));
+    events.extend(exploding(&points, first, first_gradient));
     events.extend(plateau(&points, first));
     events.sort_by_key(|event| event.step);
     events
@@ -229,15 +228,14 @@ fn with_aftermath(events: Vec<Event>) -> Vec<Event> {
 }
 
 /// The first step whose gradients, with those before it, are far longer than at first, while the loss is not less.
-fn exploding(points: &[Point], first: f64, first_gradient: f64) -> std::option::IntoIter<Event> {
-    let found = (2 * LEAST_WINDOW..points.len()).find_map(|at| {
+fn exploding(points: &[Point], first: f64, first_gradient: f64) -> Option<Event> {
+    (2 * LEAST_WINDOW..points.len()).find_map(|at| {
         let last = &points[at + 1 - LEAST_WINDOW..=at];
         let gradient = median(last.iter().map(|point| f64::from(point.record.grad_norm)));
         let loss = median(last.iter().map(|point| f64::from(point.record.loss)));
         (gradient > EXPLODED * first_gradient && loss >= first)
             .then(|| Event::new(points[at].record.step, What::Exploding, gradient, first_gradient, f64::NAN))
-    });
-    found.into_iter()
+    })
 }
 
 /// Whether the loss of the second half of a run is hardly less than at first.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use cpu::Cpu;
 use data::{Dataset, InMemory, Targets, Values};
 use nn::losses::{CrossEntropy, Reduction};
-use nn::{Adam, Group, Optimiser, Relu, Schedule, Scope, Sequential, Sgd, linear};
+use nn::{Adam, Group, Optimiser, Relu, Schedule, Scope, Sequential, Sgd, Sigmoid, linear};
 use tensor::{Array, RandomKey, Shape, Tensor};
 
 use super::*;
@@ -45,6 +45,10 @@ enum Fault {
     Fast,
     /// The learning rate is far too low.
     Slow,
+    /// Many layers of sigmoids.
+    Deep,
+    /// Steps go up, not down.
+    Up,
 }
 
 /// Two hidden layers on rows of noise with a bright number for each class.
@@ -61,11 +65,7 @@ fn planted(fault: Fault, optimizer: &str) -> Job {
         settings.set(name, value, Source::Flag("test".to_owned())).unwrap();
     }
     let at = Scope::root(3);
-    #[rustfmt::skip]
-    let model = Sequential::new()
-        .then(linear(&at / "fc1", WIDTH, 12)).then(Relu) // [N, 12]
-        .then(linear(&at / "fc2", 12, 12)).then(Relu)    // [N, 12]
-        .then(linear(&at / "head", 12, CLASSES)); // logits
+    let model = if fault == Fault::Deep { deep(&at) } else { shallow(&at) };
     if fault == Fault::Bias {
         let bias = at.parameters().into_iter().find(|var| var.name() == "fc2/bias").unwrap();
         bias.set(Array::of(Shape::new(&[12]).unwrap(), vec![-100.0f32; 12])).unwrap();
@@ -83,6 +83,7 @@ fn planted(fault: Fault, optimizer: &str) -> Job {
         },
         Fault::Fast => constant(3e3 * lr),
         Fault::Slow => constant(1e-7 * lr),
+        Fault::Up => constant(-lr),
         _ => constant(lr),
     };
     let rows = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() };
@@ -94,6 +95,20 @@ fn planted(fault: Fault, optimizer: &str) -> Job {
     };
     let (splits, model) = (splits(fault), Box::new(model));
     Job { recipe: "planted".to_owned(), settings, splits, scope: at, model, loss, optimizer, schedule, average: None }
+}
+
+#[rustfmt::skip]
+fn shallow(at: &Scope) -> Sequential {
+    Sequential::new()
+        .then(linear(at / "fc1", WIDTH, 12)).then(Relu) // [N, 12]
+        .then(linear(at / "fc2", 12, 12)).then(Relu)    // [N, 12]
+        .then(linear(at / "head", 12, CLASSES))         // logits
+}
+
+fn deep(at: &Scope) -> Sequential {
+    let layer = |model: Sequential, n: usize| model.then(linear(at / format!("deep{n}"), 12, 12)).then(Sigmoid);
+    let first = Sequential::new().then(linear(at / "first", WIDTH, 12)).then(Sigmoid);
+    (0..10).fold(first, layer).then(linear(at / "last", 12, CLASSES))
 }
 
 fn splits(fault: Fault) -> Splits {
@@ -258,6 +273,16 @@ fn rates_that_are_too_high_or_too_low_are_named() {
     let (why, _) = found(Fault::Slow, "sgd");
     assert_eq!(kinds(&why), [Kind::Plateau], "{why:?}");
     assert!(why.findings[0].because.contains("too small"), "{why:?}");
+}
+
+#[test]
+fn gradients_that_vanish_or_explode_are_named_with_their_layer() {
+    let (why, _) = found(Fault::Deep, "sgd");
+    let finding = &why.findings[0];
+    assert_eq!((finding.kind, finding.layer.as_deref()), (Kind::VanishingGradient, Some("first")), "{why:?}");
+    let (why, _) = found(Fault::Up, "sgd");
+    let finding = why.findings.iter().find(|finding| finding.kind == Kind::ExplodingGradient);
+    assert!(finding.is_some_and(|finding| finding.layer.is_some()), "{why:?}");
 }
 
 #[test]
