@@ -215,7 +215,9 @@ impl Run {
             why.notes.push(format!("{} more steps stand out after these", events.len() - MOST_EVENTS));
             events.truncate(MOST_EVENTS);
         }
-        let ends = events.iter().find(|event| event.what == scan::What::NotFinite).map(|event| event.step);
+        // What the layers do once the numbers are lost says nothing.
+        let lost = |event: &&scan::Event| event.what == scan::What::NotFinite || (diverged && step.is_none());
+        let ends = events.iter().find(lost).map(|event| event.step);
         for event in &events {
             why.replayed.push(event.step);
             why.findings.push(find::explained(self, event)?);

@@ -15,6 +15,10 @@ use crate::replay::{At, Change, Run};
 const MOST_ROWS: usize = 4;
 /// A row of a spike counts if it makes this share of the gradient.
 const SHARE: f64 = 0.5;
+/// Rows that are looked at for another label.
+const MOST_SUSPECTS: usize = 12;
+/// A row is mislabelled only if the model is so sure of another class.
+const SURE: f64 = 0.8;
 
 impl Finding {
     pub(super) fn new(kind: Kind, step: u64, because: String) -> Finding {
@@ -216,7 +220,7 @@ fn of_rows(at: &At, event: &Event) -> Result<Finding> {
         let row = row_at(at, place, None)?;
         let share = share(at, place)?;
         let is_it = matches!(event.what, What::Row(number) if number == row.row);
-        if is_it || share.is_some_and(|share| share >= SHARE && at.batch().len() > 1) {
+        if at.batch().len() > 1 && share.map_or(is_it, |share| share >= SHARE) {
             rows.push(Row { share, ..row });
         }
     }
@@ -328,18 +332,12 @@ pub(super) fn unlearnt(
         all.retain(|found| fed.rows.iter().any(|row| row.row == found.row));
     }
     let mut rows = Vec::new();
-    for found in all.iter().take(MOST_ROWS) {
-        let at = run.at(found.step)?;
-        replayed.push(found.step);
-        let Some(place) = at.batch().rows.iter().position(|&row| row == found.row as usize) else { continue };
-        // Those that are corrupt are told as such.
-        if odd_inputs(at.batch()).iter().all(|odd| odd.place != place) {
-            let (says, row) = (says(&at, place)?, row_at(&at, place, None)?);
-            if says.as_ref().is_none_or(|(name, _)| Some(name) != row.label.as_ref()) {
-                rows.push((found, Row { says, losses: found.losses.clone(), ..row }));
-            }
+    for found in all.iter().take(MOST_SUSPECTS) {
+        if let Some(row) = mislabelled(run, found, replayed)? {
+            rows.push((found, row));
         }
     }
+    rows.truncate(MOST_ROWS);
     let Some((worst, row)) = rows.first() else { return Ok(None) };
     let label = row.label.as_ref().map_or(String::new(), |label| format!(", labelled {label},"));
     let says = row
@@ -350,7 +348,7 @@ pub(super) fn unlearnt(
         "row {} ({}){label} has a high loss epoch after epoch while the others of its class are learnt{says}: it looks mislabelled",
         row.row, row.id
     );
-    let (step, place) = (worst.step, row.place.unwrap_or(0));
+    let (step, place) = (worst.steps[0], row.place.unwrap_or(0));
     let mut finding = Finding::new(Kind::MislabelledRow, step, because);
     finding.with("loss of the row", f64::from(row.loss), Some(worst.class));
     finding.with("epochs in which it is among the highest hundredth", worst.top as f64, None);
@@ -360,6 +358,29 @@ pub(super) fn unlearnt(
     finding.rows = rows.into_iter().map(|(_, row)| row).collect();
     finding.test(run, step, Change::Without(vec![place]));
     Ok(Some(finding))
+}
+
+/// The row, if the model is sure of another class, the same one the last two times that it was fed it.
+fn mislabelled(run: &mut Run, found: &history::Unlearnt, replayed: &mut Vec<u64>) -> Result<Option<Row>> {
+    let mut told: Option<Row> = None;
+    let begun = run.dir().record().branched_at().unwrap_or(0);
+    for step in found.steps.into_iter().filter(|&step| step > begun) {
+        let at = run.at(step)?;
+        replayed.push(step);
+        let Some(place) = at.batch().rows.iter().position(|&row| row == found.row as usize) else { return Ok(None) };
+        // Those that are corrupt are told as such.
+        if odd_inputs(at.batch()).iter().any(|odd| odd.place == place) {
+            return Ok(None);
+        }
+        let row = Row { says: says(&at, place)?, losses: found.losses.clone(), ..row_at(&at, place, None)? };
+        let said = |row: &Row| row.says.as_ref().map(|(name, _)| name.clone());
+        let sure = row.says.as_ref().is_none_or(|(name, sure)| *sure >= SURE && Some(name) != row.label.as_ref());
+        if !sure || told.as_ref().is_some_and(|told| said(told) != said(&row)) {
+            return Ok(None);
+        }
+        told.get_or_insert(row);
+    }
+    Ok(told)
 }
 
 /// What the model says of the row at `place`, and how surely.

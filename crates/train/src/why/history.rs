@@ -10,11 +10,14 @@ const LEAST_EPOCHS: usize = 3;
 /// A class is learnt if the median loss of its rows is below this share of a blind guess.
 const LEARNT: f64 = 0.3;
 /// Usual distances above the median of its class, in the logarithm of the loss.
-const FAR: f64 = 4.0;
-/// A row that is merely hard is learnt slowly: the median of its later losses is below this share of its highest loss, ...
+const FAR: f64 = 2.5;
+/// A row that is merely hard is learnt slowly: its later losses fall below this share of those before (by the medians, without
+/// the first epoch, which knows nothing).
 const STAYS: f64 = 0.7;
-/// ... unless all later ones are so many blind guesses high.
-const HIGH: f64 = 4.0;
+/// Its later losses are so many blind guesses high, by the median, ...
+const HIGH: f64 = 3.0;
+/// ... and never below so many. (Of 3,600 real digits, odd ones of a healthy run come to 2.5, those with a wrong label to 3.5.)
+const NEVER_BELOW: f64 = 2.0;
 /// If more of the rows stand out, they are not odd: the model does not fit them.
 const MOST: f64 = 0.03;
 
@@ -22,8 +25,8 @@ const MOST: f64 = 0.03;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Unlearnt {
     pub row: u32,
-    /// The last step that was fed it.
-    pub step: u64,
+    /// The last two steps that were fed it, the last one first.
+    pub steps: [u64; 2],
     /// Its losses, epoch by epoch.
     pub losses: Vec<f32>,
     /// The median loss of its class in the last epoch that was fed it.
@@ -33,11 +36,11 @@ pub(super) struct Unlearnt {
     pub epochs: usize,
 }
 
-/// Loss of a row, by epoch, and the last step that was fed it.
+/// Loss of a row, by epoch, and the last steps that were fed it.
 #[derive(Default)]
 struct Past {
     losses: Vec<(u32, f32)>,
-    step: u64,
+    steps: [u64; 2],
 }
 
 /// The rows that were not learnt, the worst first. `class` gives the class of a row, `guess` is the loss of a blind guess.
@@ -48,7 +51,7 @@ pub(super) fn unlearnt(ledger: &Ledger, guess: f64, class: impl Fn(u32) -> Optio
         for row in fed.rows.iter().filter(|row| row.loss.is_finite()) {
             let past = rows.entry(row.row).or_default();
             past.losses.push((fed.epoch, row.loss));
-            past.step = fed.step;
+            past.steps = [fed.step, past.steps[0]];
             epochs.entry(fed.epoch).or_default().push(row.loss);
         }
     }
@@ -83,12 +86,13 @@ pub(super) fn unlearnt(ledger: &Ledger, guess: f64, class: impl Fn(u32) -> Optio
         let later = later(past);
         let lowest = later.iter().map(|(_, loss)| f64::from(*loss)).fold(f64::INFINITY, f64::min);
         let middle = median(later.iter().map(|(_, loss)| f64::from(*loss)));
-        let highest = past.losses.iter().map(|(_, loss)| f64::from(*loss)).fold(0.0, f64::max);
-        let stays = lowest > guess && (middle > STAYS * highest || lowest > HIGH * guess);
+        let before = past.losses.iter().skip(1).filter(|(epoch, _)| *epoch < from);
+        let before = median(before.map(|(_, loss)| f64::from(*loss)));
+        let stays = middle > HIGH * guess && lowest > NEVER_BELOW * guess && middle > STAYS * before;
         if later.len() >= LEAST_EPOCHS && *level < LEARNT * guess && stays && usual.distance(log(middle)) > FAR {
             let top = later.iter().filter(|(epoch, loss)| *loss >= tops[epoch]).count();
             let losses = past.losses.iter().map(|(_, loss)| *loss).collect();
-            found.push(Unlearnt { row, step: past.step, losses, class: *level, top, epochs: later.len() });
+            found.push(Unlearnt { row, steps: past.steps, losses, class: *level, top, epochs: later.len() });
         }
     }
     if found.len() as f64 > (MOST * rows.len() as f64).max(1.0) {

@@ -176,13 +176,15 @@ fn with_causes(points: &[Point], spikes: Vec<Event>) -> Vec<Event> {
     for at in 1..points.len() {
         let step = points[at].record.step;
         let before = usual(at.saturating_sub(RATES)..at);
-        if rate(at) <= RATE_JUMP * before || before.is_nan() {
+        if before.is_nan() || rate(at) <= RATE_JUMP * before || rate(at) <= RATE_JUMP * rate(at - 1) {
             continue;
         }
         let behind = usual(at + 1..(at + 1 + RATES).min(points.len()));
         let followed: Vec<u64> =
             spikes.iter().map(|spike| spike.step).filter(|&hit| hit > step && hit <= step + 2).collect();
-        if rate(at) > RATE_JUMP * behind || !followed.is_empty() {
+        // A warm-up begins with a jump too, and stays up.
+        let came_back = at >= LEAST_WINDOW && rate(at) > RATE_JUMP * behind;
+        if came_back || !followed.is_empty() {
             events.push(Event { followed, ..Event::new(step, What::Rate, rate(at), before, f64::NAN) });
         }
     }

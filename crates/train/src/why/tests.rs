@@ -72,7 +72,7 @@ fn planted(fault: Fault, optimizer: &str) -> Job {
     }
     let groups = vec![Group::new(at.trainable())];
     let (optimizer, lr): (Box<dyn Optimiser>, f64) = match optimizer {
-        "sgd" => (Box::new(Sgd::new(groups, 0.9)), 0.02),
+        "sgd" => (Box::new(Sgd::new(groups, 0.9)), 0.05),
         _ => (Box::new(Adam::w(groups)), 0.005),
     };
     let constant = |lr: f64| Schedule::Constant { lr };
