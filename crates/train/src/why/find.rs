@@ -160,6 +160,8 @@ fn rate(run: &mut Run, event: &Event) -> Result<Finding> {
     };
     if was > usual || was.is_nan() {
         finding.because += &format!("; with the usual one the next loss is {usual}, not {was}");
+    } else if !finding.what_if.is_empty() {
+        finding.because += "; it did no harm to the next loss";
     }
     finding.look.push(format!("--step {step}"));
     Ok(finding)
