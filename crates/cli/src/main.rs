@@ -17,6 +17,7 @@ mod shell;
 mod show;
 mod step;
 mod train;
+mod why;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Show the layers of a run or a recipe, its plan, or any value of any step and where it comes from
     Show(show::Arguments),
+    /// Say what stands out in a run, and why: spikes, NaN, odd rows, dead units, plateaus
+    Why(why::Arguments),
     /// Compare two runs, or the weights of two steps
     Diff(diff::Arguments),
     /// Write a run as one page, as a table, or for TensorBoard
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
         Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
+        Command::Why(arguments) => (arguments.json, why::run(&arguments)),
         Command::Diff(arguments) => (arguments.json, diff::run(&arguments)),
         Command::Report(arguments) => (arguments.json, report::run(&arguments)),
         Command::Data(arguments) => (arguments.json, data::run(&arguments)),

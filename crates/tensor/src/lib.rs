@@ -18,6 +18,7 @@ pub mod origin;
 pub mod philox;
 pub mod plan;
 pub mod real;
+mod recast;
 pub mod reference;
 pub mod samples;
 pub mod shape;

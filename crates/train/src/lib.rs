@@ -37,6 +37,7 @@ pub mod tensorboard;
 mod testing;
 mod toml;
 mod trainer;
+pub mod why;
 
 pub use branch::{branch, branch_from};
 pub use config::{Settings, Source};
@@ -55,3 +56,4 @@ pub use splits::{DataFile, DataRecord, Input, Splits, check_classes, rows_hash};
 pub use state::{State, load_model};
 pub use step::plan;
 pub use trainer::{fit, resume};
+pub use why::{Finding, Why};

@@ -8,6 +8,7 @@ pub mod diff;
 mod explain;
 mod names;
 mod stats;
+mod what_if;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -34,8 +35,10 @@ pub use at::At;
 use check::Made;
 pub use check::{Checked, Difference};
 pub use explain::Explained;
+pub(crate) use explain::{index_of_input, source_line};
 pub use names::{Kind, Named};
 pub use stats::Stats;
+pub use what_if::{Change, Tried, WhatIf};
 
 /// A run whose steps can be computed again.
 ///
@@ -250,8 +253,13 @@ impl Run {
     }
 
     fn position(&self) -> Position {
+        self.position_of(self.state.step)
+    }
+
+    /// Where the batch lies that is fed after `made` steps.
+    fn position_of(&self, made: u64) -> Position {
         let per_epoch = self.loader.batches_per_epoch() as u64;
-        Position { epoch: (self.state.step / per_epoch) as u32, batch: (self.state.step % per_epoch) as usize }
+        Position { epoch: (made / per_epoch) as u32, batch: (made % per_epoch) as usize }
     }
 
     /// The learning rate of the next step: the recorded one, since an extended run followed a shorter schedule before.

@@ -11,3 +11,4 @@ mod report;
 mod resume;
 mod support;
 mod transcripts;
+mod why;

@@ -206,7 +206,7 @@ fn keeps_rows(op: &Op, place: usize) -> bool {
 }
 
 /// Which number of its input `place` the number `index` of a node is made of, if it is one number.
-fn index_of_input(node: &Tensor, input: &Tensor, place: usize, index: usize) -> Option<usize> {
+pub(crate) fn index_of_input(node: &Tensor, input: &Tensor, place: usize, index: usize) -> Option<usize> {
     let (to, from) = (node.dims(), input.dims());
     let op = *node.op();
     if op.is_elementwise() || matches!(op, Op::Reshape | Op::Detach) {
@@ -251,7 +251,7 @@ fn places(mut index: usize, dims: &[usize]) -> Vec<usize> {
 }
 
 /// A line of a file as it is now, if the file is at hand: sources are named from the root of their workspace.
-fn source_line(file: &str, line: u32) -> Option<String> {
+pub(crate) fn source_line(file: &str, line: u32) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     text.lines().nth(line as usize - 1).map(|line| line.trim().to_owned())
 }
