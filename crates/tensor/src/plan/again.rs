@@ -63,15 +63,15 @@ impl Planner<'_> {
         }
         let (before, arrays) = (recipe.cost, recipe.arrays.len());
         let computed = self.trace.leaf_of[base] == NOT_A_LEAF;
-        if whole && computed && tensor.op().is_elementwise() && (earlier || self.floats(base)) {
+        if whole && computed && tensor.op().is_elementwise() && !self.stored[base] && (earlier || self.floats(base)) {
             if self.recipe(base, group, recipe) {
                 return true;
             }
             recipe.cost = before;
             recipe.arrays.truncate(arrays);
         }
-        // What another group than that of the value computed was read by it, and so lies in memory.
-        let apart = self.group_of[base] != self.group_of[of] || self.memory[base];
+        // What the value's own group computes may not lie in memory.
+        let apart = self.group_of[base] != self.group_of[of] || self.memory[base] || self.stored[base];
         recipe.arrays.push(base);
         // A variable written in between would need a second array.
         if self.is_leaf(base) { !self.updated[base] } else { earlier && apart && !self.floats(base) }

@@ -93,6 +93,8 @@ pub(super) struct Planner<'a> {
     pub(super) memory: Vec<bool>,
     /// Whether a node, or what elementwise nodes make of it before anything is summed or contracted, must lie in memory.
     pub(super) flows_to_memory: Vec<bool>,
+    /// What a group other than its own reads.
+    pub(super) stored: Vec<bool>,
     /// Leaves that are written in place.
     pub(super) updated: Vec<bool>,
     /// Whether a fold reads a node.
@@ -138,6 +140,7 @@ impl<'a> Planner<'a> {
             users,
             flows_to_memory: flows_to_memory(trace, &memory),
             memory,
+            stored: vec![false; count],
             updated,
             summed,
             outputs: Vec::new(),

@@ -160,6 +160,9 @@ impl Planner<'_> {
     }
 
     fn load(&mut self, group: usize, seen: Seen, dtype: crate::DType, row: bool) -> u16 {
+        if let Some(stored) = self.stored.get_mut(seen.base) {
+            *stored = true;
+        }
         let loads = &mut self.groups[group].loads;
         let index = loads.iter().position(|other| *other == seen).unwrap_or_else(|| {
             loads.push(seen);

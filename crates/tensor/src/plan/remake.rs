@@ -29,6 +29,8 @@ struct Recipe {
     home: usize,
     /// The group that it must be made before.
     before: usize,
+    /// The large value that it is made of: two would have to be read.
+    array: Option<usize>,
     loads: Vec<Seen>,
     code: Vec<Instr>,
     /// For each register of `home` that was needed, the register that has its value here.
@@ -47,8 +49,15 @@ impl Planner<'_> {
             for (value, register) in self.groups[home].registers.clone() {
                 let Some(wait) = self.waits(home, value, register, &readers) else { continue };
                 let before = readers[&(value as u64)][wait];
-                let mut recipe =
-                    Recipe { home, before, loads: Vec::new(), code: Vec::new(), known: Vec::new(), rows: Vec::new() };
+                let mut recipe = Recipe {
+                    home,
+                    before,
+                    array: None,
+                    loads: Vec::new(),
+                    code: Vec::new(),
+                    known: Vec::new(),
+                    rows: Vec::new(),
+                };
                 let mut next = values + 1;
                 if self.make(register, true, &mut recipe, &readers, &mut next).is_none() {
                     continue;
@@ -93,13 +102,15 @@ impl Planner<'_> {
         let group = &self.groups[recipe.home];
         let instr = group.code[register as usize];
         let stored = group.registers.iter().chain(&recipe.rows).find(|(_, other)| *other == register);
-        let there = |value: usize| readers.get(&(value as u64)).is_some_and(|all| all.last() >= Some(&recipe.before));
+        let before = recipe.before;
+        let there = |value: usize| readers.get(&(value as u64)).is_some_and(|all| all.last() >= Some(&before));
         let made = if matches!(instr.code, Code::Op(Op::Full(_))) {
             Instr { row: false, ..instr }
         } else if let Code::Load(index) = instr.code {
             let seen = group.loads[index as usize];
-            if !self.stays(seen.base, group.space.count()) && !there(seen.base) {
-                return None;
+            if !self.is_small(seen.base, group.space.count()) {
+                let stays = self.is_leaf(seen.base) && !self.updated[seen.base];
+                recipe.array(seen.base).filter(|_| stays || there(seen.base))?;
             }
             recipe.load(seen, instr)
         } else if instr.row {
@@ -111,6 +122,7 @@ impl Planner<'_> {
             let layout = Layout::contiguous(group.space.keep(group.reduced)).expand(group.space);
             recipe.load(Seen { base: value, layout }, instr)
         } else if let Some(&(value, _)) = stored.filter(|(value, _)| !root && there(*value)) {
+            recipe.array(value)?;
             recipe.load(Seen { base: value, layout: Layout::contiguous(group.space) }, instr)
         } else {
             let Code::Op(op) = instr.code else { return None };
@@ -127,10 +139,9 @@ impl Planner<'_> {
         (recipe.code.len() <= MOST_CODE).then_some(here)
     }
 
-    /// Whether a value may be kept for as long as one wants: a small one, or a leaf that the step does not change.
-    fn stays(&self, base: usize, count: usize) -> bool {
-        let small = self.trace.nodes.get(base).is_some_and(|tensor| tensor.count() * SMALL <= count);
-        small || (self.is_leaf(base) && !self.updated[base])
+    /// Whether a value may be kept for as long as one wants.
+    fn is_small(&self, base: usize, count: usize) -> bool {
+        self.trace.nodes.get(base).is_some_and(|tensor| tensor.count() * SMALL <= count)
     }
 
     fn second_pass(&self, value: usize, made: usize, recipe: Recipe) -> Group {
@@ -150,6 +161,11 @@ impl Planner<'_> {
 }
 
 impl Recipe {
+    /// Takes this array to read; `None` if there is another one.
+    fn array(&mut self, base: usize) -> Option<()> {
+        (*self.array.get_or_insert(base) == base).then_some(())
+    }
+
     fn load(&mut self, seen: Seen, instr: Instr) -> Instr {
         self.loads.push(seen);
         Instr { code: Code::Load(self.loads.len() as u16 - 1), args: [0; 3], dtype: instr.dtype, row: false }
