@@ -1,4 +1,5 @@
-//! Random graphs: fused = one kernel for each op = the reference interpreter, bit for bit.
+//! Random graphs: fused = one kernel for each op = the reference interpreter, bit for bit; what variables become too, and nothing
+//! if an index is out of range.
 //!
 //! `GLASSBOX_GRAPHS` sets how many. A failure prints the smallest prefix of the graph that still fails, and its seed.
 
@@ -7,13 +8,19 @@ use std::sync::Arc;
 
 use glassbox_cpu::Cpu;
 use glassbox_cpu::simd::Simd;
-use tensor::{Array, Axes, DType, RandomKey, Tensor, Values, reference};
+use tensor::{Array, Axes, DType, RandomKey, Tensor, Update, Values, Var, reference};
 
 const GRAPHS: u64 = 10_000;
 /// Ops of a graph.
 const STEPS: usize = 12;
 
-/// A graph of `steps` random ops: the tensors asked for.
+/// What is asked for: tensors, and what variables become.
+struct Graph {
+    wanted: Vec<Tensor>,
+    updates: Vec<Update>,
+}
+
+/// A graph of random ops.
 struct Generator {
     key: RandomKey,
     drawn: u64,
@@ -44,6 +51,10 @@ impl Generator {
     }
 
     fn leaf(&mut self, dims: &[usize], dtype: DType) -> Tensor {
+        Tensor::from_array(self.array(dims, dtype))
+    }
+
+    fn array(&mut self, dims: &[usize], dtype: DType) -> Array {
         let count: usize = dims.iter().product();
         let key = self.key.stream("values").step(self.made.len() as u32);
         let values: Vec<f64> = (0..count as u64)
@@ -54,8 +65,7 @@ impl Generator {
                 _ => f64::from(key.uniform(i) * 8.0 - 4.0),
             })
             .collect();
-        let array = Array::of(tensor::Shape::new(dims).unwrap(), values).cast(dtype);
-        Tensor::from_array(array)
+        Array::of(tensor::Shape::new(dims).unwrap(), values).cast(dtype)
     }
 
     fn dims(&mut self, large: bool) -> Vec<usize> {
@@ -256,7 +266,8 @@ impl Generator {
             5 => x.pad(axis, 1, 2, 0.5),
             6 if x.dims()[axis as usize] > 0 => {
                 let last = x.dims()[axis as usize] as i64 - 1;
-                x.index_select(axis, &Tensor::from_vec(vec![last, 0, last], [3]))
+                let beyond = i64::from(self.key.stream("beyond").below(self.drawn, 16) == 0);
+                x.index_select(axis, &Tensor::from_vec(vec![last, 0, last + beyond], [3]))
             }
             7 if x.rank() >= 2 && x.count() < 2000 => x.matmul(&x.transpose(-1, -2)),
             8 => (x.tanh() * &x).sum([axis]).grad([&x]).remove(0),
@@ -278,13 +289,14 @@ impl Generator {
     }
 }
 
-fn graph(seed: u64, steps: usize) -> Vec<Tensor> {
+fn graph(seed: u64, steps: usize) -> Graph {
     let mut generator = Generator { key: RandomKey::new(seed), drawn: 0, made: Vec::new() };
     let large = seed.is_multiple_of(64);
     let dims = generator.dims(large);
     let dtype = [DType::F32, DType::F32, DType::F32, DType::F64][generator.below(4)];
-    let leaf = generator.leaf(&dims, dtype);
-    generator.made.push(leaf);
+    let var = Var::new("var", generator.array(&dims, dtype));
+    let changes = seed % 3 == 1;
+    generator.made.push(if changes { var.tensor() } else { Tensor::from_array(Array::clone(&var.value())) });
     if generator.below(3) == 0 {
         let dtype = [DType::I64, DType::I32, DType::U8, DType::Bool][generator.below(4)];
         let leaf = generator.leaf(&dims, dtype);
@@ -299,7 +311,10 @@ fn graph(seed: u64, steps: usize) -> Vec<Tensor> {
         let other = generator.pick();
         wanted.push(other);
     }
-    wanted
+    // The latest tensor that the variable can become.
+    let fits = |tensor: &&Tensor| tensor.shape() == var.shape() && tensor.dtype() == var.dtype();
+    let next = generator.made.iter().rev().find(fits).filter(|_| changes);
+    Graph { wanted, updates: next.map(|next| var.update(next)).into_iter().collect() }
 }
 
 /// Bits, with all NaN alike.
@@ -326,18 +341,34 @@ fn compare(kind: &str, found: &[Arc<Array>], wanted: &[Arc<Array>]) -> Result<()
     Ok(())
 }
 
+/// The results of a graph, and then what its variables are.
+type Found = Result<Vec<Arc<Array>>, String>;
+
 fn check(cpus: &[Cpu], seed: u64, steps: usize) -> Result<(), String> {
     // A run remembers values in the graph: each way gets a graph of its own.
-    let wanted = graph(seed, steps);
-    let wanted = reference::evaluate(&wanted.iter().collect::<Vec<_>>()).map_err(|error| error.to_string())?;
+    let Graph { wanted, updates } = graph(seed, steps);
+    let before: Vec<Arc<Array>> = updates.iter().map(|update| update.var.value()).collect();
+    let roots: Vec<&Tensor> = wanted.iter().chain(updates.iter().map(|update| &update.value)).collect();
+    let expected = reference::evaluate(&roots).map_err(|error| error.to_string());
+    let compare_to_expected = |kind: &str, run: &dyn Fn(&[&Tensor], &[Update]) -> Found| {
+        let Graph { wanted, updates } = graph(seed, steps);
+        let found = run(&wanted.iter().collect::<Vec<_>>(), &updates);
+        let variables = updates.iter().map(|update| update.var.value());
+        match (&expected, found) {
+            (Ok(expected), Ok(found)) => {
+                let found: Vec<Arc<Array>> = found.into_iter().chain(variables).collect();
+                compare(kind, &found, expected)
+            }
+            (Err(_), Err(_)) => compare(&format!("{kind} and failed"), &variables.collect::<Vec<_>>(), &before),
+            (_, Err(error)) => Err(format!("{kind}: {error}")),
+            (Err(error), _) => Err(format!("{kind}: no error, where the reference says {error}")),
+        }
+    };
     for cpu in cpus {
-        let fused = graph(seed, steps);
-        let fused = cpu.run(&fused.iter().collect::<Vec<_>>(), &[]).map_err(|error| format!("fused: {error}"))?;
-        compare("fused", &fused, &wanted)?;
-        let unfused = graph(seed, steps);
-        let unfused =
-            cpu.run_unfused(&unfused.iter().collect::<Vec<_>>(), &[]).map_err(|error| format!("unfused: {error}"))?;
-        compare("unfused", &unfused, &wanted)?;
+        compare_to_expected("fused", &|wanted, updates| cpu.run(wanted, updates).map_err(|error| error.to_string()))?;
+        compare_to_expected("unfused", &|wanted, updates| {
+            cpu.run_unfused(wanted, updates).map_err(|error| error.to_string())
+        })?;
     }
     Ok(())
 }
@@ -354,9 +385,9 @@ fn print(seed: u64, steps: usize) -> String {
         let _ = writeln!(text, "  %{} = {:?}{inputs:?} {} {}", seen.len() - 1, node.op(), node.dtype(), node.shape());
         seen.len() - 1
     }
-    let wanted = graph(seed, steps);
+    let Graph { wanted, updates } = graph(seed, steps);
     let outputs: Vec<usize> = wanted.iter().map(|node| visit(node, &mut seen, &mut text)).collect();
-    let plan = Cpu::new(1).unwrap().plan(&wanted.iter().collect::<Vec<_>>(), &[]);
+    let plan = Cpu::new(1).unwrap().plan(&wanted.iter().collect::<Vec<_>>(), &updates);
     let plan = plan.map_or_else(|error| error.to_string(), |plan| plan.to_string());
     format!("{text}  outputs {outputs:?}\n{plan}")
 }

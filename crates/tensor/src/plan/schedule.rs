@@ -108,26 +108,31 @@ impl Assembly<'_> {
         next
     }
 
-    /// The last group that can fail: one that looks at indices (or lengths) that no group before it has looked at.
+    /// The last group that can fail: one that looks at indices (or lengths) that no group before it has looked at. Indices
+    /// are counted from 0 and lengths from 1, so what passed as one may fail as the other.
     fn last_fallible(&self) -> Option<usize> {
         let mut last = None;
-        let mut checked: Vec<(usize, usize, usize)> = Vec::new();
+        let mut checked: Vec<(usize, usize, usize, bool)> = Vec::new();
         for (index, group) in self.groups.iter().enumerate() {
             let Some(call) = &group.op else { continue };
             let size = |input: usize, axis: usize| call.inputs[input].layout.shape[axis];
-            let (at, bound) = match *self.trace.nodes[call.node].op() {
-                Op::Gather { axis } | Op::ScatterAdd { axis } | Op::IndexSelect { axis } => (1, size(0, axis as usize)),
-                Op::IndexAdd { axis } => (0, self.trace.nodes[call.node].shape()[axis as usize]),
-                Op::Recurrent(of) => (of.cell.inputs(), size(0, 1)),
+            let (at, bound, lengths) = match *self.trace.nodes[call.node].op() {
+                Op::Gather { axis } | Op::ScatterAdd { axis } | Op::IndexSelect { axis } => {
+                    (1, size(0, axis as usize), false)
+                }
+                Op::IndexAdd { axis } => (0, self.trace.nodes[call.node].shape()[axis as usize], false),
+                Op::Recurrent(of) => (of.cell.inputs(), size(0, 0), true),
                 _ => continue,
             };
             // (Without lengths a recurrent layer cannot fail.)
             let Some(Seen { base, layout }) = call.inputs.get(at) else { continue };
             let count = layout.shape.count();
-            let known = checked.iter().any(|&(of, most, least)| of == *base && count <= most && least <= bound);
-            if !known && !self.is_place_in_window(*base, bound) {
+            let known = checked.iter().any(|&(of, most, least, as_lengths)| {
+                of == *base && count <= most && least <= bound && as_lengths == lengths
+            });
+            if !known && (lengths || !self.is_place_in_window(*base, bound)) {
                 last = Some(index);
-                checked.push((*base, count, bound));
+                checked.push((*base, count, bound, lengths));
             }
         }
         last
