@@ -25,18 +25,20 @@ pub struct Arguments {
     pub json: bool,
 }
 
+/// What is said of test rows that are not those of the run.
+pub const OTHER_ROWS: &str =
+    "the data is not what it was when the run was trained, so some of these rows may have been trained on";
+
 /// Carries out `eval`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let (mut opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
     let splits = (opened.recipe.splits)(&opened.settings, opened.data_dir(arguments.data.as_deref())?)?;
     check_classes(&opened.input, splits.test.class_names())?;
     if arguments.data.is_none() && rows_hash(splits.test.as_ref())? != opened.test_hash {
-        let note =
-            "the data is not what it was when the run was trained, so some of these rows may have been trained on";
         if !arguments.json {
-            say(format_args!("note: {note}"));
+            say(format_args!("note: {OTHER_ROWS}"));
         }
-        opened.notes.push(note.to_owned());
+        opened.notes.push(OTHER_ROWS.to_owned());
     }
     let batch = opened.settings.get_size("eval.batch")?;
     let scores = evaluate(&cpu, opened.model.as_ref(), splits.test, &opened.input, batch)?;

@@ -43,8 +43,8 @@ fn io_code(action: &str, kind: ErrorKind) -> u8 {
         (_, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => SYSTEM,
         // A folder that cannot be made is one that should not have been asked for.
         ("create", _) => USAGE,
-        // A run without one of its files is no whole run.
-        (_, ErrorKind::NotFound) => CORRUPT,
+        // A run without one of its files is no whole run; a folder to write to that is not there says nothing of it.
+        (action, ErrorKind::NotFound) if action != "write" => CORRUPT,
         _ => SYSTEM,
     }
 }
@@ -70,6 +70,7 @@ mod tests {
         assert_eq!(io("read", ErrorKind::PermissionDenied), SYSTEM);
         assert_eq!(io("create", ErrorKind::PermissionDenied), USAGE);
         assert_eq!(io("read", ErrorKind::NotFound), CORRUPT);
+        assert_eq!(io("write", ErrorKind::NotFound), SYSTEM);
     }
 
     #[test]

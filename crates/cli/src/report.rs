@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use glassbox::train::report::{Answers, REPORT, Report, Series};
 use glassbox::train::tensorboard::Board;
-use glassbox::train::{Error, RunDir, check_classes};
+use glassbox::train::{Error, RunDir, check_classes, rows_hash};
 use serde_json::json;
 
+use crate::eval::OTHER_ROWS;
 use crate::exit;
 use crate::machine::Machine;
 use crate::screen::say;
@@ -38,7 +39,7 @@ pub struct Arguments {
 /// Carries out `report`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let run = RunDir::open(&arguments.run)?;
-    let mut written = Vec::new();
+    let (mut written, mut notes) = (Vec::new(), Vec::new());
     if let Some(path) = &arguments.csv {
         Series::read(&run)?.write_csv(path)?;
         written.push(path.clone());
@@ -49,22 +50,24 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     }
     if written.is_empty() || arguments.out.is_some() {
         let path = arguments.out.clone().unwrap_or_else(|| arguments.run.join(REPORT));
-        page(arguments, &run, &path)?;
+        notes = page(arguments, &run, &path)?;
         written.push(path);
     }
     let written: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
     if arguments.json {
-        say(json!({ "event": "end", "run": arguments.run.display().to_string(), "written": written }));
+        say(json!({
+            "event": "end", "run": arguments.run.display().to_string(), "written": written, "notes": notes,
+        }));
     } else {
         written.iter().for_each(|path| say(format_args!("wrote {path}")));
     }
     Ok(exit::OK)
 }
 
-/// Writes the page; without data or weights it lacks what the network answers, and says so.
-fn page(arguments: &Arguments, run: &RunDir, path: &Path) -> Result<(), Error> {
+/// Writes the page, and gives its notes; without data or weights it lacks what the network answers, and says so.
+fn page(arguments: &Arguments, run: &RunDir, path: &Path) -> Result<Vec<String>, Error> {
     let (answers, notes) = match answers(arguments) {
-        Ok(answers) => (Some(answers), Vec::new()),
+        Ok((answers, notes)) => (Some(answers), notes),
         Err(error) => {
             let text = error.to_string();
             (None, vec![format!("there are no answers on this page: {}", text.lines().next().unwrap_or_default())])
@@ -73,20 +76,30 @@ fn page(arguments: &Arguments, run: &RunDir, path: &Path) -> Result<(), Error> {
     if !arguments.json {
         notes.iter().for_each(|note| say(format_args!("note: {note}")));
     }
-    Report::of(run, None, answers.as_ref(), notes)?.write(path).map_err(|error| match error {
+    Report::of(run, None, answers.as_ref(), notes.clone())?.write(path).map_err(|error| match error {
         Error::Io { source, .. } if arguments.out.is_none() => Error::usage(
             format!("cannot write {}: {source}", path.display()),
             "choose another place for the page with --out FILE",
         ),
         other => other,
-    })
+    })?;
+    Ok(notes)
 }
 
-fn answers(arguments: &Arguments) -> Result<Answers, Error> {
+/// What the network answers, and what the reader should know of it.
+fn answers(arguments: &Arguments) -> Result<(Answers, Vec<String>), Error> {
     let opened = zoo::open(&arguments.run)?;
     let cpu = arguments.machine.cpu()?;
     let splits = (opened.recipe.splits)(&opened.settings, opened.data_dir(arguments.data.as_deref())?)?;
     check_classes(&opened.input, splits.test.class_names())?;
+    let mut notes = opened.notes;
+    if !notes.is_empty() {
+        notes.push(format!("the answers on this page are those of step {}", opened.step));
+    }
+    if rows_hash(splits.test.as_ref())? != opened.test_hash {
+        notes.push(OTHER_ROWS.to_owned());
+    }
     let batch = opened.settings.get_size("eval.batch")?;
-    Answers::of(&cpu, opened.model.as_ref(), splits.test, &opened.input, batch)
+    let answers = Answers::of(&cpu, opened.model.as_ref(), splits.test, &opened.input, batch)?;
+    Ok((answers, notes))
 }

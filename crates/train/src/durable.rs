@@ -18,10 +18,20 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     written.map_err(|source| Error::io(path, "write", source))
 }
 
-/// Replaces a file at once: a reader sees the old bytes or the new ones.
+/// Replaces a file that only this process writes, at once: a reader sees the old bytes or the new ones.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_by(path, ".new", bytes)
+}
+
+/// As `replace`, where other processes may do the same.
+pub(crate) fn replace_shared(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_by(path, &format!(".{}.new", std::process::id()), bytes)
+}
+
+/// Replaces a file by way of one whose name ends with `suffix` too.
+fn replace_by(path: &Path, suffix: &str, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    name.push(suffix);
     let new = path.with_file_name(name);
     let replaced = write(&new, bytes).and_then(|()| rename(&new, path, "replace"));
     if replaced.is_err() {

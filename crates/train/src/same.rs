@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::run_dir::RunDir;
-use crate::splits::Splits;
+use crate::splits::{DataFile, Splits};
 
 /// Settings that may change in the midst of a run, and sections of them that end with a dot: they say how long it is trained
 /// and what is kept, or change no result.
@@ -113,12 +113,14 @@ fn file_changes(then: &Value, now: &Value) -> Vec<String> {
 /// If the manifest cannot be read, or files were added, removed or changed since it was written.
 pub fn check_manifest(splits: &Splits, path: &Path) -> Result<()> {
     let then = Manifest::read(path)?;
-    // Files that are skipped as broken are in the manifest, and not among what was read.
     let root = splits.source.clone().unwrap_or_default();
-    let skipped: Vec<String> = splits.skipped().map(|skipped| within(&root, &skipped.path)).collect();
-    let then = then.files.iter().filter(|file| !skipped.contains(&file.path));
-    let then = then.map(|file| (file.path.as_str(), file.hash.as_slice()));
-    let now = splits.files.iter().map(|file| (file.path.as_str(), file.hash.as_slice()));
+    let then = then.files.iter().map(|file| (file.path.as_str(), file.hash.as_slice()));
+    // Files that are skipped as broken are in the manifest too, if they can be read at all.
+    let skipped: Vec<DataFile> = splits
+        .skipped()
+        .filter_map(|skipped| DataFile::of(&root, &std::path::absolute(&skipped.path).ok()?).ok())
+        .collect();
+    let now = splits.files.iter().chain(&skipped).map(|file| (file.path.as_str(), file.hash.as_slice()));
     let changes: Vec<String> = Changes::between(then, now).words().collect();
     if changes.is_empty() {
         return Ok(());
@@ -129,12 +131,6 @@ pub fn check_manifest(splits: &Splits, path: &Path) -> Result<()> {
         why: format!("{place} is not what {} says: {}", path.display(), listed(&changes)),
         help: "restore the files, or look at them (glassbox data) and write the manifest again".to_owned(),
     }))
-}
-
-/// The path of a file within the folder of its dataset.
-fn within(root: &Path, path: &Path) -> String {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    path.strip_prefix(root).unwrap_or(&path).display().to_string()
 }
 
 fn count(rows: &Value) -> u64 {

@@ -79,6 +79,20 @@ fn a_manifest_says_what_changed_and_no_training_begins_or_goes_on_then() {
 }
 
 #[test]
+fn a_broken_file_that_is_skipped_must_be_as_the_manifest_says_too() {
+    let folder = pets();
+    folder.run("data pets --manifest whole.json").ok();
+    let picture = std::fs::read(folder.join("pets/cat/7.png")).unwrap();
+    std::fs::write(folder.join("pets/cat/7.png"), &picture[..40]).unwrap();
+    folder.run("data pets --manifest broken.json").ok();
+    let train = "train images --data pets --epochs 1 --batch 8 --set model.width=4 --set train.max_steps=1 \
+                 --set data.on_broken=skip";
+    let refused = folder.run(&format!("{train} --manifest whole.json"));
+    assert!(refused.code == 3 && refused.err.contains("says: cat/7.png changed"), "{}", refused.err);
+    folder.run(&format!("{train} --manifest broken.json")).ok();
+}
+
+#[test]
 fn a_damaged_manifest_is_none() {
     let folder = pets();
     folder.run("data pets --manifest pets.json").ok();

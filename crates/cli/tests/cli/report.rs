@@ -79,3 +79,34 @@ fn settings_are_listed_with_default_kind_and_help() {
     let wrong = folder.run("train images --set train.btach=3 --dry-run");
     assert!(wrong.err.contains("did you mean train.batch?"), "{}", wrong.err);
 }
+
+#[test]
+fn a_page_says_when_its_answers_are_not_those_of_the_run() {
+    let folder = Folder::new();
+    folder.run("train mlp --epochs 1 --set train.max_steps=4 --set checkpoint.every=2 --out mine").ok();
+    assert_eq!(folder.run("report mine").ok().out, "wrote mine/report.html\n");
+    std::fs::remove_file(folder.join("mine/checkpoints/step-000004/COMMIT")).unwrap();
+    let told = folder.run("report mine").ok().out;
+    assert!(told.contains("step-000004") && told.contains("the answers on this page are those of step 2"), "{told}");
+    let page = std::fs::read_to_string(folder.join("mine/report.html")).unwrap();
+    assert!(page.contains("the answers on this page are those of step 2"));
+    let record = std::fs::read_to_string(folder.join("mine/data.json")).unwrap();
+    // The first hash is that of the rows to test.
+    let end = record.find("\"sha256\": \"").unwrap() + 11;
+    std::fs::write(folder.join("mine/data.json"), format!("{}0000{}", &record[..end], &record[end + 4..])).unwrap();
+    let told = folder.run("report mine --json").ok().out;
+    assert!(told.contains("some of these rows may have been trained on"), "{told}");
+}
+
+#[test]
+fn pages_that_are_written_at_once_are_whole() {
+    let folder = Folder::new();
+    folder.run("train mlp --epochs 1 --set train.max_steps=2 --out mine").ok();
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4).map(|_| scope.spawn(|| folder.run("report mine").ok().out)).collect();
+        writers.into_iter().for_each(|writer| assert_eq!(writer.join().unwrap(), "wrote mine/report.html\n"));
+    });
+    assert!(std::fs::read_to_string(folder.join("mine/report.html")).unwrap().trim_end().ends_with("</html>"));
+    let names = std::fs::read_dir(folder.join("mine")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().contains(".new")));
+}

@@ -230,7 +230,9 @@ fn coco_files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
         if is_json && path.is_file() {
             let text = read_file(&path, crate::detection::MAX_ANNOTATION)?;
             let has = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
-            if has(b"\"images\"") && has(b"\"annotations\"") && has(b"\"categories\"") {
+            // One that is torn may have lost the rest; it is to be said, not passed over.
+            let is_torn = within.is_dir() && !text.trim_ascii_end().ends_with(b"}");
+            if has(b"\"images\"") && (is_torn || has(b"\"annotations\"") && has(b"\"categories\"")) {
                 found.push(path);
             }
         }

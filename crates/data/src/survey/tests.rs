@@ -140,6 +140,10 @@ fn what_could_be_two_conventions_is_asked_and_what_is_none_is_said() {
     masks.picture("images/1.png", 1, 0.0);
     masks.picture("masks/1.png", 2, 0.0);
     assert!(masks.refusal().contains("look like pictures and their masks"), "{}", masks.refusal());
+    let torn = Folder::new();
+    torn.picture("images/1.png", 1, 0.0);
+    torn.write("annotations/instances.json", r#"{"images": [{"id": 1"#);
+    assert!(torn.refusal().starts_with("broken COCO file"), "{}", torn.refusal());
     let nothing = Folder::new();
     nothing.write("notes.pdf", "x");
     assert!(nothing.refusal().contains("no known convention") && nothing.refusal().contains("notes.pdf"));

@@ -184,7 +184,8 @@ impl Chart<'_> {
             places.join("L")
         };
         for (curve, points) in &curves {
-            if curve.noisy {
+            // A single point has no length to draw, but a dot can be seen.
+            if curve.noisy && points.len() > 1 {
                 let band = gathered(points);
                 let upper = line(&mut band.iter().map(|p| (p.0, p.3)));
                 let lower = line(&mut band.iter().rev().map(|p| (p.0, p.1)));
@@ -229,6 +230,11 @@ mod tests {
         assert!(chart(vec![], true).is_none() && chart(vec![(1.0, f64::NAN)], false).is_none());
         let svg = chart(vec![(1.0, 2.0), (2.0, f64::INFINITY), (3.0, 2.0)], false).unwrap();
         assert!(!svg.contains("NaN") && !svg.contains("inf") && svg.matches("<circle").count() == 2);
+    }
+
+    #[test]
+    fn a_single_step_is_a_dot() {
+        assert!(chart(vec![(1.0, 2.0)], true).unwrap().contains("<circle"));
     }
 
     #[test]

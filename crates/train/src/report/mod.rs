@@ -77,12 +77,12 @@ impl<'a> Report<'a> {
         page::page(self)
     }
 
-    /// Writes the page, whole or not at all.
+    /// Writes the page, whole or not at all: a training that ends and `glassbox report` may do so at once.
     ///
     /// # Errors
     /// If it cannot be written, or as for `to_html`.
     pub fn write(&self, path: &Path) -> Result<()> {
-        durable::replace(path, self.to_html()?.as_bytes())
+        durable::replace_shared(path, self.to_html()?.as_bytes())
     }
 }
 
