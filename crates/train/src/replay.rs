@@ -45,14 +45,14 @@ pub use what_if::{Change, Tried, WhatIf};
 /// Runs of recipes are opened by `zoo::Run::open(path)`; a program with a job of its own gives it here, as it does to
 /// [`crate::resume`].
 ///
-/// ```no_run
+/// ```
 /// use glassbox_train::{Job, Result, Run};
-/// # fn job() -> Job { unimplemented!() }
-/// # fn main() -> Result<()> {
-/// let mut run = Run::of("runs/mine", job())?;
-/// let gradient = run.at(400)?.tensor("conv1/weight.grad")?;
-/// # Ok(())
-/// # }
+///
+/// fn length_of_a_gradient(job: Job) -> Result<f64> {
+///     let mut run = Run::of("runs/mine", job)?;
+///     let gradient = run.at(400)?.tensor("conv1/weight.grad")?;
+///     Ok(gradient.to_f64().iter().map(|g| g * g).sum::<f64>().sqrt())
+/// }
 /// ```
 pub struct Run {
     dir: RunDir,
