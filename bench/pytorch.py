@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The PyTorch side of the benchmark: the cases of `glassbox bench`, the same nets, sizes, losses and optimisers.
 
-    bench/pytorch.py --case mlp --threads 2 [--mode compile] [--fused] [--cl] --json
+    bench/pytorch.py --case mlp --threads 2 [--mode compile|onnx] [--fused] [--cl] --json
 
 One step is what a training loop does: gradients cleared, forward, loss, backward, optimiser; f32, synthetic data in memory.
 """
@@ -18,7 +18,7 @@ import time
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--case", required=True, help="name of a case, or list")
 parser.add_argument("--threads", type=int, default=2)
-parser.add_argument("--mode", choices=["eager", "compile"], default="eager")
+parser.add_argument("--mode", choices=["eager", "compile", "onnx"], default="eager", help="onnx: the exported net in onnxruntime (inference only)")
 parser.add_argument("--fused", action="store_true", help="fused optimisers")
 parser.add_argument("--cl", action="store_true", help="channels last")
 parser.add_argument("--budget", type=float, default=4.0, help="seconds of a series of steps")
@@ -302,8 +302,26 @@ def main():
 
         return step, count(net), None
 
+    def exported(model, x):
+        """The same net and weights on onnxruntime's CPU provider, which folds batch norm into the convolutions."""
+        import io
+        import onnxruntime
+
+        file = io.BytesIO()
+        torch.onnx.export(model, (x,), file, dynamo=False, input_names=["x"], output_names=["y"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = arguments.threads, 1
+        session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+        with torch.no_grad():
+            difference = (torch.from_numpy(session.run(None, {"x": x.numpy()})[0]) - model(x)).abs().max()
+        assert difference < 1e-3, f"the exported net answers otherwise: {difference}"
+        inputs = {"x": x.numpy()}
+        return lambda: session.run(None, inputs), count(model), None
+
     def inference(model, *shape):
         model, x = model.eval(), torch.randn(shape)
+        if arguments.mode == "onnx":
+            return exported(model, x)
         if x.dim() == 4:
             model, x = formatted(model, x)
         forward = compiled(lambda x: model(x))
@@ -389,6 +407,9 @@ def main():
         return 0
     if arguments.case not in cases:
         print(f"there is no case {arguments.case} (--case list names all)", file=sys.stderr)
+        return 2
+    if arguments.mode == "onnx" and not arguments.case.startswith("inf-"):
+        print("the mode onnx is for the cases inf-*", file=sys.stderr)
         return 2
     step, parameters, size = cases[arguments.case]()
     result = measure(step, arguments.budget, arguments.series, arguments.wait)
