@@ -49,7 +49,7 @@ pub mod summary;
 pub use average::Average;
 pub use clip::{clip_grad_norm, clip_grad_value};
 pub use error::{Error, Result};
-pub use init::Init;
+pub use init::{Fan, Gain, Init};
 pub use layer::{Description, Layer, Place};
 pub use layers::*;
 pub use optim::{Adam, Group, Optimiser, RmsProp, Sgd};

@@ -7,6 +7,7 @@ mod idx_data;
 pub mod images;
 pub mod lenet;
 pub mod mlp;
+pub mod nets;
 mod opened;
 pub mod picture;
 mod recipe;

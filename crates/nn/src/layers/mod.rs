@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod attention;
 pub mod batch_norm;
+pub mod branches;
 pub mod conv;
 pub mod conv_transpose;
 pub mod dropout;
@@ -12,6 +13,7 @@ pub mod norm;
 pub mod pool;
 pub mod recurrent;
 pub mod residual;
+pub mod response_norm;
 pub mod shape;
 
 pub use activation::{
@@ -19,6 +21,7 @@ pub use activation::{
 };
 pub use attention::{MultiheadAttention, causal_self_attention, multihead_attention};
 pub use batch_norm::{BatchNorm, batch_norm1d, batch_norm2d, batch_norm3d};
+pub use branches::{Branches, branches};
 pub use conv::{Conv, conv1d, conv2d, conv3d};
 pub use conv_transpose::{ConvTranspose, conv_transpose1d, conv_transpose2d, conv_transpose3d};
 pub use dropout::{Dropout, dropout};
@@ -34,4 +37,5 @@ pub use pool::{
 };
 pub use recurrent::{Recurrent, Sequence, gru, lstm, rnn};
 pub use residual::{Residual, residual};
+pub use response_norm::{LocalResponseNorm, local_response_norm};
 pub use shape::{Flatten, Identity, ReflectionPad, Upsample, reflection_pad1d, reflection_pad2d, reflection_pad3d};
