@@ -6,7 +6,7 @@ use tensor::Result;
 
 use crate::case::{Case, Kind, Traced, Work, normal};
 use crate::models::perceptron;
-use crate::resnet::{resnet18_cifar, resnet50};
+use zoo::nets::{resnet18_small, resnet50};
 
 /// A perceptron.
 pub const MLP: Case = Case::new(Kind::Inference, "inf-mlp", "784-512-512-10, one sample", 1, 1, |cpu, sizes| {
@@ -27,7 +27,7 @@ pub const LENET5: Case =
 pub const RESNET18: Case =
     Case::new(Kind::Inference, "inf-resnet18", "ResNet-18, one picture of 32 x 32", 1, 32, |cpu, sizes| {
         let at = Scope::root(0);
-        let net = resnet18_cifar(&at, 10);
+        let net = resnet18_small(&at, 3, 10);
         evaluated(cpu, &at, net, &[sizes.batch, 3, sizes.length, sizes.length])
     });
 
@@ -35,7 +35,7 @@ pub const RESNET18: Case =
 pub const RESNET50: Case =
     Case::new(Kind::Inference, "inf-resnet50", "ResNet-50, one picture of 224 x 224", 1, 224, |cpu, sizes| {
         let at = Scope::root(0);
-        let net = resnet50(&at, 1000);
+        let net = resnet50(&at, 3, 1000);
         evaluated(cpu, &at, net, &[sizes.batch, 3, sizes.length, sizes.length])
     });
 

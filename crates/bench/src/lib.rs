@@ -14,7 +14,6 @@ mod ops;
 mod plot;
 mod profile;
 mod quiet;
-mod resnet;
 mod scale;
 
 pub use case::{CASES, Case, Kind, Sizes, Traced, Work, find};

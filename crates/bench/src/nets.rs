@@ -9,7 +9,7 @@ use crate::case::{Case, Kind, Sizes, Traced, Work, key, labels, normal, uniform}
 use crate::charlstm::CharLstm;
 use crate::gpt::{Config, Gpt};
 use crate::models::{Vae, perceptron};
-use crate::resnet::{resnet18_cifar, resnet50};
+use zoo::nets::{resnet18_small, resnet50};
 
 /// A perceptron.
 pub const MLP: Case =
@@ -40,7 +40,7 @@ pub const RESNET18: Case = Case::new(
     32,
     |cpu, sizes| {
         let at = Scope::root(0);
-        let net = resnet18_cifar(&at, 10);
+        let net = resnet18_small(&at, 3, 10);
         pictures(cpu, sizes, &at, net, 10, 5e-4)
     },
 );
@@ -54,7 +54,7 @@ pub const RESNET50: Case = Case::new(
     224,
     |cpu, sizes| {
         let at = Scope::root(0);
-        let net = resnet50(&at, 1000);
+        let net = resnet50(&at, 3, 1000);
         pictures(cpu, sizes, &at, net, 1000, 1e-4)
     },
 );

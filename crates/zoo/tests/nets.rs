@@ -3,32 +3,10 @@
 use std::sync::Arc;
 
 use cpu::Run;
-use glassbox_zoo::nets::{self, Inception};
-use nn::{Layer, Pass, Scope, Sequential, State};
+use glassbox_zoo::nets::{PUBLISHED, published};
+use nn::{Layer, Pass, Scope, State};
 use serde_json::Value;
 use tensor::{Array, Shape, Tensor};
-
-fn net(name: &str, at: &Scope, classes: usize) -> Sequential {
-    match name {
-        "alexnet" => nets::alexnet(at, 3, classes),
-        "alexnet_one_tower" => nets::alexnet_one_tower(at, 3, classes),
-        "vgg16" => nets::vgg16(at, 3, classes),
-        "vgg16_bn" => nets::vgg16_bn(at, 3, classes),
-        "googlenet" => nets::googlenet(at, 3, classes, Inception::Published),
-        "googlenet_bn" => nets::googlenet(at, 3, classes, Inception::BatchNorm),
-        "resnet18" => nets::resnet18(at, 3, classes),
-        "resnet34" => nets::resnet34(at, 3, classes),
-        "resnet50" => nets::resnet50(at, 3, classes),
-        "resnet18_small" => nets::resnet18_small(at, 3, classes),
-        "resnet20" => nets::resnet_cifar(at, 3, 16, 3, classes),
-        "resnet56" => nets::resnet_cifar(at, 3, 16, 9, classes),
-        "plain20" => nets::plain_cifar(at, 3, 16, 3, classes),
-        "mobilenet_v2" => nets::mobilenet_v2(at, 3, classes),
-        "xception" => nets::xception(at, 3, classes),
-        "densenet121" => nets::densenet121(at, 3, classes),
-        _ => panic!("no net is called {name}"),
-    }
-}
 
 fn crc32(text: &str) -> u32 {
     !text.bytes().fold(!0, |crc: u32, byte| {
@@ -77,19 +55,19 @@ fn fill(at: &Scope) {
 fn published_nets_have_the_published_parameters_and_equal_pytorch() {
     let text = include_str!("../../../tests/golden/nets.json");
     let cases: Vec<Value> = serde_json::from_str(text).unwrap();
+    assert!(PUBLISHED.iter().all(|net| cases.iter().any(|case| case["name"] == net.name)), "every net has a case");
     let mut failures = Vec::new();
     for case in &cases {
         let name = case["name"].as_str().unwrap();
         let number = |key: &str| case[key].as_u64().unwrap() as usize;
-        let at = Scope::root(0);
-        let net = net(name, &at, number("classes"));
+        let (at, size) = (Scope::root(0), number("size"));
+        let net = published(name, &at, [3, size, size], number("classes")).unwrap();
         let parameters: usize = at.trainable().iter().map(|var| var.shape().count()).sum();
         if parameters != number("parameters") {
             failures.push(format!("{name} has {parameters} parameters, not {}", number("parameters")));
             continue;
         }
         fill(&at);
-        let size = number("size");
         let picture = Tensor::from_vec(noise("picture", 3 * size * size), [1, 3, size, size]);
         let logits = net.forward(&picture, &Pass::eval()).to_vec::<f32>().unwrap();
         let deviation = case["deviation"].as_f64().unwrap();
@@ -101,4 +79,16 @@ fn published_nets_have_the_published_parameters_and_equal_pytorch() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn a_net_refuses_pictures_that_it_cannot_take() {
+    let refused =
+        |name, size| published(name, &Scope::root(0), [3, size, size], 10).err().map(|error| error.to_string());
+    assert_eq!(refused("vgg16", 32), None);
+    let small = refused("xception", 64).unwrap();
+    assert!(small.contains("at least 71 x 71 pixels, not 64 x 64") && small.contains("data.size=71"), "{small}");
+    let large = refused("alexnet", 256).unwrap();
+    assert!(large.contains("exactly 227 x 227 pixels, not 256 x 256"), "{large}");
+    assert!(refused("vgg17", 224).unwrap().contains("vgg16_bn"));
 }
