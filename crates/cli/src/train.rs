@@ -23,6 +23,9 @@ pub struct Arguments {
     /// Folder of the data; digits and mlp need none
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Which net, of the recipe images: small, resnet18, vgg16, mobilenet_v2, ...
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
     /// Passes over the training rows
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<String>,
@@ -121,6 +124,7 @@ fn settings(mut settings: Settings, arguments: &Arguments) -> Result<Settings, E
         settings.read_toml(&text, path)?;
     }
     let flags = [
+        ("--model", "model.name", &arguments.model),
         ("--epochs", "train.epochs", &arguments.epochs),
         ("--batch", "train.batch", &arguments.batch),
         ("--lr", "train.lr", &arguments.lr),

@@ -14,6 +14,7 @@ pub use alexnet::{alexnet, alexnet_one_tower};
 pub use densenet::densenet121;
 pub use googlenet::{Inception, googlenet};
 pub use mobilenet::mobilenet_v2;
+pub(crate) use named::NAMES;
 pub use named::{PUBLISHED, Published, published};
 pub use resnet::{plain_cifar, resnet_cifar, resnet18, resnet18_small, resnet34, resnet50};
 pub use vgg::{vgg16, vgg16_bn};

@@ -39,6 +39,17 @@ pub const PUBLISHED: [Published; 16] = [
     Published { name: "densenet121", size: 32, make: densenet121 },
 ];
 
+/// `small`, the recipe's own, and the names of the published ones.
+pub(crate) const NAMES: [&str; PUBLISHED.len() + 1] = {
+    let mut names = ["small"; PUBLISHED.len() + 1];
+    let mut number = 0;
+    while number < PUBLISHED.len() {
+        names[number + 1] = PUBLISHED[number].name;
+        number += 1;
+    }
+    names
+};
+
 /// The net called `name`, for pictures of `[channels, height, width]`.
 ///
 /// # Errors
