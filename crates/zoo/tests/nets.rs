@@ -73,7 +73,8 @@ fn published_nets_have_the_published_parameters_and_equal_pytorch() {
         let deviation = case["deviation"].as_f64().unwrap();
         for (index, wanted) in case["logits"].as_array().unwrap().iter().enumerate() {
             let (found, wanted) = (f64::from(logits[index]), wanted.as_f64().unwrap());
-            if !((found - wanted).abs() <= 1e-4 * deviation) {
+            let close = (found - wanted).abs() <= 1e-4 * deviation;
+            if !close {
                 failures.push(format!("{name}: logit {index} is {found}, PyTorch's {wanted} (deviation {deviation})"));
             }
         }
