@@ -43,6 +43,7 @@ pub mod schedule;
 pub mod scope;
 pub mod sequential;
 mod sizes;
+pub mod solve;
 pub mod state;
 pub mod summary;
 
