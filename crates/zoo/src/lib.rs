@@ -14,6 +14,7 @@ pub mod picture;
 mod recipe;
 mod run;
 mod settings;
+pub mod tabular;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};
 pub use opened::{Opened, open, reopen};

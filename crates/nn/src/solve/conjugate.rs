@@ -19,7 +19,7 @@ pub fn conjugate_gradients(
     while square > wanted && steps < most_steps {
         let ap = product(&p);
         let curvature = dot(&p, &ap);
-        if !(curvature > 0.0) {
+        if curvature <= 0.0 || curvature.is_nan() {
             break;
         }
         let alpha = square / curvature;

@@ -30,7 +30,7 @@ struct Trial {
 /// trial `step` long; `None` if the direction does not lead down or nothing lower was found.
 pub fn wolfe(f: &mut Objective<'_>, from: &Point, direction: &[f64], step: f64) -> Option<Point> {
     let slope = dot(&from.gradient, direction);
-    if !(slope < 0.0) {
+    if slope >= 0.0 || slope.is_nan() {
         return None;
     }
     let start = Trial { step: 0.0, value: from.value, slope };
@@ -40,7 +40,7 @@ pub fn wolfe(f: &mut Objective<'_>, from: &Point, direction: &[f64], step: f64) 
         let slope = dot(&gradient, direction);
         (Trial { step, value, slope }, Point { x, value, gradient })
     };
-    let too_high = |t: &Trial| !(t.value <= start.value + DECREASE * t.step * slope);
+    let too_high = |t: &Trial| t.value.is_nan() || t.value > start.value + DECREASE * t.step * slope;
     let (mut before, mut step) = (start, step);
     let mut best: Option<Point> = None;
     let mut keep = |point: Point| {
@@ -97,7 +97,7 @@ fn between(a: Trial, b: Trial) -> f64 {
     let middle = a.step + 0.5 * width;
     let d1 = a.slope + b.slope - 3.0 * (a.value - b.value) / (a.step - b.step);
     let square = d1 * d1 - a.slope * b.slope;
-    if !(square >= 0.0) {
+    if square < 0.0 || square.is_nan() {
         return middle;
     }
     let d2 = square.sqrt() * width.signum();

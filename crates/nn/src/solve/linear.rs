@@ -56,7 +56,7 @@ impl Cholesky {
 /// fewer rows than columns, or the sizes do not fit.
 pub fn least_squares(x: &[f64], y: &[f64], columns: usize, ridge: f64) -> Option<Vec<f64>> {
     let (d, rows) = (columns, y.len());
-    if d == 0 || x.len() != rows * d || !(ridge >= 0.0) {
+    if d == 0 || x.len() != rows * d || ridge < 0.0 || ridge.is_nan() {
         return None;
     }
     // The penalty is `d` more rows: the root of the ridge on a diagonal.
@@ -78,8 +78,7 @@ pub fn least_squares(x: &[f64], y: &[f64], columns: usize, ridge: f64) -> Option
         let (left, right) = a.split_at_mut((k + 1) * n);
         let v = &mut left[k * n + k..];
         let norm = dot(v, v).sqrt();
-        // Also if it is NaN.
-        if !(norm > 1e-13 * scale[k]) {
+        if norm <= 1e-13 * scale[k] || norm.is_nan() {
             return None;
         }
         let alpha = if v[0] > 0.0 { -norm } else { norm };

@@ -9,8 +9,9 @@ mod newton;
 
 pub use conjugate::conjugate_gradients;
 pub use lbfgs::{Lbfgs, lbfgs};
+pub use line_search::Objective;
 pub use linear::{Cholesky, least_squares};
-pub use newton::{Newton, newton};
+pub use newton::{Curved, Newton, newton};
 
 /// What a search ended with.
 #[derive(Debug, Clone, PartialEq)]

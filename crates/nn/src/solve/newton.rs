@@ -18,9 +18,12 @@ impl Default for Newton {
     }
 }
 
+/// A function's value, gradient `[n]` and Hessian `[n, n]` at a point.
+pub type Curved<'a> = dyn FnMut(&[f64]) -> (f64, Vec<f64>, Vec<f64>) + 'a;
+
 /// A minimum of `f`, which gives its value, its gradient `[n]` and its Hessian `[n, n]`: steps `-H^-1 g`, halved until the function
 /// falls. Where the Hessian is not positive, a multiple of the identity is added to it (Levenberg's remedy).
-pub fn newton(start: &[f64], options: &Newton, f: &mut dyn FnMut(&[f64]) -> (f64, Vec<f64>, Vec<f64>)) -> Found {
+pub fn newton(start: &[f64], options: &Newton, f: &mut Curved<'_>) -> Found {
     let n = start.len();
     let (mut x, mut path) = (start.to_vec(), Vec::new());
     let (mut value, mut gradient, mut hessian) = f(&x);

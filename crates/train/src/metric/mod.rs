@@ -1,13 +1,17 @@
 //! What is measured over the rows of a set: one measure a file.
 
 mod accuracy;
+mod calibration;
 mod confusion;
 mod mean;
+mod roc;
 mod top_k;
 
 pub use accuracy::Accuracy;
+pub use calibration::{Calibration, CalibrationBin};
 pub use confusion::Confusion;
 pub use mean::Mean;
+pub use roc::Roc;
 pub use top_k::TopK;
 
 use serde_json::{Map, Value, json};
