@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use glassbox::train::Error;
+use glassbox::train::event::counted;
 use glassbox::train::replay::{Change, Tried, WhatIf};
 use glassbox::train::why::{Element, Evidence, Finding, Operation, Row, Why};
 use serde_json::{Value, json};
@@ -45,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 fn tell(run: &str, step: Option<u64>, why: &Why) {
     let replayed: Vec<String> = why.replayed.iter().map(u64::to_string).collect();
     let again = if replayed.is_empty() { "none".to_owned() } else { replayed.join(", ") };
-    say(format_args!("{run}: {} steps in the ledger; made again: {again}", why.steps));
+    say(format_args!("{run}: {} in the ledger; made again: {again}", counted(why.steps as usize, "step")));
     why.notes.iter().for_each(|note| say(format_args!("note: {note}")));
     if why.findings.is_empty() {
         let of = step.map_or(String::new(), |step| format!(" at step {step}"));

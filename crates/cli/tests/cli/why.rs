@@ -31,6 +31,11 @@ fn a_run_that_diverged_is_explained() {
     let outcome =
         folder.run(&format!("{SHORT} --out mine --set train.optimizer=sgd --lr 1000 --set train.schedule=constant"));
     assert_eq!(outcome.code, 5, "{outcome:?}");
+    assert!(outcome.out.contains("glassbox why mine looks for the cause"), "{outcome:?}");
+    let page = || fs::read_to_string(folder.join("mine/report.html")).unwrap();
+    assert!(page().contains("<h2>Why it stopped</h2>") && page().contains("<pre>glassbox why mine</pre>"));
+    folder.run("report mine").ok();
+    assert!(page().contains("<li><b>loss spike at step "), "{}", page());
     let out = folder.run("why mine").ok().out;
     for words in [
         "1. loss spike at step ",

@@ -21,7 +21,7 @@ const MOST_SUSPECTS: usize = 12;
 const SURE: f64 = 0.8;
 
 impl Finding {
-    pub(super) fn new(kind: Kind, step: u64, because: String) -> Finding {
+    pub(crate) fn new(kind: Kind, step: u64, because: String) -> Finding {
         Finding {
             kind,
             step,
