@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use glassbox::data::survey::manifest;
 use glassbox::data::{Changes, Convention, Manifest, SurveyOptions, survey};
 use glassbox::train::Error;
+use glassbox::train::event::counted;
 use serde_json::json;
 
 use crate::exit;
@@ -72,8 +73,18 @@ fn check(arguments: &Arguments, path: &Path, convention: Option<Convention>) -> 
         return Ok(code);
     }
     match changes.words().count() {
-        0 => say(format_args!("{} is as {} says: {} files", arguments.path.display(), path.display(), now.files.len())),
-        count => say(format_args!("{} is not as {} says: {count} files", arguments.path.display(), path.display())),
+        0 => say(format_args!(
+            "{} is as {} says: {}",
+            arguments.path.display(),
+            path.display(),
+            counted(now.files.len(), "file")
+        )),
+        count => say(format_args!(
+            "{} is not as {} says: {}",
+            arguments.path.display(),
+            path.display(),
+            counted(count, "file")
+        )),
     }
     changes.words().for_each(|change| say(format_args!("  {change}")));
     Ok(code)

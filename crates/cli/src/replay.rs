@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use glassbox::train::Error;
+use glassbox::train::event::counted;
 use glassbox::train::ledger::StepRecord;
 use glassbox::train::replay::Checked;
 use serde_json::json;
@@ -44,13 +45,17 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
         None => run.dir().record().branched_at().unwrap_or(0) + 1..=run.last_step()?,
     };
     let shown = steps.clone();
-    if !arguments.json && !arguments.check {
-        say(format_args!("{:>8}  {:>10}  {:>10}  {:>10}  {:>10}  {:>10}", "step", "loss", "lr", "|g|", "|w|", "|dw|"));
-    }
+    // What is refused has no table, so its head comes with the first step.
+    let mut headed = arguments.json;
     let checked = run.check(steps, &mut |made| {
-        if !arguments.check {
-            show(made, arguments.json);
+        if arguments.check {
+            return;
         }
+        if !std::mem::replace(&mut headed, true) {
+            let [loss, lr, g, w, dw] = ["loss", "lr", "|g|", "|w|", "|dw|"];
+            say(format_args!("{:>8}  {loss:>10}  {lr:>10}  {g:>10}  {w:>10}  {dw:>10}", "step"));
+        }
+        show(made, arguments.json);
     })?;
     let torn = run.ledger().torn();
     if arguments.json {
@@ -109,7 +114,7 @@ fn verdict(checked: &Checked) {
         step => format!("step {step}"),
     };
     let Checked { steps, recorded, hashes, .. } = checked;
-    let made = format!("{steps} steps made again from {from}");
+    let made = format!("{} made again from {from}", counted(*steps as usize, "step"));
     if checked.differences.is_empty() && *recorded == 0 {
         say(format_args!("{made}; there is no record of them to compare with (ledger.on)"));
     } else if checked.differences.is_empty() {

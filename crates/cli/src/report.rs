@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use glassbox::train::report::{Answers, REPORT, Report, Series};
 use glassbox::train::tensorboard::Board;
-use glassbox::train::{Error, RunDir, check_classes, rows_hash};
+use glassbox::train::{Error, RunDir, Status, check_classes, rows_hash};
 use serde_json::json;
 
 use crate::eval::OTHER_ROWS;
@@ -76,7 +76,15 @@ fn page(arguments: &Arguments, run: &RunDir, path: &Path) -> Result<Vec<String>,
     if !arguments.json {
         notes.iter().for_each(|note| say(format_args!("note: {note}")));
     }
-    Report::of(run, None, answers.as_ref(), notes.clone())?.write(path).map_err(|error| match error {
+    let mut report = Report::of(run, None, answers.as_ref(), notes.clone())?;
+    if run.record().status == Status::Diverged.word() {
+        // Without it the page says what to ask.
+        let found = zoo::Run::open_on(arguments.machine.cpu()?, &arguments.run, arguments.data.as_deref());
+        if let Ok(why) = found.and_then(|mut run| run.why(None)) {
+            report = report.with_why(why);
+        }
+    }
+    report.write(path).map_err(|error| match error {
         Error::Io { source, .. } if arguments.out.is_none() => Error::usage(
             format!("cannot write {}: {source}", path.display()),
             "choose another place for the page with --out FILE",

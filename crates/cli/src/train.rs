@@ -136,12 +136,8 @@ fn settings(mut settings: Settings, arguments: &Arguments) -> Result<Settings, E
         }
     }
     if let Some(path) = &arguments.manifest {
-        let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        settings.set(
-            "data.manifest",
-            &whole.to_string_lossy(),
-            Source::Flag(format!("--manifest {}", path.display())),
-        )?;
+        let source = Source::Flag(format!("--manifest {}", path.display()));
+        settings.set("data.manifest", &path.to_string_lossy(), source)?;
     }
     if arguments.tensorboard {
         settings.set("log.tensorboard", "true", Source::Flag("--tensorboard".to_owned()))?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use glassbox::train::Error;
+use glassbox::train::event::counted;
 use glassbox::train::replay::{Change, Tried, WhatIf};
 use glassbox::train::why::{Element, Evidence, Finding, Operation, Row, Why};
 use serde_json::{Value, json};
@@ -45,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 fn tell(run: &str, step: Option<u64>, why: &Why) {
     let replayed: Vec<String> = why.replayed.iter().map(u64::to_string).collect();
     let again = if replayed.is_empty() { "none".to_owned() } else { replayed.join(", ") };
-    say(format_args!("{run}: {} steps in the ledger; made again: {again}", why.steps));
+    say(format_args!("{run}: {} in the ledger; made again: {again}", counted(why.steps as usize, "step")));
     why.notes.iter().for_each(|note| say(format_args!("note: {note}")));
     if why.findings.is_empty() {
         let of = step.map_or(String::new(), |step| format!(" at step {step}"));
@@ -64,7 +65,12 @@ fn tell_finding(run: &str, finding: &Finding) {
     if !finding.also.is_empty() {
         say(format_args!("   the same at: {}", steps(&finding.also)));
     }
-    finding.rows.iter().for_each(tell_row);
+    const SHOWN: usize = 4;
+    finding.rows.iter().take(SHOWN).for_each(tell_row);
+    if let Some(more @ [_, ..]) = finding.rows.get(SHOWN..) {
+        let ids: Vec<String> = more.iter().map(|row| format!("{} ({})", row.row, row.id)).collect();
+        say(format_args!("   and rows {}", ids.join(", ")));
+    }
     if let Some(op) = &finding.op {
         tell_op(op);
     }
@@ -86,7 +92,9 @@ fn tell_row(row: &Row) {
     facts.extend(row.says.as_ref().map(|(name, sure)| format!("the model says {name} ({:.1} %)", 100.0 * sure)));
     facts.push(format!("loss {}", short(f64::from(row.loss))));
     facts.extend(row.share.map(|share| format!("{:.1} % of the gradient", 100.0 * share)));
-    facts.push(format!("largest number {}", short(row.largest)));
+    if row.largest.is_finite() {
+        facts.push(format!("largest number {}", short(row.largest)));
+    }
     say(format_args!("   row {}: {}", row.row, facts.join(", ")));
     if row.losses.len() > 1 {
         const SHOWN: usize = 12;

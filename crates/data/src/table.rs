@@ -1,4 +1,5 @@
-//! Tables of text cells: CSV as of RFC 4180 (quotes, doubled quotes, line breaks in quotes), packed with gzip or not.
+//! Tables of text cells: CSV as of RFC 4180 (quotes, doubled quotes, line breaks in quotes), packed with gzip or not. Lines end
+//! with LF, CR LF, or, as old programs wrote them, CR alone.
 
 use crate::DataError;
 use crate::bytes::{gunzip, read_file};
@@ -61,8 +62,8 @@ impl Table {
             let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
             DataError::broken(path, "CSV", format!("line {line} is not UTF-8"), "save it again as UTF-8")
         })?;
-        let mut reader =
-            Reader { rest: text.strip_prefix('\u{FEFF}').unwrap_or(&text), line: 1, delimiter: format.delimiter };
+        let rest = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
+        let mut reader = Reader { rest, line: 1, delimiter: format.delimiter, line_end: line_end(rest) };
         let mut table = Table {
             path: path.to_owned(),
             columns: vec![],
@@ -186,11 +187,26 @@ impl Table {
     }
 }
 
+/// What ends the lines of a text: LF (before which a CR is left out), or CR if the first line ends with one alone.
+fn line_end(text: &str) -> u8 {
+    let (mut quoted, bytes) = (false, text.as_bytes());
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\r' if !quoted && bytes.get(at + 1) != Some(&b'\n') => return b'\r',
+            b'\n' if !quoted => break,
+            _ => {}
+        }
+    }
+    b'\n'
+}
+
 /// What is left of the text.
 struct Reader<'a> {
     rest: &'a str,
     line: usize,
     delimiter: u8,
+    line_end: u8,
 }
 
 impl Reader<'_> {
@@ -229,10 +245,10 @@ impl Reader<'_> {
                     }
                 }
             }
-            self.line += cell.matches('\n').count();
+            self.line += cell.matches(char::from(self.line_end)).count();
         }
-        let (bytes, delimiter) = (self.rest.as_bytes(), self.delimiter);
-        let end = bytes.iter().position(|&b| b == delimiter || b == b'\n').unwrap_or(bytes.len());
+        let (bytes, delimiter, line_end) = (self.rest.as_bytes(), self.delimiter, self.line_end);
+        let end = bytes.iter().position(|&b| b == delimiter || b == line_end).unwrap_or(bytes.len());
         let plain = self.rest.get(..end).ok_or((start, "the delimiter is no single character"))?;
         let plain = plain.strip_suffix('\r').unwrap_or(plain);
         if !quoted {
@@ -242,7 +258,7 @@ impl Reader<'_> {
         }
         cells.push(cell);
         let more = bytes.get(end) == Some(&delimiter);
-        self.line += usize::from(bytes.get(end) == Some(&b'\n'));
+        self.line += usize::from(bytes.get(end) == Some(&line_end));
         self.rest = self.rest.get(end + 1..).unwrap_or("");
         Ok(more)
     }
@@ -271,6 +287,20 @@ mod tests {
         assert_eq!(row(&table, 1), ["4", "", ""]);
         assert_eq!(row(&table, 2), ["5", "6", "7"]);
         assert_eq!((0..3).map(|r| table.line(r)).collect::<Vec<_>>(), [2, 5, 6]);
+    }
+
+    #[test]
+    fn lines_may_end_with_cr_alone() {
+        let table = table("\u{FEFF}a,\"b\nc\"\r1,2\r\r\"x\ry\",4\r5,6").unwrap();
+        assert_eq!((table.columns(), table.len()), (&["a".to_owned(), "b\nc".to_owned()][..], 3));
+        assert_eq!(
+            (row(&table, 0), row(&table, 1), row(&table, 2)),
+            (vec!["1", "2"], vec!["x\ry", "4"], vec!["5", "6"])
+        );
+        assert_eq!((0..3).map(|r| table.line(r)).collect::<Vec<_>>(), [2, 4, 6]);
+        // A CR within the lines of another file ends nothing.
+        let table = self::table("a,b\n1\r,2\n").unwrap();
+        assert_eq!(row(&table, 0), ["1", "2"]);
     }
 
     #[test]

@@ -59,6 +59,7 @@ enum Limits {
     Int(RangeInclusive<i64>),
     Float(RangeInclusive<f64>),
     Words(&'static [&'static str]),
+    Path,
 }
 
 impl Settings {
@@ -96,6 +97,11 @@ impl Settings {
     /// With any text.
     pub fn text(self, name: &'static str, value: &str, help: &'static str) -> Settings {
         self.with(name, Value::Text(value.to_owned()), Limits::None, help)
+    }
+
+    /// With a file, none at first. One that a file of settings names lies beside that file, if its path is no whole one.
+    pub fn path(self, name: &'static str, help: &'static str) -> Settings {
+        self.with(name, Value::Text(String::new()), Limits::Path, help)
     }
 
     fn with(mut self, name: &'static str, value: Value, limits: Limits, help: &'static str) -> Settings {
@@ -151,8 +157,15 @@ impl Settings {
             let place = format!("{}:{number}", path.display());
             match line {
                 Ok(Line::Section(name)) => section = name,
-                Ok(Line::Pair(key, value)) if section.is_empty() => self.set(key, &value, Source::File(place))?,
-                Ok(Line::Pair(key, value)) => self.set(&format!("{section}.{key}"), &value, Source::File(place))?,
+                Ok(Line::Pair(key, value)) => {
+                    let name = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+                    let is_path = self.rows.iter().any(|row| row.name == name && row.limits == Limits::Path);
+                    let value = match path.parent() {
+                        Some(folder) if is_path && !value.is_empty() => folder.join(&value).display().to_string(),
+                        _ => value,
+                    };
+                    self.set(&name, &value, Source::File(place))?;
+                }
                 Err(line) => {
                     let what = format!("{place}: cannot read {line:?}");
                     return Err(Error::usage(what, "each line is [section] or key = value"));
@@ -299,6 +312,7 @@ impl Setting {
             Limits::Int(limits) => format!("a whole number from {} to {}", limits.start(), limits.end()),
             Limits::Float(limits) => format!("a number from {:?} to {:?}", limits.start(), limits.end()),
             Limits::Words(words) => format!("one of {}", words.join(", ")),
+            Limits::Path => "a file".to_owned(),
             Limits::None if matches!(self.value, Value::Flag(_)) => "true or false".to_owned(),
             Limits::None => "any text".to_owned(),
         }
@@ -317,6 +331,11 @@ impl Setting {
             }
             (Value::Text(_), Limits::Words(words)) if !words.contains(&text) => Err(self.kind()),
             (Value::Flag(_), _) => text.parse().map(Value::Flag).map_err(|_| self.kind()),
+            // The run may be looked at from another folder.
+            (_, Limits::Path) if !text.is_empty() => {
+                let whole = std::path::absolute(text).map(|path| path.display().to_string());
+                Ok(Value::Text(whole.unwrap_or_else(|_| text.to_owned())))
+            }
             _ => Ok(Value::Text(text.to_owned())),
         }
     }
@@ -385,6 +404,25 @@ mod tests {
         assert!(text.contains("epochs = 3                         # my.toml:2; passes over"), "{text}");
         assert!(text.contains("lr = 0.25                          # --set train.lr=0.25; greatest"), "{text}");
         assert!(text.contains("[data]\nflip = true                        # default; mirror"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_a_file_names_lies_beside_it() {
+        let mut settings = settings().path("data.manifest", "what the data must be");
+        let manifest = |settings: &Settings| settings.get_word("data.manifest").unwrap().to_owned();
+        let here = std::env::current_dir().unwrap();
+        settings.read_toml("[data]\nmanifest = \"lists/m.json\"\n", Path::new("some/my.toml")).unwrap();
+        assert_eq!(manifest(&settings), here.join("some/lists/m.json").display().to_string());
+        // What is written again is whole, and so are those of flags.
+        let mut again = self::settings().path("data.manifest", "what the data must be");
+        again.read_toml(&settings.to_toml(), Path::new("/runs/mine/config.toml")).unwrap();
+        assert_eq!(manifest(&again), manifest(&settings));
+        settings.assign("data.manifest=m.json").unwrap();
+        assert_eq!(manifest(&settings), here.join("m.json").display().to_string());
+        settings.read_toml("[data]\nmanifest = \"/m.json\"\n", Path::new("some/my.toml")).unwrap();
+        assert_eq!(manifest(&settings), "/m.json");
+        settings.read_toml("[data]\nmanifest = \"\"\n", Path::new("some/my.toml")).unwrap();
+        assert_eq!(manifest(&settings), "");
     }
 
     #[test]

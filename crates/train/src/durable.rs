@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -23,9 +24,32 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_by(path, ".new", bytes)
 }
 
-/// As `replace`, where other processes may do the same.
+/// As `replace`, where other processes may do the same. Removes what is left of those that were killed while they did.
 pub(crate) fn replace_shared(path: &Path, bytes: &[u8]) -> Result<()> {
+    leftovers(path).iter().for_each(|left| drop(asked().and_then(|()| fs::remove_file(left))));
     replace_by(path, &format!(".{}.new", std::process::id()), bytes)
+}
+
+/// Writing a file takes seconds; a new one of this age belongs to no process any more.
+const OLD: Duration = Duration::from_secs(3600);
+
+/// Whether a file or folder was last changed so long ago that no process is at work on it.
+pub(crate) fn is_old(path: &Path) -> bool {
+    let modified = path.symlink_metadata().and_then(|data| data.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > OLD))
+}
+
+/// Old files that were to replace the one at `path`: `NAME.PID.new`.
+fn leftovers(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let is_new = |path: &Path| {
+        let other = path.file_name().unwrap_or_default().to_string_lossy();
+        let number = other.strip_prefix(&format!("{name}.")).and_then(|rest| rest.strip_suffix(".new"));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| is_new(path) && path.is_file() && is_old(path)).collect()
 }
 
 /// Replaces a file by way of one whose name ends with `suffix` too.
@@ -122,5 +146,40 @@ mod tests {
         fs::create_dir(&taken).unwrap();
         assert!(replace(&taken, b"new").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let folder = Folder::new();
+        let name = |name: &str| folder.path().join(name);
+        let long_ago = std::time::SystemTime::now() - 2 * OLD;
+        for (file, old) in [
+            ("page.html.123.new", true),
+            ("page.html.124.new", false),
+            ("page.html.mine.new", true),
+            ("page.html.new", true),
+            ("other.html.123.new", true),
+            ("page.html.123.old", true),
+        ] {
+            fs::write(name(file), "x").unwrap();
+            if old {
+                File::options().write(true).open(name(file)).unwrap().set_modified(long_ago).unwrap();
+            }
+        }
+        replace_shared(&name("page.html"), b"page").unwrap();
+        let mut left: Vec<String> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        let kept = [
+            "other.html.123.new",
+            "page.html",
+            "page.html.123.old",
+            "page.html.124.new",
+            "page.html.mine.new",
+            "page.html.new",
+        ];
+        assert_eq!(left, kept);
     }
 }

@@ -185,16 +185,16 @@ impl Start {
     fn line(&self) -> String {
         let [train, val, test] = self.rows.map(grouped);
         format!(
-            "{}: {} parameters, cpu {} x {} threads, seed {}, run {}\n\
-             rows: {train} to train, {val} to validate, {test} to test; {} epochs, {} steps",
+            "{}: {} parameters, cpu {} x {}, seed {}, run {}\n\
+             rows: {train} to train, {val} to validate, {test} to test; {}, {}",
             self.recipe,
             grouped(self.parameters),
             self.simd,
-            self.threads,
+            counted(self.threads, "thread"),
             self.seed,
             self.run.display(),
-            self.epochs,
-            grouped(self.steps as usize),
+            counted(self.epochs as usize, "epoch"),
+            counted(self.steps as usize, "step"),
         ) + &match self.step {
             0 => String::new(),
             step => format!("\ngoing on after step {}", grouped(step as usize)),
@@ -265,6 +265,11 @@ pub fn grouped(number: usize) -> String {
     text
 }
 
+/// "1 step", "2,700 steps".
+pub fn counted(number: usize, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// Seconds as "3.2 s", "4m12s" or "1h05m".
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
@@ -282,6 +287,7 @@ mod tests {
     #[test]
     fn numbers_and_times_read_well() {
         assert_eq!(["7", "61,706", "1,000,000"], [7, 61_706, 1_000_000].map(grouped)[..]);
+        assert_eq!(["0 files", "1 file", "2,000 files"], [0, 1, 2000].map(|n| counted(n, "file"))[..]);
         assert_eq!(["3.2 s", "4m12s", "1h05m"], [3.21, 252.0, 3900.0].map(duration)[..]);
     }
 

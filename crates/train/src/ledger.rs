@@ -6,11 +6,13 @@
 
 mod frame;
 mod hash;
+mod norms;
 mod read;
 mod record;
 mod recorder;
 
 pub use hash::StateHash;
+pub(crate) use norms::Norms;
 pub use read::Ledger;
 pub(crate) use record::Entry;
 pub use record::{RowLoss, StepRecord, StepRows, StepTimes};

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::ledger::{Entry, Recorder};
 use crate::state::State;
-use crate::stream::Stream;
+use crate::stream::{Kept, Stream, Torn};
 
 /// The log, open for writing.
 pub(crate) struct Log {
@@ -95,20 +95,21 @@ impl Log {
     }
 }
 
-/// How many bytes of whole lines of a log to keep, and which line is torn: up to the first that is no object or not `wanted`.
-fn whole_lines(bytes: &[u8], wanted: impl Fn(&Value) -> bool) -> (u64, Option<String>) {
+/// What to keep of a log: its lines up to the first that is no object or not `wanted`.
+fn whole_lines(bytes: &[u8], wanted: impl Fn(&Value) -> bool) -> Kept {
     let mut kept = 0;
     for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
         let object = line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Value>(line).ok());
         let Some(object) = object.filter(Value::is_object) else {
-            return (kept, Some(format!("line {}", number + 1)));
+            let torn = Torn { place: format!("line {}", number + 1), unfinished: !line.ends_with(b"\n") };
+            return Kept { bytes: kept, torn: Some(torn) };
         };
         if !wanted(&object) {
             break;
         }
         kept += line.len() as u64;
     }
-    (kept, None)
+    Kept { bytes: kept, torn: None }
 }
 
 #[cfg(test)]
@@ -144,6 +145,26 @@ mod tests {
         }
         log.metrics.append(b"{}\n").unwrap();
         assert_eq!(lines(&folder), ["{}"]);
+    }
+
+    #[test]
+    fn what_lies_behind_a_torn_line_is_kept_aside() {
+        let (folder, mut log) = log();
+        let (file, aside) = (folder.path().join("log/metrics.jsonl"), folder.path().join("log/metrics.jsonl.torn-1"));
+        let (good, rest) = ("{\"step\":1}\n", "{\"step\"\0\0}\n{\"step\":3}\n");
+        fs::write(&file, format!("{good}{rest}")).unwrap();
+        log.metrics = Stream::open(file.clone()).unwrap();
+        let said = log.cut(&State { step: 9, ..State::default() }).unwrap();
+        assert!(said.len() == 1 && said[0].contains("is torn at line 2") && said[0].contains(".torn-1"), "{said:?}");
+        assert_eq!(
+            (fs::read_to_string(&file).unwrap(), fs::read_to_string(&aside).unwrap()),
+            (good.into(), rest.into())
+        );
+        // A line that was being written is nothing to keep.
+        fs::write(&file, format!("{good}{{\"st")).unwrap();
+        log.metrics = Stream::open(file.clone()).unwrap();
+        let said = log.cut(&State { step: 9, ..State::default() }).unwrap();
+        assert!(said.len() == 1 && !folder.path().join("log/metrics.jsonl.torn-2").exists(), "{said:?}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::divergence::Watch;
 use crate::epoch::end_epoch;
 use crate::error::{Error, Result};
+use crate::event::counted;
 use crate::job::Job;
 use crate::ledger::{Ledger, StateHash};
 use crate::lengths::Lengths;
@@ -159,7 +160,8 @@ impl Run {
                 0 => "train it first".to_owned(),
                 _ => format!("give a step from 1 to {last}"),
             };
-            return Err(Error::usage(format!("{place} made {last} steps, and none is step {step}"), help));
+            let made = counted(last as usize, "step");
+            return Err(Error::usage(format!("{place} made {made}, and none is step {step}"), help));
         }
         match self.dir.record().branched_at() {
             Some(at) if step <= at => Err(Error::usage(

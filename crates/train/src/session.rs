@@ -12,9 +12,9 @@ use crate::checkpoint::{self, Keep};
 use crate::divergence::Watch;
 use crate::epoch::{end_epoch, with_averages};
 use crate::error::{Error, Result};
-use crate::event::{End, Epoch, Event, Start, Status, Step};
+use crate::event::{End, Epoch, Event, Start, Status, Step, counted};
 use crate::job::Job;
-use crate::ledger::{Entry, StateHash, StepRecord, StepTimes};
+use crate::ledger::{Entry, Norms, StateHash, StepRecord, StepTimes};
 use crate::lengths::Lengths;
 use crate::report::{Answers, REPORT, Report};
 use crate::run_dir::RunDir;
@@ -34,6 +34,7 @@ pub(crate) struct Session<'a> {
     pub stop: &'a AtomicBool,
     /// The step of the newest complete checkpoint.
     pub saved: Option<u64>,
+    pub norms: Option<Norms>,
     pub costs: Costs,
 }
 
@@ -106,8 +107,8 @@ impl Session<'_> {
             }
             if lengths.is_done(&self.state) {
                 if self.state.step < lengths.steps {
-                    let note = format!("no better epoch for {} epochs, so training ends here", self.state.waited);
-                    self.teller.tell(Event::Note(note))?;
+                    let waited = counted(self.state.waited as usize, "epoch");
+                    self.teller.tell(Event::Note(format!("no better epoch for {waited}, so training ends here")))?;
                 }
                 return Ok(Status::Finished);
             }
@@ -131,7 +132,7 @@ impl Session<'_> {
         let batch = self.loader.next_batch()?;
         let waited = clock.elapsed();
         let at = self.state.step;
-        let (lr, wanted) = (self.job.schedule.lr(at), Wanted::at(self.job, at + 1)?);
+        let (lr, wanted) = (self.job.schedule.lr(at), Wanted::of(self.job)?);
         let figures = step(self.cpu, self.job, &batch, at, lr, wanted)?;
         let made = clock.elapsed();
         // Before anything else: a step from which no training goes on is the one to look at.
@@ -166,13 +167,15 @@ impl Session<'_> {
             return Ok(());
         }
         let (record, rows) = figures.record(self.state.step + 1, batch);
+        let norms = self.norms.as_mut().and_then(|norms| norms.take(record.step));
+        let [weight_norm, update_norm] = norms.map_or([None, None], |norms| norms.map(Some));
         let every = self.job.settings.get_int("ledger.hash_every")? as u64;
         let due = every > 0 && record.step.is_multiple_of(every);
         let hash = due.then(|| StateHash::of(&state::variables(self.job)));
         let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
         let (data, compute, ledger) = (micros(data), micros(compute), micros(self.costs.last));
         let times = StepTimes { step: record.step, data, compute, ledger };
-        self.teller.record(&Entry { step: StepRecord { hash, ..record }, rows, times })
+        self.teller.record(&Entry { step: StepRecord { weight_norm, update_norm, hash, ..record }, rows, times })
     }
 
     /// Validation, and what follows from it.
@@ -196,10 +199,16 @@ impl Session<'_> {
         let written = crate::durable::write(&self.run.path().join("pictures").join("confusion.txt"), text.as_bytes());
         self.teller.bear(written, "the confusion matrix is not written")?;
         let figures = scores.to_json("test_");
-        let written = Report::of(&self.run, Some(figures.clone()), answers.as_ref(), Vec::new())
-            .and_then(|report| report.write(&self.run.path().join(REPORT)));
+        let written = self.report(Some(figures.clone()), answers.as_ref());
         self.teller.bear(written, "the report is not written")?;
         Ok(figures)
+    }
+
+    /// Writes the report, and its pictures.
+    fn report(&self, figures: Option<Map<String, Value>>, answers: Option<&Answers>) -> Result<()> {
+        let report = Report::of(&self.run, figures, answers, Vec::new())?;
+        report.write(&self.run.path().join(REPORT))?;
+        report.write_pictures(&self.run.path().join("pictures"))
     }
 
     /// As `evaluate`, for the test rows, with what is to be shown of the answers.
@@ -250,6 +259,13 @@ impl Session<'_> {
         // The first error is the one to report, even if the disk refuses to note it.
         let _ = self.teller.log(&Event::Note(error.to_string()));
         let _ = self.run.end(status, &Map::new());
+        if status == Status::Diverged {
+            let run = self.run.path().display();
+            if self.report(None, None).is_ok() {
+                self.teller.show(&Event::Note(format!("the curves until then are in {run}/{REPORT}")));
+            }
+            self.teller.show(&Event::Note(format!("glassbox why {run} looks for the cause")));
+        }
         error
     }
 }
@@ -276,7 +292,7 @@ impl Costs {
         self.steps += step;
     }
 
-    /// The share of the time of all steps that went into hashes and writing; `None` without a ledger or a step.
+    /// The share of the time of all steps that went into lengths, hashes and writing; `None` without a ledger or a step.
     fn share(&self) -> Option<f64> {
         (self.on && !self.steps.is_zero()).then(|| self.ledger.as_secs_f64() / self.steps.as_secs_f64())
     }

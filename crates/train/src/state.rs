@@ -205,6 +205,12 @@ pub(crate) fn files(
     Ok(files)
 }
 
+/// The learning rate of the step behind a checkpoint, by the schedule that it was written under.
+pub(crate) fn next_rate(checkpoint: &Checkpoint) -> Option<f64> {
+    let state: Value = serde_json::from_slice(checkpoint.files.get(STATE)?).ok()?;
+    state["schedule"]["lr"].as_f64()
+}
+
 /// Brings a job to where a checkpoint was written, and gives the state and the place of the next batch.
 ///
 /// # Errors

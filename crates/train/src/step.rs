@@ -26,7 +26,7 @@ pub fn plan(cpu: &Cpu, job: &mut Job) -> Result<Arc<Plan>> {
 /// The plan of a step on `batch`.
 pub(crate) fn plan_of(cpu: &Cpu, job: &mut Job, batch: &Batch) -> Result<Arc<Plan>> {
     let traced = trace(job, batch, 0, job.schedule.lr(0), Pass::train)?;
-    let wanted = Wanted::at(job, 1)?;
+    let wanted = Wanted::of(job)?;
     let outputs = Outputs::of(&traced, wanted);
     Ok(cpu.plan(&outputs.tensors(), &traced.updates)?)
 }
@@ -54,11 +54,9 @@ pub(crate) struct Wanted {
 impl Wanted {
     pub const ALL: Wanted = Wanted { rows: true, norms: true };
 
-    /// What the settings of a job ask of step `step`, from 1.
-    pub fn at(job: &Job, step: u64) -> Result<Wanted> {
-        let rows = job.settings.get_flag("ledger.on")?;
-        let every = job.settings.get_int("ledger.norms_every")? as u64;
-        Ok(Wanted { rows, norms: rows && every > 0 && step.is_multiple_of(every) })
+    /// What is asked of a step that is trained: its lengths are taken beside it ([`crate::ledger::Norms`]).
+    pub fn of(job: &Job) -> Result<Wanted> {
+        Ok(Wanted { rows: job.settings.get_flag("ledger.on")?, norms: false })
     }
 }
 

@@ -44,16 +44,48 @@ impl Stream {
         durable::flush(&self.file).map_err(|source| Error::io(&self.path, "write", source))
     }
 
-    /// Keeps as many bytes from the start as `keep` says, which says too where the file is torn, if it is: a sentence then
-    /// tells the reader.
-    pub fn cut(&mut self, keep: impl FnOnce(&[u8]) -> (u64, Option<String>)) -> Result<Option<String>> {
+    /// Keeps as many bytes from the start as `keep` says. If it says that the file is torn, what lies behind is kept aside,
+    /// unless it is no more than a piece that was not finished: and a sentence tells the reader.
+    pub fn cut(&mut self, keep: impl FnOnce(&[u8]) -> Kept) -> Result<Option<String>> {
         let mut bytes = Vec::new();
         self.file.read_to_end(&mut bytes).map_err(|source| Error::io(&self.path, "read", source))?;
-        let (kept, torn) = keep(&bytes);
+        let Kept { bytes: kept, torn } = keep(&bytes);
+        let mut said = None;
+        if let Some(Torn { place, unfinished }) = torn {
+            said = Some(format!("{} is torn at {place}, and was cut there", self.path.display()));
+            if !unfinished {
+                let aside = self.aside();
+                durable::write(&aside, &bytes[kept as usize..])?;
+                said = said.map(|said| format!("{said}; what lay behind is in {}", aside.display()));
+            }
+        }
         if kept < bytes.len() as u64 {
             durable::cut(&self.file, kept).map_err(|source| Error::io(&self.path, "write", source))?;
         }
         self.length = kept;
-        Ok(torn.map(|place| format!("{} is torn at {place}, and was cut there", self.path.display())))
+        Ok(said)
     }
+
+    /// A name that nothing has yet.
+    fn aside(&self) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let numbered = (1u32..).map(|number| self.path.with_file_name(format!("{name}.torn-{number}")));
+        numbered.into_iter().find(|path| !path.exists()).unwrap_or_default()
+    }
+}
+
+/// What is kept of a file.
+pub(crate) struct Kept {
+    /// So many bytes from its start.
+    pub bytes: u64,
+    /// Where it is torn, if that is why the rest is not kept.
+    pub torn: Option<Torn>,
+}
+
+/// Where a file is torn.
+pub(crate) struct Torn {
+    /// Such as "line 7".
+    pub place: String,
+    /// Whether all that lies there is the beginning of a piece, as a process leaves it that is killed while it writes.
+    pub unfinished: bool,
 }

@@ -7,11 +7,12 @@ use cpu::Cpu;
 use data::{Loader, Position};
 
 use crate::begin::create;
-use crate::checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::divergence::Watch;
 use crate::error::{Error, Result};
 use crate::event::{End, Event, Status};
 use crate::job::Job;
+use crate::ledger::Norms;
 use crate::log::Log;
 use crate::run_dir::RunDir;
 use crate::same;
@@ -87,6 +88,7 @@ pub fn resume(
     }
     notes.extend(log.cut(&state)?);
     if changed {
+        notes.extend(other_rate(job, newest.found.as_ref())?);
         run.change_config(&job.settings.to_toml(), state.step)?;
     }
     if job.splits.source != run.data()?.source {
@@ -95,6 +97,23 @@ pub fn resume(
     run.resumed(state.step, command)?;
     let at = Begun { run, loader, state, saved, log, notes };
     at.train(cpu, job, stop, listen)
+}
+
+/// What is to be said of an extended run whose rates follow its length.
+fn other_rate(job: &Job, found: Option<&Checkpoint>) -> Result<Option<String>> {
+    let Some((found, then)) = found.and_then(|found| Some((found, state::next_rate(found)?))) else { return Ok(None) };
+    let now = job.schedule.lr(found.step);
+    // (A number that was written as text may come back with another last digit.)
+    if (now - then).abs() <= 1e-12 * then.abs() {
+        return Ok(None);
+    }
+    let (name, steps) = (job.settings.get_word("train.schedule")?, job.steps()?);
+    Ok(Some(format!(
+        "step {} is made at learning rate {now:.3e}, and not at {then:.3e}: the schedule {name} now reaches to step {steps}. A run \
+         that was begun with this length had other rates before, and ends with other weights (with the schedules constant and \
+         plateau it is the same run)",
+        found.step + 1
+    )))
 }
 
 fn finished(run: &RunDir, state: &State) -> Error {
@@ -127,7 +146,8 @@ impl Begun {
         let mut listen = with_board(board, listen);
         let teller = Teller::new(&mut listen, log, lenient);
         let costs = Costs::new(job.settings.get_flag("ledger.on")?);
-        Session { cpu, job, run, loader, state, teller, stop, saved, costs }.train(notes)
+        let norms = Norms::of(cpu, job, &loader, state.step + 1)?;
+        Session { cpu, job, run, loader, state, teller, stop, saved, norms, costs }.train(notes)
     }
 }
 

@@ -126,7 +126,7 @@ pub struct Row {
     pub losses: Vec<f32>,
     /// Its share of the gradient of the step.
     pub share: Option<f64>,
-    /// Its largest number as it was fed, without the sign.
+    /// Its largest number as it was fed, without the sign; NaN if it was not looked at.
     pub largest: f64,
     /// What the model says of it, and how surely.
     pub says: Option<(String, f64)>,
@@ -225,6 +225,12 @@ impl Run {
         if let Some(step) = step.filter(|step| events.iter().all(|event| event.step != *step)) {
             why.replayed.push(step);
             why.findings.extend(find::fed(self, step)?);
+        }
+        let (epochs, needed) = history::epochs(self.ledger());
+        if step.is_none() && (1..needed).contains(&epochs) {
+            why.notes.push(format!(
+                "rows are called mislabelled by their losses over {needed} epochs or more, and the run made {epochs}: that was not looked at"
+            ));
         }
         why.findings.extend(find::unlearnt(self, step, guess, &mut why.replayed)?);
         why.findings.extend(probes::layers(self, step, ends, &mut why.replayed)?);

@@ -40,7 +40,7 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
         .int("train.max_steps", 0, 0..=i64::MAX, "stop after so many steps; 0: after the last epoch")
         .float("data.val", 0.1, 0.0..=0.9, "share of the training rows set aside to watch training by")
         .int("data.workers", 2, 0..=64, "threads that make batches ahead; changes no result")
-        .text("data.manifest", "", "file of glassbox data --manifest that the data must match; empty: none")
+        .path("data.manifest", "file of glassbox data --manifest that the data must match; empty: none")
         .flag("log.tensorboard", false, "write event files for TensorBoard into the run")
         .int("eval.batch", 250, 1..=65_536, "rows evaluated at once; changes no result")
         .int(
@@ -59,8 +59,12 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
             "what to do if the disk refuses a checkpoint or the log",
         )
         .flag("ledger.on", true, "record figures, rows and hashes of the steps; changes no result")
-        // At every step they would cost a perceptron a tenth of its time: they read all weights once more.
-        .int("ledger.norms_every", 20, 0..=1_000_000, "steps between lengths of weights and of their update; 0: none")
+        .int(
+            "ledger.norms_every",
+            -1,
+            -1..=1_000_000,
+            "steps between lengths of weights and of their update; -1: as few as cost 2 % of a step, 0: none",
+        )
         .int("ledger.hash_every", 50, 0..=1_000_000, "steps between hashes of all weights and moments; 0: none")
 }
 

@@ -50,8 +50,8 @@ fn digits_with_another_label_are_named() {
     few_digits(&data, 1200);
     let file = data.join("train-labels-idx1-ubyte");
     let mut labels = read_idx(&file).unwrap();
-    let wrong = [40, 170, 231, 333];
-    for row in wrong {
+    let wrong: Vec<usize> = (0..16).map(|n| 40 + 61 * n).collect();
+    for &row in &wrong {
         labels.values[row] = (labels.values[row] + 5) % 10;
     }
     fs::write(&file, write_idx(&labels).unwrap()).unwrap();
@@ -59,10 +59,14 @@ fn digits_with_another_label_are_named() {
         let why = zoo::Run::open(trained(&folder, name, &data, &[])).unwrap().why(None).unwrap();
         let kinds: Vec<Kind> = why.findings.iter().map(|finding| finding.kind).collect();
         assert_eq!(kinds, [Kind::MislabelledRow], "{name}: {why:?}");
-        for row in &why.findings[0].rows {
+        let rows = &why.findings[0].rows;
+        for row in rows {
             assert!(wrong.iter().any(|wrong| row.id.ends_with(&format!("row {wrong}"))), "{name}: {row:?}");
-            assert!(row.says.as_ref().is_some_and(|(says, _)| Some(says) != row.label.as_ref()), "{name}: {row:?}");
+            assert!(row.says.as_ref().is_none_or(|(says, _)| Some(says) != row.label.as_ref()), "{name}: {row:?}");
         }
+        // (A tenth of the rows is set aside to validate.)
+        println!("{name}: {} of {}", rows.len(), wrong.len());
+        assert!(2 * rows.len() >= wrong.len(), "{name}: {} rows", rows.len());
     }
     fs::remove_dir_all(folder).unwrap();
 }

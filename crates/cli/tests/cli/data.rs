@@ -79,6 +79,21 @@ fn a_manifest_says_what_changed_and_no_training_begins_or_goes_on_then() {
 }
 
 #[test]
+fn a_manifest_that_a_file_of_settings_names_lies_beside_that_file() {
+    let folder = pets();
+    std::fs::create_dir(folder.join("plans")).unwrap();
+    folder.run("data pets --manifest plans/pets.json").ok();
+    std::fs::write(folder.join("plans/my.toml"), "[data]\nmanifest = \"pets.json\"\n[model]\nwidth = 4\n").unwrap();
+    let train = "train images --data pets --epochs 1 --batch 8 --set train.max_steps=1 --config plans/my.toml";
+    folder.run(&format!("{train} --out mine")).ok();
+    let config = std::fs::read_to_string(folder.join("mine/config.toml")).unwrap();
+    assert!(config.contains(&format!("manifest = \"{}\"", folder.join("plans/pets.json").display())), "{config}");
+    std::fs::remove_file(folder.join("pets/cat/7.png")).unwrap();
+    let refused = folder.run(train);
+    assert!(refused.code == 3 && refused.err.contains("cat/7.png is gone"), "{}", refused.err);
+}
+
+#[test]
 fn a_broken_file_that_is_skipped_must_be_as_the_manifest_says_too() {
     let folder = pets();
     folder.run("data pets --manifest whole.json").ok();

@@ -6,6 +6,7 @@ mod data;
 mod determinism;
 mod errors;
 mod interrupt;
+mod read_only;
 mod replay;
 mod report;
 mod resume;

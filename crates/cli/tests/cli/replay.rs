@@ -53,6 +53,7 @@ fn any_step_of_a_run_that_was_moved_is_made_again_and_nothing_in_it_changes() {
     ] {
         let outcome = folder.run(line);
         assert!(outcome.code == 2 && outcome.err.contains(words), "{line}: {outcome:?}");
+        assert_eq!(outcome.out, "", "{line}");
     }
 }
 

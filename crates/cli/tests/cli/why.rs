@@ -10,7 +10,12 @@ fn a_usual_run_is_called_one_wherever_it_lies() {
     folder.run(&format!("{SHORT} --out mine")).ok();
     fs::rename(folder.join("mine"), folder.join("moved")).unwrap();
     let out = folder.run("why moved").ok().out;
-    assert!(out.starts_with("moved: 6 steps in the ledger; made again: 6\nnothing unusual found\n"), "{out}");
+    assert!(out.starts_with("moved: 6 steps in the ledger; made again: 6\n"), "{out}");
+    assert!(
+        out.contains("note: rows are called mislabelled by their losses over 5 epochs or more, and the run made 1"),
+        "{out}"
+    );
+    assert!(out.ends_with("\nnothing unusual found\n"), "{out}");
     let out = folder.run("why moved --step 3 --threads 1").ok().out;
     assert!(out.ends_with("made again: 3\nnothing unusual found at step 3\n"), "{out}");
     let end = folder.run("why moved --json").ok().end();
@@ -31,6 +36,11 @@ fn a_run_that_diverged_is_explained() {
     let outcome =
         folder.run(&format!("{SHORT} --out mine --set train.optimizer=sgd --lr 1000 --set train.schedule=constant"));
     assert_eq!(outcome.code, 5, "{outcome:?}");
+    assert!(outcome.out.contains("glassbox why mine looks for the cause"), "{outcome:?}");
+    let page = || fs::read_to_string(folder.join("mine/report.html")).unwrap();
+    assert!(page().contains("<h2>Why it stopped</h2>") && page().contains("<pre>glassbox why mine</pre>"));
+    folder.run("report mine").ok();
+    assert!(page().contains("<li><b>loss spike at step "), "{}", page());
     let out = folder.run("why mine").ok().out;
     for words in [
         "1. loss spike at step ",

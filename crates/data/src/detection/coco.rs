@@ -1,12 +1,14 @@
 //! COCO: JSON files of images, annotations and categories, and the pictures that they name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Annotated, Bounds, Detection, Fault, MAX_ANNOTATION, box_fault, clipped, shown};
-use crate::bytes::read_file;
+use super::elements::elements;
+use super::{Annotated, Bounds, Detection, Fault, box_fault, clipped, shown};
 use crate::folder_scan::{files_here, images_in, stem};
 use crate::picture::picture_size;
 use crate::{DataError, parallel};
@@ -28,9 +30,8 @@ pub fn read_coco(dir: &Path) -> Result<Detection, DataError> {
     let mut documents = Vec::new();
     for path in json_files(dir)? {
         let broken = |why: String| DataError::broken(&path, "COCO", why, "check that this is a COCO annotation file");
-        let value: Value =
-            serde_json::from_slice(&read_file(&path, MAX_ANNOTATION)?).map_err(|e| broken(e.to_string()))?;
-        let Some(document) = Document::of(&value) else {
+        let file = File::open(&path).map_err(|e| DataError::io(&path, "read", e))?;
+        let Some(document) = Document::read(file).map_err(broken)? else {
             set.faults.push(Fault::new(shown(dir, &path), "it does not hold images, annotations and categories"));
             continue;
         };
@@ -134,6 +135,30 @@ fn find(dir: &Path, part: &str, name: &str) -> Result<PathBuf, String> {
     places.map(|place| place.join(path)).find(|path| path.is_file()).ok_or(format!("there is no picture {name}"))
 }
 
+/// Whether a file begins like COCO's, or is one that is torn: other JSON beside a dataset is no sign of it.
+pub(crate) fn looks_like_coco(path: &Path, may_be_torn: bool) -> Result<bool, DataError> {
+    const WORDS: [&[u8]; 3] = [b"\"images\"", b"\"annotations\"", b"\"categories\""];
+    let failed = |e| DataError::io(path, "read", e);
+    let mut file = File::open(path).map_err(failed)?;
+    let (mut window, mut held, mut seen, mut last) = (vec![0; 1 << 18], 0, [false; 3], 0);
+    loop {
+        let count = file.read(&mut window[held..]).map_err(failed)?;
+        if count == 0 {
+            // It may have lost the rest; that is to be said, not passed over.
+            let is_torn = may_be_torn && last != b'}';
+            return Ok(seen[0] && (is_torn || seen[1] && seen[2]));
+        }
+        let end = held + count;
+        last = window[..end].trim_ascii_end().last().copied().unwrap_or(last);
+        for at in (0..end).filter(|&at| window[at] == b'"') {
+            WORDS.iter().zip(&mut seen).for_each(|(word, seen)| *seen |= window[at..end].starts_with(word));
+        }
+        // A word may lie across the end.
+        held = end.min(16);
+        window.copy_within(end - held..end, 0);
+    }
+}
+
 /// What one file holds.
 struct Document {
     images: Vec<ImageLine>,
@@ -156,39 +181,52 @@ struct BoxLine {
 }
 
 impl Document {
-    fn of(value: &Value) -> Option<Document> {
-        let list = |name: &str| value.get(name).and_then(Value::as_array);
-        let images = list("images")?.iter().filter_map(|image| {
-            let size = |name: &str| image.get(name)?.as_u64().and_then(|size| usize::try_from(size).ok());
-            Some(ImageLine {
-                id: image.get("id")?.as_i64()?,
-                file: image.get("file_name")?.as_str()?.to_owned(),
-                size: size("width").zip(size("height")),
-            })
-        });
-        let annotations = list("annotations")?.iter().map(|annotation| {
-            let id = |name: &str| annotation.get(name).and_then(Value::as_i64);
-            let numbers: Option<Vec<f32>> = annotation
-                .get("bbox")
-                .and_then(Value::as_array)
-                .and_then(|numbers| numbers.iter().map(|number| number.as_f64().map(|number| number as f32)).collect());
-            BoxLine {
-                id: id("id"),
-                image: id("image_id"),
-                category: id("category_id"),
-                bbox: numbers.and_then(|numbers| numbers.try_into().ok()),
-                crowd: id("iscrowd") == Some(1),
-            }
-        });
-        let categories = list("categories")?
-            .iter()
-            .filter_map(|category| Some((category.get("id")?.as_i64()?, category.get("name")?.as_str()?.to_owned())));
-        Some(Document {
-            images: images.collect(),
-            annotations: annotations.collect(),
-            categories: categories.collect(),
+    /// Reads a file of any size; `None` if it lacks one of the lists.
+    fn read(from: impl Read) -> Result<Option<Document>, String> {
+        let mut document = Document { images: Vec::new(), annotations: Vec::new(), categories: Vec::new() };
+        let mut lists = BTreeSet::new();
+        let list = |name: &str| _ = lists.insert(name.to_owned());
+        elements(from, list, |list, value| match list {
+            "images" => document.images.extend(ImageLine::of(&value)),
+            "annotations" => document.annotations.push(BoxLine::of(&value)),
+            "categories" => document.categories.extend(category(&value)),
+            _ => {}
+        })?;
+        let whole = ["images", "annotations", "categories"].iter().all(|name| lists.contains(*name));
+        Ok(whole.then_some(document))
+    }
+}
+
+impl ImageLine {
+    fn of(image: &Value) -> Option<ImageLine> {
+        let size = |name: &str| image.get(name)?.as_u64().and_then(|size| usize::try_from(size).ok());
+        Some(ImageLine {
+            id: image.get("id")?.as_i64()?,
+            file: image.get("file_name")?.as_str()?.to_owned(),
+            size: size("width").zip(size("height")),
         })
     }
+}
+
+impl BoxLine {
+    fn of(annotation: &Value) -> BoxLine {
+        let id = |name: &str| annotation.get(name).and_then(Value::as_i64);
+        let numbers: Option<Vec<f32>> = annotation
+            .get("bbox")
+            .and_then(Value::as_array)
+            .and_then(|numbers| numbers.iter().map(|number| number.as_f64().map(|number| number as f32)).collect());
+        BoxLine {
+            id: id("id"),
+            image: id("image_id"),
+            category: id("category_id"),
+            bbox: numbers.and_then(|numbers| numbers.try_into().ok()),
+            crowd: id("iscrowd") == Some(1),
+        }
+    }
+}
+
+fn category(category: &Value) -> Option<(i64, String)> {
+    Some((category.get("id")?.as_i64()?, category.get("name")?.as_str()?.to_owned()))
 }
 
 #[cfg(test)]
@@ -199,7 +237,7 @@ mod tests {
     fn damaged_documents_never_panic_and_no_name_leads_out() {
         let text = r#"{"images":[{"id":1,"file_name":"a.png","width":4,"height":4}],"annotations":[{"id":1,"image_id":1,
                       "category_id":7,"bbox":[0,0,2,2],"iscrowd":1}],"categories":[{"id":7,"name":"cat"}]}"#;
-        let read = |bytes: &[u8]| serde_json::from_slice(bytes).ok().and_then(|value| Document::of(&value));
+        let read = |bytes: &[u8]| Document::read(bytes).ok().flatten();
         let document = read(text.as_bytes()).unwrap();
         assert_eq!((document.annotations[0].crowd, document.annotations[0].bbox), (true, Some([0.0, 0.0, 2.0, 2.0])));
         crate::fuzz::truncations(text.as_bytes(), |cut| assert!(read(cut).is_none()));
@@ -208,5 +246,24 @@ mod tests {
             assert!(find(Path::new("."), "all", name).unwrap_err().contains("leads out"), "{name}");
         }
         assert_eq!(part_name(Path::new("annotations/instances_train2017.json")), "train2017");
+    }
+
+    #[test]
+    fn a_file_is_known_by_words_wherever_they_lie() {
+        let path = std::env::temp_dir().join(format!("glassbox-coco-{}.json", std::process::id()));
+        let looks = |text: &str, may_be_torn| {
+            std::fs::write(&path, text).unwrap();
+            looks_like_coco(&path, may_be_torn).unwrap()
+        };
+        let blank = |count: usize| " ".repeat(count);
+        for gap in [0, (1 << 18) - 30, (1 << 18) - 20, (1 << 18) - 12, 1 << 19] {
+            let text =
+                format!("{{\"categories\": [],{}\"annotations\": [], \"images\": []}}{}", blank(gap), blank(gap));
+            assert!(looks(&text, true) && looks(&text, false), "{gap}");
+            assert!(!looks(&text[..gap + 40], true), "{gap}");
+        }
+        assert!(looks("{\"images\": [{\"id\": 1", true) && !looks("{\"images\": []}", true));
+        assert!(!looks("", true) && !looks("[1, 2]", true));
+        std::fs::remove_file(&path).unwrap();
     }
 }

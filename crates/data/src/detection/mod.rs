@@ -1,10 +1,12 @@
 //! Pictures with boxes around what is to be found in them: VOC, YOLO and COCO, read into one structure.
 
 mod coco;
+mod elements;
 mod voc;
 pub(crate) mod xml;
 mod yolo;
 
+pub(crate) use coco::looks_like_coco;
 pub use coco::read_coco;
 pub use voc::read_voc;
 pub(crate) use yolo::pairs as yolo_pairs;
@@ -82,6 +84,8 @@ pub struct Detection {
     pub annotations: Vec<(PathBuf, Option<usize>)>,
     /// What is wrong with it. Boxes that cannot be used are left out of `pictures`.
     pub faults: Vec<Fault>,
+    /// What was seen and left out.
+    pub notes: Vec<String>,
 }
 
 impl Detection {

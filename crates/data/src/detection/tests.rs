@@ -99,6 +99,7 @@ fn yolo_has_its_boxes_and_each_planted_fault() {
     folder.write("data.yaml", "path: .\nnames: [cat, dog]\n");
     folder.write("labels/train/a.txt", "1 0.5 0.5 0.5 1\n2 0.5 0.5 0.1 0.1\n0 0.9 0.5 0.5 0.5\n0 0.5 0.5\n");
     folder.write("labels/train/b.txt", "0 0.1 0.2 0.5 0.2 0.5 0.8\n");
+    folder.picture("masks/a.png", 9);
     folder.write("labels/val/d.txt", "");
     folder.write("labels/val/e.txt", "");
     let set = read_yolo(&folder.0).unwrap();
@@ -112,6 +113,11 @@ fn yolo_has_its_boxes_and_each_planted_fault() {
     assert_eq!(faults[3..], ["labels/val/e.txt: there is no picture for it"]);
     let survey = survey(&folder.0, &SurveyOptions::default()).unwrap();
     assert_eq!((survey.convention, survey.counts()), (Convention::Yolo, vec![vec![1, 1], vec![0, 0]]));
+    let notes = [
+        "outlines (masks) among the labels: 1; only the boxes around them are read",
+        "not looked at: the folders masks",
+    ];
+    assert_eq!(survey.notes, notes);
 }
 
 #[test]

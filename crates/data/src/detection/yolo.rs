@@ -59,12 +59,13 @@ pub fn read_yolo(dir: &Path) -> Result<Detection, DataError> {
         });
         (width, height, lines)
     });
-    let mut used = BTreeSet::new();
+    let (mut used, mut outlines) = (BTreeSet::new(), 0);
     for ((part, picture, label), (width, height, lines)) in all.into_iter().zip(read) {
         let place = shown(dir, label.as_deref().unwrap_or(&picture));
         let mut objects = Vec::new();
         for (line, read) in lines.unwrap_or_else(|why: String| vec![(0, Err(why))]) {
-            let outcome = read.and_then(|(class, shares)| {
+            let outcome = read.and_then(|Line { class, shares, outline }| {
+                outlines += usize::from(outline);
                 if named.as_ref().is_some_and(|names| class >= names.len()) {
                     let last = named.as_ref().map_or(0, Vec::len).saturating_sub(1);
                     return Err(format!("class {class} is not among the names (0 to {last})"));
@@ -82,7 +83,30 @@ pub fn read_yolo(dir: &Path) -> Result<Detection, DataError> {
         set.pictures.push(Annotated { picture, part, width, height, objects });
     }
     set.classes = named.unwrap_or_else(|| (0..used.last().map_or(0, |last| last + 1)).map(|n| n.to_string()).collect());
+    if outlines > 0 {
+        set.notes.push(format!("outlines (masks) among the labels: {outlines}; only the boxes around them are read"));
+    }
+    let beside = beside(dir)?;
+    if !beside.is_empty() {
+        set.notes.push(format!("not looked at: the folders {}", beside.join(", ")));
+    }
     Ok(set.sorted())
+}
+
+/// Folders of pictures beside those that are read, such as `masks`.
+fn beside(dir: &Path) -> Result<Vec<String>, DataError> {
+    let pairs = pairs(dir)?;
+    let mut found = Vec::new();
+    for parent in pairs.iter().filter_map(|(_, images, _)| images.parent()).chain([dir]) {
+        for path in class_folders(parent)?.into_iter().map(|name| parent.join(name)) {
+            let read = pairs.iter().any(|(_, images, labels)| images.starts_with(&path) || labels.starts_with(&path));
+            let shown = shown(dir, &path);
+            if !read && !found.contains(&shown) && !images_in(&path)?.is_empty() {
+                found.push(shown);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The box in pixels; in shares of the picture if its size is not known.
@@ -95,15 +119,25 @@ fn in_pixels(class: usize, [x0, y0, x1, y1]: [f32; 4], width: usize, height: usi
     }
 }
 
-/// Class and edges (left, upper, right, lower, as shares of the picture) of each line that is not blank, with its number.
-type Lines = Vec<(usize, Result<(usize, [f32; 4]), String>)>;
+/// What a line says.
+#[derive(Debug, PartialEq)]
+struct Line {
+    class: usize,
+    /// Left, upper, right and lower edge, as shares of the picture.
+    shares: [f32; 4],
+    /// Whether they are those of an outline.
+    outline: bool,
+}
+
+/// What each line that is not blank says, with its number.
+type Lines = Vec<(usize, Result<Line, String>)>;
 
 fn lines(text: &str) -> Lines {
     let numbered = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     numbered.map(|(number, text)| (number + 1, line(text))).collect()
 }
 
-fn line(text: &str) -> Result<(usize, [f32; 4]), String> {
+fn line(text: &str) -> Result<Line, String> {
     let mut words = text.split_whitespace();
     let class = words.next().unwrap_or_default();
     // Some tools write classes as 3.0.
@@ -113,13 +147,18 @@ fn line(text: &str) -> Result<(usize, [f32; 4]), String> {
     }
     let numbers: Vec<f32> =
         words.map(|word| word.parse().map_err(|_| format!("{word:?} is no number"))).collect::<Result<_, _>>()?;
+    let class = class as usize;
     match numbers[..] {
-        [x, y, w, h] => Ok((class as usize, [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0])),
+        [x, y, w, h] => {
+            let shares = [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0];
+            Ok(Line { class, shares, outline: false })
+        }
         _ if numbers.len() >= 6 && numbers.len().is_multiple_of(2) => {
             let edge = |first: usize, pick: fn(f32, f32) -> f32| {
                 numbers[first..].iter().copied().step_by(2).reduce(pick).unwrap_or(f32::NAN)
             };
-            Ok((class as usize, [edge(0, f32::min), edge(1, f32::min), edge(0, f32::max), edge(1, f32::max)]))
+            let shares = [edge(0, f32::min), edge(1, f32::min), edge(0, f32::max), edge(1, f32::max)];
+            Ok(Line { class, shares, outline: true })
         }
         _ => Err(format!(
             "{} numbers after the class, where 4 (a box) or the corners of a polygon (6, 8, ...) were expected",
@@ -175,8 +214,9 @@ mod tests {
 
     #[test]
     fn boxes_polygons_and_mistakes_are_told_apart() {
-        assert_eq!(line("3 0.5 0.5 0.5 1").unwrap(), (3, [0.25, 0.0, 0.75, 1.0]));
-        assert_eq!(line("1.0 0.1 0.2 0.5 0.4 0.3 0.9").unwrap(), (1, [0.1, 0.2, 0.5, 0.9]));
+        let of = |class, shares, outline| Line { class, shares, outline };
+        assert_eq!(line("3 0.5 0.5 0.5 1").unwrap(), of(3, [0.25, 0.0, 0.75, 1.0], false));
+        assert_eq!(line("1.0 0.1 0.2 0.5 0.4 0.3 0.9").unwrap(), of(1, [0.1, 0.2, 0.5, 0.9], true));
         assert!(line("1 0.1 0.2 0.5").unwrap_err().starts_with("3 numbers after the class"));
         assert!(line("-1 0 0 1 1").unwrap_err().contains("whole number from 0"));
         assert!(line("cat 0 0 1 1").unwrap_err().contains("\"cat\" is no number"));

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::listing;
 use crate::DataError;
-use crate::bytes::{listing as names, peek, read_file};
-use crate::detection::yolo_pairs;
+use crate::bytes::{listing as names, peek};
+use crate::detection::{looks_like_coco, yolo_pairs};
 use crate::folder_scan::{class_folders, files_here, files_in, stem, visible};
 
 /// How a dataset is laid out.
@@ -227,14 +227,8 @@ fn coco_files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut found = Vec::new();
     for (_, path) in visible(if within.is_dir() { &within } else { dir })? {
         let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        if is_json && path.is_file() {
-            let text = read_file(&path, crate::detection::MAX_ANNOTATION)?;
-            let has = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
-            // One that is torn may have lost the rest; it is to be said, not passed over.
-            let is_torn = within.is_dir() && !text.trim_ascii_end().ends_with(b"}");
-            if has(b"\"images\"") && (is_torn || has(b"\"annotations\"") && has(b"\"categories\"")) {
-                found.push(path);
-            }
+        if is_json && path.is_file() && looks_like_coco(&path, within.is_dir())? {
+            found.push(path);
         }
     }
     Ok(found)

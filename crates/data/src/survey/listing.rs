@@ -230,5 +230,5 @@ fn boxes(mut detection: Detection) -> Listing {
     let files = pictures.chain(texts).collect();
     let (parts, classes) = (std::mem::take(&mut detection.parts), std::mem::take(&mut detection.classes));
     (detection.parts, detection.classes) = (parts.clone(), classes.clone());
-    Listing { parts, classes, files, notes: Vec::new(), detection: Some(detection) }
+    Listing { parts, classes, files, notes: detection.notes.clone(), detection: Some(detection) }
 }

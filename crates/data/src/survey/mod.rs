@@ -4,6 +4,7 @@ mod arrays;
 mod convention;
 mod json;
 mod listing;
+mod moved;
 mod pictures;
 mod problems;
 mod sounds;

@@ -28,6 +28,13 @@ impl<'a> Frames<'a> {
     pub fn passed(&self) -> usize {
         self.at
     }
+
+    /// Whether no more is left than the beginning of a frame whose payload has at most `longest` bytes.
+    pub fn is_unfinished(&self, longest: usize) -> bool {
+        let rest = &self.bytes[self.at..];
+        let length = rest.first_chunk().map(|length| u32::from_le_bytes(*length) as usize);
+        length.is_none_or(|length| length <= longest && rest.len() < HEAD + length)
+    }
 }
 
 impl<'a> Iterator for Frames<'a> {

@@ -1,5 +1,8 @@
 //! What the ledger holds of a step, and its bytes.
 
+/// Most bytes of the figures of a step.
+pub(super) const LARGEST_FIGURES: usize = 48;
+
 /// Figures of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepRecord {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::frame::{Frames, framed};
-use super::record::{Entry, step_of};
+use super::record::{Entry, LARGEST_FIGURES, step_of};
 use super::{ROWS, STEPS, TIMES};
 use crate::error::Result;
-use crate::stream::Stream;
+use crate::stream::{Kept, Stream, Torn};
 
 /// Steps that were made in less than this go to the system together: to write them one by one cost 20 microseconds a step, and
 /// a small step takes 700.
@@ -94,18 +94,51 @@ impl Pile {
     }
 }
 
-/// How many bytes of frames to keep: those of steps up to `step`, before the first that is torn; and where that is.
-fn whole_frames(bytes: &[u8], step: u64) -> (u64, Option<String>) {
+/// What to keep of frames: those of steps up to `step`, before the first that is torn.
+fn whole_frames(bytes: &[u8], step: u64) -> Kept {
     let mut frames = Frames::of(bytes);
-    let mut kept = 0;
-    let mut number = 0;
+    let (mut kept, mut number, mut longest) = (0, 0, LARGEST_FIGURES);
     while let Some(payload) = frames.next() {
         if step_of(payload).is_none_or(|of| of > step) {
-            return (kept, None);
+            return Kept { bytes: kept, torn: None };
         }
-        kept = frames.passed() as u64;
+        (kept, longest) = (frames.passed() as u64, longest.max(payload.len()));
         number += 1;
     }
-    let torn = (kept < bytes.len() as u64).then(|| format!("frame {}", number + 1));
-    (kept, torn)
+    // Nothing says how long the first frame may be.
+    let longest = if number == 0 { 1 << 20 } else { longest };
+    let torn = Torn { place: format!("frame {}", number + 1), unfinished: frames.is_unfinished(longest) };
+    Kept { bytes: kept, torn: (kept < bytes.len() as u64).then_some(torn) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_was_being_written_is_told_from_one_that_was_damaged() {
+        let frame = |step: u64| framed(&[&step.to_le_bytes()[..], b"figures"].concat());
+        let whole = [frame(1), frame(2), frame(3)].concat();
+        let kept = |bytes: &[u8], step| {
+            let Kept { bytes, torn } = whole_frames(bytes, step);
+            (bytes as usize, torn.map(|torn| (torn.place, torn.unfinished)))
+        };
+        let length = frame(1).len();
+        assert_eq!(kept(&whole, 9), (3 * length, None));
+        assert_eq!(kept(&whole, 2), (2 * length, None));
+        for cut in 2 * length + 1..3 * length {
+            assert_eq!(kept(&whole[..cut], 9), (2 * length, Some(("frame 3".to_owned(), true))), "{cut}");
+        }
+        for at in length..2 * length {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 64;
+            let (bytes, torn) = kept(&damaged, 9);
+            assert!(
+                bytes == length && torn.is_some_and(|(place, unfinished)| place == "frame 2" && !unfinished),
+                "{at}"
+            );
+        }
+        // Damage behind the step is cut with what lies there.
+        assert_eq!(kept(&[whole, b"rubbish".to_vec()].concat(), 2), (2 * length, None));
+    }
 }

@@ -36,7 +36,7 @@ fn said<T>(outcome: Result<T>) -> String {
 
 #[test]
 fn every_step_in_any_order_comes_to_what_was_recorded() {
-    for kind in [Kind::Conv, Kind::Recurrent] {
+    for kind in [Kind::Conv, Kind::Recurrent, Kind::Attention] {
         let folder = Folder::new();
         let changes = [("ledger.hash_every", "1"), ("checkpoint.keep", "1"), ("checkpoint.every", "5")];
         trained(kind, &changes, &folder.path().join("run"));
@@ -64,7 +64,7 @@ fn every_step_in_any_order_comes_to_what_was_recorded() {
 #[test]
 fn a_run_has_the_same_bits_with_a_ledger_and_without_and_can_be_replayed_without_too() {
     let folder = Folder::new();
-    for kind in [Kind::Conv, Kind::Recurrent] {
+    for kind in [Kind::Conv, Kind::Recurrent, Kind::Attention] {
         let (with, without) =
             (folder.path().join(format!("{kind:?}")), folder.path().join(format!("{kind:?}-without")));
         trained(kind, &[], &with);
@@ -90,7 +90,7 @@ fn a_run_has_the_same_bits_with_a_ledger_and_without_and_can_be_replayed_without
 
 #[test]
 fn every_value_is_that_of_the_fused_step_and_of_the_unfused_one() {
-    for kind in [Kind::Conv, Kind::Recurrent] {
+    for kind in [Kind::Conv, Kind::Recurrent, Kind::Attention] {
         let folder = Folder::new();
         let path = folder.path().join("run");
         trained(kind, &[], &path);
@@ -158,7 +158,7 @@ fn values_follow_from_each_other_and_meet_the_checkpoints() {
 
 #[test]
 fn a_checkpoint_that_is_gone_comes_back_whole() {
-    for kind in [Kind::Conv, Kind::Recurrent] {
+    for kind in [Kind::Conv, Kind::Recurrent, Kind::Attention] {
         let folder = Folder::new();
         let (all, few) = (folder.path().join("all"), folder.path().join("few"));
         trained(kind, &[("checkpoint.keep", "0"), ("checkpoint.every", "1")], &all);

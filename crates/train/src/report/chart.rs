@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 /// Width and height of a chart, in its own units; the page scales it.
-const WIDTH: f64 = 520.0;
-const HEIGHT: f64 = 260.0;
+pub const WIDTH: f64 = 520.0;
+pub const HEIGHT: f64 = 260.0;
 /// Room for the labels.
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 14.0;
@@ -143,6 +143,12 @@ fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 impl Chart<'_> {
     /// The chart as an SVG element; `None` if there is nothing to draw.
     pub fn to_svg(&self) -> Option<String> {
+        let (body, title) = (self.to_elements()?, self.title);
+        Some(format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">{body}</svg>"))
+    }
+
+    /// What is in that element: lines and texts within [`WIDTH`] x [`HEIGHT`], dressed by the classes of the page's style.
+    pub fn to_elements(&self) -> Option<String> {
         let finite = |curve: &Curve| -> Vec<(f64, f64)> {
             curve.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
         };
@@ -155,7 +161,7 @@ impl Chart<'_> {
         }
         let scale = Scale::of(&values, self.percent, self.log);
         let x = |step: f64| LEFT + step / last * (WIDTH - LEFT - RIGHT);
-        let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">", self.title);
+        let mut svg = String::new();
         for tick in scale.ticks() {
             let y = scale.y(tick);
             let text = if self.percent { format!("{}%", number(100.0 * tick)) } else { number(tick) };
@@ -211,7 +217,6 @@ impl Chart<'_> {
                 );
             }
         }
-        svg.push_str("</svg>");
         Some(svg)
     }
 }

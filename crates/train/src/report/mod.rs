@@ -7,6 +7,8 @@ mod embed;
 mod page;
 mod sections;
 mod series;
+mod sheet;
+mod stopped;
 
 pub use answers::{Answer, Answers};
 pub use embed::png_uri;
@@ -21,6 +23,7 @@ use crate::durable;
 use crate::error::Result;
 use crate::record::Record;
 use crate::run_dir::RunDir;
+use crate::why::Why;
 
 /// Name of the page in a run's folder.
 pub const REPORT: &str = "report.html";
@@ -39,6 +42,10 @@ pub struct Report<'a> {
     answers: Option<&'a Answers>,
     /// Why something is missing.
     notes: Vec<String>,
+    /// The error that ended the training, if one did.
+    stopped: Option<String>,
+    /// What was found of it.
+    why: Option<Why>,
 }
 
 impl<'a> Report<'a> {
@@ -64,10 +71,29 @@ impl<'a> Report<'a> {
             data: run.data_json()?,
             series: Series::read(run)?,
             first_batch: if picture.is_file() { Some(durable::read(&picture)?) } else { None },
+            stopped: stopped::error_of(run),
+            why: None,
             record,
             answers,
             notes,
         })
+    }
+
+    /// With what stands out in the run, for the page of one that diverged.
+    pub fn with_why(self, why: Why) -> Report<'a> {
+        Report { why: Some(why), ..self }
+    }
+
+    /// Writes `curves.svg` and `predictions.svg` into the folder `pictures`, as far as there is something to draw.
+    ///
+    /// # Errors
+    /// If a row cannot be read, or a file cannot be written.
+    pub fn write_pictures(&self, pictures: &Path) -> Result<()> {
+        let predictions = self.answers.map(sheet::predictions).transpose()?.flatten();
+        for (name, svg) in [("curves.svg", sheet::curves(self)), ("predictions.svg", predictions)] {
+            svg.map_or(Ok(()), |svg| durable::replace(&pictures.join(name), svg.as_bytes()))?;
+        }
+        Ok(())
     }
 
     /// The page.

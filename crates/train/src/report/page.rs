@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::Report;
 use super::sections::{answers, charts, config, confusion, data, first_batch};
+use super::stopped::stopped;
 use crate::error::Result;
-use crate::event::{Status, grouped};
+use crate::event::{Status, counted, grouped};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -23,6 +24,7 @@ pub(super) fn page(report: &Report) -> Result<String> {
         escaped(&record.recipe)
     );
     head(&mut html, report, &title);
+    stopped(&mut html, report);
     charts(&mut html, report);
     confusion(&mut html, report)?;
     answers(&mut html, report)?;
@@ -57,15 +59,15 @@ fn head(html: &mut String, report: &Report, title: &str) {
     let steps = report.series.of("step", "loss").last().map_or(0, |last| last.0 as usize);
     let _ = writeln!(
         html,
-        "<p class=\"lead\">recipe {}, {} steps, seed {}, begun {}{}</p>",
+        "<p class=\"lead\">recipe {}, {}, seed {}, begun {}{}</p>",
         escaped(&record.recipe),
-        grouped(steps),
+        counted(steps, "step"),
         record.seed,
         escaped(&record.started.replace('T', " ").replace('Z', " UTC")),
         if machine.is_empty() {
             String::new()
         } else {
-            format!(", on {} with {} threads", escaped(&machine), escaped(fact("threads")))
+            format!(", on {} with {}", escaped(&machine), counted(fact("threads").parse().unwrap_or(1), "thread"))
         }
     );
     let number = |name: &str| report.figures.get(name).and_then(Value::as_f64);

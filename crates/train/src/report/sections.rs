@@ -8,7 +8,7 @@ use super::chart::{Chart, Curve};
 use super::page::escaped;
 use super::{Answer, Answers, Report, embed, picture_of};
 use crate::error::Result;
-use crate::event::grouped;
+use crate::event::{counted, grouped};
 use crate::toml::{Line, lines};
 
 /// More classes than this make no matrix that can be read: then the commonest mistakes are listed.
@@ -24,7 +24,8 @@ const SHOWN: usize = 12;
 /// A larger picture of the first batch is left out.
 const MOST_BATCH: usize = 3 << 20;
 
-pub(super) fn charts(html: &mut String, report: &Report) {
+/// All charts, some of which may be empty.
+pub(super) fn charts_of(report: &Report) -> [Chart<'static>; 4] {
     let per_epoch = report.series.of("epoch", "train_loss").first().map_or(1.0, |first| first.0);
     let curve = |name: &'static str, class: &'static str, event: &str, figure: &str| Curve {
         name,
@@ -36,7 +37,7 @@ pub(super) fn charts(html: &mut String, report: &Report) {
     let loss = vec![curve("training, each step", "a", "step", "loss"), curve("validation", "b", "epoch", "val_loss")];
     let accuracy =
         vec![curve("training", "a", "epoch", "train_accuracy"), curve("validation", "b", "epoch", "val_accuracy")];
-    let charts = [
+    [
         chart("loss", loss, false, true),
         chart("accuracy", accuracy, true, false),
         chart("learning rate", vec![curve("each step", "c", "step", "lr")], false, false),
@@ -46,7 +47,11 @@ pub(super) fn charts(html: &mut String, report: &Report) {
             false,
             true,
         ),
-    ];
+    ]
+}
+
+pub(super) fn charts(html: &mut String, report: &Report) {
+    let charts = charts_of(report);
     let drawn: Vec<(&Chart, String)> = charts.iter().filter_map(|chart| Some((chart, chart.to_svg()?))).collect();
     if drawn.is_empty() {
         return;
@@ -239,7 +244,7 @@ pub(super) fn data(html: &mut String, report: &Report) {
         html,
         "<p class=\"lead\">From {}{}, inputs of {}{}.</p>",
         escaped(source),
-        if files > 0 { format!(": {} files", grouped(files)) } else { String::new() },
+        if files > 0 { format!(": {}", counted(files, "file")) } else { String::new() },
         shape.join(" x "),
         if skipped > 0 { format!(", {} left out as broken", grouped(skipped)) } else { String::new() }
     );
@@ -264,8 +269,8 @@ pub(super) fn data(html: &mut String, report: &Report) {
     let open = if names.len() <= MATRIX { " open" } else { "" };
     let _ = write!(
         html,
-        "<details{open}><summary>{} classes, with their rows to train on</summary><div class=\"classes\">",
-        names.len()
+        "<details{open}><summary>{}, with their rows to train on</summary><div class=\"classes\">",
+        if names.len() == 1 { "1 class".to_owned() } else { format!("{} classes", names.len()) }
     );
     for (name, count) in names.iter().zip(&rows) {
         let share = 100.0 * *count as f64 / most as f64;

@@ -4,12 +4,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::durable::is_old;
 use crate::error::{Error, Result};
-
-/// Making a run takes seconds; a temporary folder of this age belongs to no process any more.
-const OLD: Duration = Duration::from_secs(3600);
 
 /// A new folder of this process alone. Unless it is kept, all that was made goes with it.
 pub(super) struct Workshop {
@@ -73,10 +71,6 @@ impl Drop for Workshop {
 
 /// Old workshops in a folder.
 pub(super) fn leftovers(parent: &Path) -> Vec<PathBuf> {
-    let is_old = |path: &Path| {
-        let modified = path.metadata().and_then(|data| data.modified());
-        modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > OLD))
-    };
     let is_workshop = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with(".run-") && name.ends_with(".tmp")

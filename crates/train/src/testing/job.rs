@@ -7,7 +7,7 @@ use nn::losses::{CrossEntropy, Reduction};
 use nn::schedule::{OneCycle, Plateau};
 use nn::{
     Adam, Average, Flatten, Group, Layer, Optimiser, Pass, Relu, Schedule, Scope, Sequential, Sgd, batch_norm2d,
-    conv2d, dropout, linear, lstm, max_pool2d,
+    causal_self_attention, conv2d, dropout, layer_norm, linear, lstm, max_pool2d,
 };
 use tensor::{RandomKey, Tensor};
 
@@ -23,8 +23,12 @@ const CLASSES: usize = 3;
 pub(crate) enum Kind {
     /// Convolution, batch norm, dropout; AdamW by one cycle, with averages.
     Conv,
-    /// An LSTM over the rows of the pictures; SGD with momentum by a plateau, which is reached soon.
+    /// Two layers of LSTM over the rows of the pictures, with dropout between them; SGD with momentum by a plateau, which is
+    /// reached soon.
     Recurrent,
+    /// A transformer block over the rows of the pictures, each of which looks at those above it, with dropout; Adam by a
+    /// cosine, with averages.
+    Attention,
 }
 
 /// The settings of a job: 3 epochs of 7 steps.
@@ -32,13 +36,14 @@ pub(crate) fn settings(kind: Kind) -> Settings {
     let (optimizer, schedule, average) = match kind {
         Kind::Conv => ("adamw", "one_cycle", 0.9),
         Kind::Recurrent => ("sgd", "plateau", 0.0),
+        Kind::Attention => ("adam", "cosine", 0.5),
     };
     Settings::new()
         .int("train.epochs", 3, 1..=1000, "")
         .int("train.batch", 8, 1..=1000, "")
-        .word("train.optimizer", optimizer, &["adamw", "sgd"], "")
+        .word("train.optimizer", optimizer, &["adamw", "adam", "sgd"], "")
         .float("train.lr", 0.02, 0.0..=10.0, "")
-        .word("train.schedule", schedule, &["one_cycle", "plateau", "constant"], "")
+        .word("train.schedule", schedule, &["one_cycle", "plateau", "cosine", "constant"], "")
         .float("train.average", average, 0.0..=1.0, "")
         .int("train.patience", 0, 0..=100, "")
         .int("train.seed", 5, 0..=i64::MAX, "")
@@ -52,7 +57,7 @@ pub(crate) fn settings(kind: Kind) -> Settings {
         .word("checkpoint.on_error", "stop", &["stop", "skip"], "")
         .flag("ledger.on", true, "")
         .int("ledger.hash_every", 2, 0..=1000, "")
-        .int("ledger.norms_every", 3, 0..=1000, "")
+        .int("ledger.norms_every", 3, -1..=1000, "")
 }
 
 /// A job with some settings changed.
@@ -65,9 +70,10 @@ pub(crate) fn job(kind: Kind, changes: &[(&str, &str)]) -> Job {
     let model: Box<dyn Layer> = match kind {
         Kind::Conv => Box::new(conv(&scope)),
         Kind::Recurrent => Box::new(Reader {
-            scan: lstm(&scope / "lstm", SIDE, 6).batch_first(true),
+            scan: lstm(&scope / "lstm", SIDE, 6).layers(2).dropout(0.2).batch_first(true),
             head: linear(&scope / "head", 6, CLASSES),
         }),
+        Kind::Attention => Box::new(Looker::new(&scope)),
     };
     let splits = splits(0);
     let total = steps(&settings, splits.train.len()).unwrap();
@@ -75,11 +81,13 @@ pub(crate) fn job(kind: Kind, changes: &[(&str, &str)]) -> Job {
     let groups = vec![Group::new(scope.trainable())];
     let optimizer: Box<dyn Optimiser> = match settings.get_word("train.optimizer").unwrap() {
         "sgd" => Box::new(Sgd::new(groups, 0.9)),
+        "adam" => Box::new(Adam::new(groups)),
         _ => Box::new(Adam::w(groups)),
     };
     let schedule = match settings.get_word("train.schedule").unwrap() {
         "one_cycle" => Schedule::OneCycle(OneCycle::new(lr, total)),
         "plateau" => Schedule::Plateau(Plateau { patience: 0, threshold: 0.5, ..Plateau::new(lr) }),
+        "cosine" => Schedule::Cosine { lr, min: 0.0, steps: total },
         _ => Schedule::Constant { lr },
     };
     let kept = settings.get_float("train.average").unwrap();
@@ -114,6 +122,45 @@ impl Layer for Reader {
 
     fn describe(&self) -> nn::Description {
         nn::Description::of("recurrent", "")
+    }
+}
+
+/// One block of a transformer (Vaswani et al. 2017, norms first) over the rows of a picture, and what its last row has seen.
+struct Looker {
+    rows: nn::Linear,
+    places: nn::Param,
+    norm: nn::LayerNorm,
+    heads: nn::MultiheadAttention,
+    drop: nn::Dropout,
+    head: nn::Linear,
+}
+
+impl Looker {
+    const WIDTH: usize = 8;
+
+    fn new(at: &Scope) -> Looker {
+        let width = Looker::WIDTH;
+        Looker {
+            rows: linear(at / "rows", SIDE, width),
+            places: (at / "places").parameter("weight", &[SIDE, width], nn::Init::Normal { mean: 0.0, std: 0.1 }),
+            norm: layer_norm(at / "norm", width),
+            heads: causal_self_attention(at / "heads", width, 2),
+            drop: dropout(at / "dropout", 0.2),
+            head: linear(at / "head", width, CLASSES),
+        }
+    }
+}
+
+impl Layer for Looker {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        let x = self.rows.forward(&x.reshape([x.dims()[0], SIDE, SIDE]), pass) + self.places.tensor(); // [N, rows, width]
+        let seen = self.heads.forward(&self.norm.forward(&x, pass), pass);
+        let x = x + self.drop.forward(&seen, pass);
+        self.head.forward(&x.select(1, SIDE - 1), pass)
+    }
+
+    fn describe(&self) -> nn::Description {
+        nn::Description::of("transformer block", "")
     }
 }
 

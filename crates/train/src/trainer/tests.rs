@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::Ordering;
 
+use cpu::simd::Simd;
+
 use super::*;
 use crate::branch::branch;
 use crate::durable::fault::{self, Fault};
@@ -47,7 +49,7 @@ fn outcome(path: &Path) -> Outcome {
 
 #[test]
 fn a_run_cut_after_any_step_and_resumed_is_the_run_without_a_cut() {
-    for kind in [Kind::Conv, Kind::Recurrent] {
+    for kind in [Kind::Conv, Kind::Recurrent, Kind::Attention] {
         let folder = Folder::new();
         let whole = folder.path().join("whole");
         assert_eq!(train(kind, &[], &whole, 0).unwrap().step, STEPS);
@@ -56,9 +58,11 @@ fn a_run_cut_after_any_step_and_resumed_is_the_run_without_a_cut() {
             let path = folder.path().join(format!("cut-{cut}"));
             let end = train(kind, &[], &path, cut).unwrap();
             assert_eq!((end.status, end.step, end.saved), (Status::Interrupted, cut, Some(cut)));
-            // Neither workers nor threads nor the rows that are evaluated at once show.
+            // Neither workers nor threads nor the vector width nor the rows that are evaluated at once show.
             let changes = [("data.workers", "0"), ("eval.batch", "20")];
-            train_with(&Cpu::new(2).unwrap(), &mut job(kind, &changes), &path, 0).unwrap();
+            let widths = Simd::available();
+            let width = widths[cut as usize % widths.len()].level();
+            train_with(&Cpu::with(2, width).unwrap(), &mut job(kind, &changes), &path, 0).unwrap();
             assert!(outcome(&path) == wanted, "{kind:?}, cut after step {cut}");
         }
         let path = folder.path().join("often");
@@ -162,6 +166,43 @@ fn an_extended_run_is_the_longer_run() {
     let kept = fs::read_to_string(short.join("config-until-000014.toml")).unwrap();
     assert!(kept.contains("epochs = 2") && short.join("config-until-000017.toml").is_file());
     assert_eq!(RunDir::open(&short).unwrap().record().resumed.len(), 2);
+}
+
+#[test]
+fn a_run_on_a_plateau_that_is_extended_by_epochs_is_the_longer_run() {
+    let folder = Folder::new();
+    let (long, short) = (folder.path().join("long"), folder.path().join("short"));
+    train(Kind::Recurrent, &[], &long, 0).unwrap();
+    train(Kind::Recurrent, &[("train.epochs", "2")], &short, 0).unwrap();
+    train(Kind::Recurrent, &[], &short, 0).unwrap();
+    let ((files, _, figures), (wanted, _, wanted_figures)) = (outcome(&short), outcome(&long));
+    // All of it: weights, moments, state, ledger.
+    assert!(files == wanted && figures == wanted_figures);
+}
+
+#[test]
+fn an_extended_run_says_if_its_rates_follow_its_length() {
+    let folder = Folder::new();
+    let notes = |kind: Kind, changes: Changes| {
+        let path = folder.path().join(format!("{kind:?}-{}", changes.len()));
+        let mut notes = Vec::new();
+        train(kind, &[&[("train.epochs", "2")], changes].concat(), &path, 0).unwrap();
+        let mut listen = |event: &Event| {
+            if let Event::Note(note) = event {
+                notes.push(note.clone());
+            }
+        };
+        let (cpu, stop, run) = (Cpu::new(1).unwrap(), AtomicBool::new(false), RunDir::open(&path).unwrap());
+        resume(&cpu, &mut job(kind, changes), run, "test", &stop, &mut listen).unwrap();
+        notes
+    };
+    for kind in [Kind::Conv, Kind::Attention] {
+        let said = notes(kind, &[]);
+        assert!(said.len() == 1 && said[0].starts_with("step 15 is made at learning rate "), "{kind:?}: {said:?}");
+        assert!(said[0].contains("now reaches to step 21"), "{said:?}");
+    }
+    assert_eq!(notes(Kind::Recurrent, &[]), [""; 0]);
+    assert_eq!(notes(Kind::Conv, &[("train.schedule", "constant")]), [""; 0]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ const MOST_SUSPECTS: usize = 12;
 const SURE: f64 = 0.8;
 
 impl Finding {
-    pub(super) fn new(kind: Kind, step: u64, because: String) -> Finding {
+    pub(crate) fn new(kind: Kind, step: u64, because: String) -> Finding {
         Finding {
             kind,
             step,
@@ -333,21 +333,29 @@ pub(super) fn unlearnt(
     if let Some(fed) = step.and_then(|step| run.ledger().rows(step)) {
         all.retain(|found| fed.rows.iter().any(|row| row.row == found.row));
     }
+    let asked = all.len().min(MOST_SUSPECTS);
     let mut rows = Vec::new();
-    for found in all.iter().take(MOST_SUSPECTS) {
+    for found in &all[..asked] {
         if let Some(row) = mislabelled(run, found, replayed)? {
             rows.push((found, row));
         }
     }
-    rows.truncate(MOST_ROWS);
+    // If the model confirmed most of those that were asked about, the others are told too.
+    if 3 * rows.len() >= 2 * asked {
+        rows.extend(all[asked..].iter().map(|found| (found, unasked(run, found))));
+    }
     let Some((worst, row)) = rows.first() else { return Ok(None) };
     let label = row.label.as_ref().map_or(String::new(), |label| format!(", labelled {label},"));
     let says = row
         .says
         .as_ref()
         .map_or(String::new(), |(name, sure)| format!(", and the model says {name} ({:.0} %)", 100.0 * sure));
+    let more = match rows.len() {
+        1 => String::new(),
+        count => format!(", and so do {} more", count - 1),
+    };
     let because = format!(
-        "row {} ({}){label} has a high loss epoch after epoch while the others of its class are learnt{says}: it looks mislabelled",
+        "row {} ({}){label} has a high loss epoch after epoch while the others of its class are learnt{says}: it looks mislabelled{more}",
         row.row, row.id
     );
     let (step, place) = (worst.steps[0], row.place.unwrap_or(0));
@@ -360,6 +368,26 @@ pub(super) fn unlearnt(
     finding.rows = rows.into_iter().map(|(_, row)| row).collect();
     finding.test(run, step, Change::Without(vec![place]));
     Ok(Some(finding))
+}
+
+/// A row that the model was not asked about.
+fn unasked(run: &Run, found: &history::Unlearnt) -> Row {
+    let splits = &run.job().splits;
+    let label = match splits.train.target(found.row as usize) {
+        Ok(Target::Class(class)) => splits.input.classes.get(class).cloned(),
+        _ => None,
+    };
+    Row {
+        row: found.row,
+        place: None,
+        id: splits.train.id(found.row as usize),
+        label,
+        loss: found.losses.last().copied().unwrap_or(f32::NAN),
+        losses: found.losses.clone(),
+        share: None,
+        largest: f64::NAN,
+        says: None,
+    }
 }
 
 /// The row, if the model is sure of another class, the same one the last two times that it was fed it.
