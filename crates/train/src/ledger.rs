@@ -4,12 +4,14 @@
 //! the same bytes for the same seed. They are proof and index, not the past itself: that is computed again ([`crate::Run`])
 //! and must meet what is written here.
 
+mod follow;
 mod frame;
 mod hash;
 mod read;
 mod record;
 mod recorder;
 
+pub use follow::{Following, last};
 pub use hash::StateHash;
 pub use read::Ledger;
 pub(crate) use record::Entry;

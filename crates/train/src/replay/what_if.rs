@@ -54,7 +54,7 @@ impl Run {
     /// As for [`Run::at`]; if no row is left.
     pub fn what_if(&mut self, step: u64, change: &Change) -> Result<WhatIf> {
         self.check_step(step)?;
-        self.seek(step - 1, false, &mut |difference| Err(check::refused(difference)))?;
+        self.seek(step - 1, false, &mut check::met)?;
         let (batch, lr) = (self.batch()?, self.lr()?);
         let (other, rate) = match change {
             Change::Rate(rate) => (batch.clone(), *rate),

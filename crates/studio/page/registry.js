@@ -1,0 +1,6 @@
+// The views, in the order of their tabs. Each module's default export is { name, title, mount(root, state, api) }; mount may
+// return { update(), unmount() }: update is called when the state changed, unmount when another view takes over.
+
+import runs from './views/runs.js';
+
+export const views = [runs];

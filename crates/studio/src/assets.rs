@@ -1,0 +1,31 @@
+//! The page itself: every file of `page/`, in the binary.
+
+use crate::response::Response;
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+macro_rules! page {
+    ($($path:literal $kind:ident $file:literal;)*) => {
+        &[$(($path, $kind, include_str!(concat!("../page/", $file)))),*]
+    };
+}
+
+const ASSETS: &[(&str, &str, &str)] = page! {
+    "/" HTML "index.html";
+    "/style.css" CSS "style.css";
+    "/icon.svg" SVG "icon.svg";
+    "/app.js" JS "app.js";
+    "/api.js" JS "api.js";
+    "/draw.js" JS "draw.js";
+    "/registry.js" JS "registry.js";
+    "/views/runs.js" JS "views/runs.js";
+};
+
+/// The file at a path.
+pub fn find(path: &str) -> Option<Response> {
+    let (_, kind, text) = ASSETS.iter().find(|(of, ..)| *of == path)?;
+    Some(Response::new(200, kind, text.as_bytes().to_vec()))
+}

@@ -1,0 +1,44 @@
+//! Everything that can be asked: one table.
+
+use serde_json::Value;
+
+use crate::bench::{Bench, Made};
+use crate::error::Result;
+use crate::query::Query;
+use crate::{Studio, curves, runs, tensors};
+
+/// A place to ask at.
+pub struct Route {
+    /// Its path.
+    pub path: &'static str,
+    /// Whether an input comes along.
+    pub post: bool,
+    /// What answers.
+    pub answer: Answer,
+}
+
+/// What answers a question.
+#[derive(Clone, Copy)]
+pub enum Answer {
+    /// JSON, at once.
+    Json(fn(&Studio, &Query) -> Result<Value>),
+    /// A picture, at once.
+    Png(fn(&Studio, &Query) -> Result<Vec<u8>>),
+    /// What needs the run of the value `run` brought to one of its steps: by the worker, in turn. A JSON object among the
+    /// answers gets a member `proof`: how it was made and verified.
+    Replay(fn(&mut Bench, &Query) -> Result<Made>),
+}
+
+const fn get(path: &'static str, answer: Answer) -> Route {
+    Route { path, post: false, answer }
+}
+
+/// All of them.
+pub const ROUTES: &[Route] = &[
+    get("/api/runs", Answer::Json(runs::list)),
+    get("/api/run", Answer::Json(runs::facts)),
+    get("/api/curve", Answer::Json(curves::curve)),
+    get("/api/work", Answer::Json(|studio, _| Ok(studio.worker().progress()))),
+    get("/api/step", Answer::Replay(tensors::step)),
+    get("/api/tensor", Answer::Replay(tensors::tensor)),
+];
