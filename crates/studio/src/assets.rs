@@ -22,6 +22,11 @@ const ASSETS: &[(&str, &str, &str)] = page! {
     "/draw.js" JS "draw.js";
     "/registry.js" JS "registry.js";
     "/views/runs.js" JS "views/runs.js";
+    "/graph.css" CSS "graph.css";
+    "/graph/canvas.js" JS "graph/canvas.js";
+    "/graph/panel.js" JS "graph/panel.js";
+    "/views/graph.js" JS "views/graph.js";
+    "/views/teach.js" JS "views/teach.js";
 };
 
 /// The file at a path.

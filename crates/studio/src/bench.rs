@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use train::replay::Planned;
 use train::{At, Error as TrainError, checkpoint};
 
 use crate::error::{Error, Result};
@@ -118,6 +120,23 @@ impl Bench {
         let recorded = self.run.ledger().step(step).is_some();
         self.proof = Some(self.proven(step, recorded));
         Ok(self.run.at(step)?)
+    }
+
+    /// How step `step` is planned; nothing of it is computed.
+    ///
+    /// # Errors
+    /// As for [`train::Run::planned`].
+    pub fn planned(&mut self, step: u64) -> Result<Planned> {
+        self.read_on(step)?;
+        Ok(self.run.planned(step)?)
+    }
+
+    /// The times of its kernels over some runs of a step; nothing is changed by them.
+    ///
+    /// # Errors
+    /// As for [`train::Run::timed`].
+    pub fn timed(&mut self, step: u64, times: usize) -> Result<Vec<Duration>> {
+        Ok(self.run.timed(step, times)?)
     }
 
     /// The run with all variables as step `made` left them; 0: as the seed made them.

@@ -11,6 +11,7 @@ mod cache;
 pub mod curves;
 pub mod error;
 mod gate;
+pub mod graph;
 mod lines;
 mod logs;
 pub mod query;
@@ -19,6 +20,7 @@ mod response;
 pub mod routes;
 mod runs;
 pub mod server;
+pub mod teach;
 pub mod tensors;
 mod worker;
 

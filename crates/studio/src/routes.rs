@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::bench::{Bench, Made};
 use crate::error::Result;
+use crate::graph::answers as graph;
 use crate::query::Query;
-use crate::{Studio, curves, runs, tensors};
+use crate::{Studio, curves, runs, teach, tensors};
 
 /// A place to ask at.
 pub struct Route {
@@ -41,4 +42,9 @@ pub const ROUTES: &[Route] = &[
     get("/api/work", Answer::Json(|studio, _| Ok(studio.worker().progress()))),
     get("/api/step", Answer::Replay(tensors::step)),
     get("/api/tensor", Answer::Replay(tensors::tensor)),
+    get("/api/graph", Answer::Replay(graph::graph)),
+    get("/api/graph/box", Answer::Replay(graph::about)),
+    get("/api/graph/source", Answer::Replay(graph::lines)),
+    get("/api/graph/times", Answer::Replay(graph::times)),
+    get("/api/teach", Answer::Json(teach::teach)),
 ];

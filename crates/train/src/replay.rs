@@ -7,6 +7,7 @@ mod check;
 pub mod diff;
 mod explain;
 mod names;
+mod planned;
 mod stats;
 mod what_if;
 
@@ -37,6 +38,7 @@ pub use check::{Checked, Difference};
 pub use explain::Explained;
 pub(crate) use explain::{index_of_input, source_line};
 pub use names::{Kind, Named};
+pub use planned::Planned;
 pub use stats::Stats;
 pub use what_if::{Change, Tried, WhatIf};
 

@@ -116,7 +116,7 @@ impl Traced {
 }
 
 /// What a step is asked for.
-struct Outputs {
+pub(crate) struct Outputs {
     loss: Tensor,
     logits: Tensor,
     grad_norm: Tensor,
@@ -126,7 +126,7 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn of(traced: &Traced, wanted: Wanted) -> Outputs {
+    pub fn of(traced: &Traced, wanted: Wanted) -> Outputs {
         Outputs {
             loss: traced.losses.total.clone(),
             logits: traced.logits.clone(),
@@ -136,7 +136,7 @@ impl Outputs {
         }
     }
 
-    fn tensors(&self) -> Vec<&Tensor> {
+    pub fn tensors(&self) -> Vec<&Tensor> {
         let always = [&self.loss, &self.logits, &self.grad_norm].into_iter();
         always.chain(self.norms.iter().flatten()).chain(&self.rows).collect()
     }

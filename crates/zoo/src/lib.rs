@@ -12,7 +12,9 @@ pub mod picture;
 mod recipe;
 mod run;
 mod settings;
+mod sources;
 
 pub use opened::{Opened, open, reopen};
 pub use recipe::{RECIPES, Recipe, check_manifest, find};
 pub use run::Run;
+pub use sources::SOURCES;

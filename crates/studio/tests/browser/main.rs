@@ -1,0 +1,153 @@
+//! The page in a real browser: every view is clicked through, at two widths, light and dark. Pictures of what was seen lie in the
+//! folder `studio` of the target's temporary folder. Without Chromium the tests say so and pass.
+
+mod driver;
+mod studio;
+
+use std::path::Path;
+
+use driver::Browser;
+
+/// A browser at the studio's page, if there is one here.
+fn at_the_page(width: u32, height: u32) -> Option<Browser> {
+    let program = driver::installed()?;
+    let mut browser = Browser::start(&program, Path::new(env!("CARGO_TARGET_TMPDIR")), width, height);
+    browser.dark(false);
+    browser.open(studio::url());
+    browser.wait("document.querySelectorAll('#views a').length > 0");
+    Some(browser)
+}
+
+/// Goes to a view, as its address says, and waits until nothing is being computed for it.
+fn look(browser: &mut Browser, view: &str, values: &str) {
+    browser.value(&format!("location.hash = '#/{view}?run=digits-1{values}'"));
+    browser.wait(&format!("document.getElementById('main').className.includes('view-{view}')"));
+    settle(browser);
+}
+
+/// Waits until the page asks for nothing more.
+fn settle(browser: &mut Browser) {
+    browser.wait(
+        "(() => { const asked = performance.getEntriesByType('resource').length; \
+         const still = window.__asked === asked; window.__asked = asked; return still && document.getElementById('work').hidden; })()",
+    );
+}
+
+/// What must hold of every view: it says something, nothing of it sticks out, and nobody complained.
+fn check(browser: &mut Browser, view: &str) {
+    let said = browser.text("#main");
+    assert!(said.trim().len() > 20, "{view} says too little: {said:?}");
+    let errors = browser.value("[...document.querySelectorAll('#main .error')].map((it) => it.innerText).join()");
+    assert_eq!(errors, "", "{view}");
+    let (wide, width) = (browser.value("document.documentElement.scrollWidth"), browser.width);
+    assert!(wide.as_u64().unwrap() <= u64::from(width), "{view} is {wide} wide in a window of {width}");
+    let complaints = browser.complaints();
+    assert!(complaints.is_empty(), "{view}: {complaints:#?}");
+}
+
+#[test]
+fn every_view_shows_something_at_every_width_light_and_dark() {
+    let Some(mut browser) = at_the_page(1280, 800) else { return };
+    let listed = browser.value("[...document.querySelectorAll('#views a')].map((it) => it.hash.slice(2).split('?')[0])");
+    let views: Vec<String> = listed.as_array().unwrap().iter().map(|view| view.as_str().unwrap().to_owned()).collect();
+    for view in ["runs", "graph", "teach"] {
+        assert!(views.iter().any(|other| other == view), "there is no view {view} among {views:?}");
+    }
+    for (width, height) in [(1280, 800), (390, 844)] {
+        browser.resize(width, height);
+        for dark in [false, true] {
+            browser.dark(dark);
+            for view in &views {
+                look(&mut browser, view, "");
+                check(&mut browser, view);
+                browser.shot(&format!("{view}-{width}-{}", if dark { "dark" } else { "light" }));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_graph_opens_from_layers_to_ops_to_kernels_and_leads_to_its_source() {
+    let Some(mut browser) = at_the_page(1280, 800) else { return };
+    look(&mut browser, "graph", "&step=40");
+    browser.wait("document.querySelector('.graph-stage')?.graph?.boxes.length > 5");
+    let titles = browser.value("document.querySelector('.graph-stage').graph.boxes.map((box) => box.t)");
+    assert!(titles.to_string().contains("conv1") && titles.to_string().contains("loss"), "{titles}");
+    // A click on a layer tells of it.
+    let middle = |browser: &mut Browser, id: &str| {
+        let at = browser.value(&format!("document.querySelector('.graph-stage').graph.where('{id}')"));
+        (at[0].as_f64().unwrap(), at[1].as_f64().unwrap())
+    };
+    let (x, y) = middle(&mut browser, "g:forward:conv1");
+    browser.click_at(x, y, 1);
+    browser.wait("document.querySelector('.graph-about')?.dataset.shown === 'g:forward:conv1'");
+    browser.shot("graph-layer");
+    // Twice opens it: its convolution is there.
+    browser.click_at(x, y, 2);
+    browser.wait("document.querySelector('.graph-stage').graph.boxes.some((box) => box.k === 'op' && box.l === 'conv1')");
+    let node = browser.value("document.querySelector('.graph-stage').graph.boxes.find((box) => box.l === 'conv1' && box.p === 'forward' && box.t.startsWith('conv')).id");
+    let node = node.as_str().unwrap().to_owned();
+    let (x, y) = middle(&mut browser, &node);
+    browser.click_at(x, y, 1);
+    browser.wait(&format!("document.querySelector('.graph-about')?.dataset.shown === '{node}'"));
+    let about = browser.text(".graph-about");
+    for expected in ["[32, 6, 28, 28]", "FLOPs", "Gradient of the loss", "recomputed", "mean ± std"] {
+        assert!(about.contains(expected), "{expected} is missing in\n{about}");
+    }
+    browser.wait("document.querySelector('.graph-lines .own code')");
+    let line = browser.text(".graph-lines .own code");
+    assert!(line.contains("conv2d(at / \"conv1\", 1, 6, 5)"), "{line}");
+    browser.shot("graph-node");
+    // The line lights its boxes.
+    browser.click(".graph-lines .own button");
+    browser.wait("document.querySelector('.graph-line.lit')");
+    browser.shot("graph-line");
+    check(&mut browser, "graph with a node");
+    // All ops, then the kernels with their times.
+    browser.click("[data-zoom=ops]");
+    browser.wait("document.querySelector('.graph-stage').graph.boxes.length > 80");
+    settle(&mut browser);
+    browser.shot("graph-ops");
+    browser.click("[data-zoom=kernels]");
+    browser.wait("document.querySelector('.graph-stage').graph.boxes.every((box) => box.k === 'kernel')");
+    browser.click(".graph-tools > button");
+    browser.wait("/ms in kernels/.test(document.querySelector('.graph-tools > button').innerText)");
+    let (x, y) = middle(&mut browser, "k0");
+    browser.click_at(x, y, 1);
+    browser.wait("document.querySelector('.graph-about')?.dataset.shown === 'k0'");
+    assert!(browser.text(".graph-about").contains("Program"));
+    browser.shot("graph-kernels");
+    // Keys walk, and the search finds.
+    browser.key("ArrowDown");
+    browser.wait("!location.hash.includes('box=k0')");
+    browser.write("input[type=search]", "conv2");
+    browser.wait("/\\d+ boxes/.test(document.querySelector('.graph-said').innerText)");
+    browser.shot("graph-search");
+    check(&mut browser, "graph with kernels");
+}
+
+#[test]
+fn the_lesson_is_told_step_by_step_and_learns() {
+    let Some(mut browser) = at_the_page(1280, 800) else { return };
+    look(&mut browser, "teach", "&at=0");
+    browser.wait("document.querySelectorAll('.teach-box').length === 5");
+    assert_eq!(browser.value("document.querySelectorAll('.teach-box .gradient').length"), 0);
+    browser.key("n");
+    browser.wait("/q = /.test(document.querySelector('.teach-told').innerText)");
+    assert!(browser.text(".teach-told").contains("−2 + 5 = 3"), "{}", browser.text(".teach-told"));
+    for _ in 0..4 {
+        browser.key("n");
+    }
+    browser.wait("document.querySelectorAll('.teach-box .gradient').length === 5");
+    let gradient = |browser: &mut Browser, name: &str| browser.value(&format!("document.querySelector('[data-name={name}] .gradient').textContent"));
+    assert_eq!([gradient(&mut browser, "x"), gradient(&mut browser, "y"), gradient(&mut browser, "z")], ["−4", "−4", "3"]);
+    browser.shot("teach-product");
+    browser.write(".teach-inputs input[data-name=z]", "2");
+    browser.wait("document.querySelector('[data-name=x] .gradient')?.textContent === '2'");
+    browser.write(".graph-tools select", "xor");
+    browser.wait("document.querySelector('[data-learn]')");
+    browser.click("[data-learn='1000']");
+    browser.wait("document.querySelectorAll('.teach-rows td.good').length === 4");
+    browser.shot("teach-xor");
+    check(&mut browser, "teach");
+}
