@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::bench::{Bench, Made};
 use crate::error::Result;
 use crate::query::Query;
-use crate::{Studio, curves, runs, tensors};
+use crate::{Studio, answers, attempt, curves, flow, inputs, layers, runs, tensors};
 
 /// A place to ask at.
 pub struct Route {
@@ -41,4 +41,15 @@ pub const ROUTES: &[Route] = &[
     get("/api/work", Answer::Json(|studio, _| Ok(studio.worker().progress()))),
     get("/api/step", Answer::Replay(tensors::step)),
     get("/api/tensor", Answer::Replay(tensors::tensor)),
+    get("/api/weights", Answer::Replay(layers::weights)),
+    get("/api/layers", Answer::Replay(layers::of_row)),
+    get("/api/flow", Answer::Replay(flow::flow)),
+    get("/api/data", Answer::Replay(inputs::parts)),
+    get("/api/rows", Answer::Replay(answers::rows)),
+    get("/api/sample", Answer::Replay(inputs::sample)),
+    get("/api/history", Answer::Replay(inputs::history)),
+    get("/api/neighbours", Answer::Replay(answers::neighbours)),
+    get("/api/confusion", Answer::Replay(answers::confusion)),
+    get("/api/cell", Answer::Replay(answers::cell)),
+    Route { path: "/api/try", post: true, answer: Answer::Replay(attempt::attempt) },
 ];

@@ -128,8 +128,7 @@ impl Worker {
                 break Err(Error::Gone);
             }
             if began.elapsed() > PATIENCE {
-                let (done, of) = (&task.progress.done, &task.progress.of);
-                break Err(Error::Pending { done: done.load(Ordering::Relaxed), of: of.load(Ordering::Relaxed) });
+                break Err(Error::Pending);
             }
         };
         let mut inner = task.inner();
@@ -145,12 +144,10 @@ impl Worker {
     pub fn progress(&self) -> Value {
         let state = self.shared.state();
         let running = state.running.as_ref().map(|task| {
-            let (done, of) = (&task.progress.done, &task.progress.of);
-            let name = task.query.get("run").unwrap_or_default();
-            json!({
-                "what": task.query.path(), "run": name, "done": done.load(Ordering::Relaxed),
-                "of": of.load(Ordering::Relaxed),
-            })
+            let mut object = task.progress.to_json();
+            object["what"] = task.query.path().into();
+            object["run"] = task.query.get("run").unwrap_or_default().into();
+            object
         });
         json!({ "waiting": state.waiting.len(), "running": running, "threads": self.shared.limits.threads })
     }
