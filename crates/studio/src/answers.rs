@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use data::{Dataset, Loader, LoaderConfig, Position};
+use data::{Loader, LoaderConfig, Position};
 use serde_json::{Value, json};
 use tensor::Tensor;
 use train::metric::Confusion;

@@ -71,7 +71,7 @@ impl Runs {
                 }
             }
         }
-        found.sort_by(|a, b| natural(&a.0).cmp(&natural(&b.0)));
+        found.sort_by_key(|(id, _)| natural(id));
         found
     }
 
