@@ -3,6 +3,9 @@
 const kept = new Map();
 const MOST_KEPT = 200;
 
+// Questions that have no answer yet.
+export const open = { count: 0 };
+
 export class Refused extends Error {
   constructor(status, text) {
     super(text);
@@ -21,11 +24,14 @@ function address(path, values) {
 
 async function once(url, options) {
   let response;
+  open.count += 1;
   try {
     response = await fetch(url, options);
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new Refused(0, 'The studio does not answer. Is glassbox open still running?');
+  } finally {
+    open.count -= 1;
   }
   if (response.status === 403) {
     throw new Refused(403, 'The studio was started anew: open the address that it printed.');
@@ -36,7 +42,7 @@ async function once(url, options) {
 }
 
 // The answer to GET path?values. What is recomputed for long says so, and is asked for again until it is there.
-export async function get(path, values = {}, { signal, said } = {}) {
+export async function get(path, values = {}, { signal } = {}) {
   const url = address(path, values);
   const found = kept.get(url);
   if (found) {
@@ -46,10 +52,7 @@ export async function get(path, values = {}, { signal, said } = {}) {
   }
   for (;;) {
     const { status, body } = await once(url, { signal });
-    if (status === 202) {
-      said?.(body.pending);
-      continue;
-    }
+    if (status === 202) continue;
     if (body.proof) {
       kept.set(url, body);
       if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);

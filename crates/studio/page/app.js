@@ -102,7 +102,7 @@ function tabs(view) {
 }
 
 runPicker.addEventListener('change', () => {
-  const keep = ['runs'].includes(shown?.view.name) ? Object.fromEntries(values) : {};
+  const keep = shown?.view.name === 'runs' ? Object.fromEntries(values) : {};
   go(shown?.view.name ?? 'runs', new URLSearchParams({ ...keep, run: runPicker.value }), true);
 });
 
@@ -157,9 +157,8 @@ addEventListener('keydown', (event) => {
 });
 
 // What the studio is computing, if it takes long enough to be said.
-let asking = 0;
 async function watchWork() {
-  if (document.hidden || asking === 0) {
+  if (document.hidden || api.open.count === 0) {
     work.hidden = true;
     return;
   }
@@ -169,21 +168,11 @@ async function watchWork() {
     return;
   }
   const more = waiting ? `, ${waiting} more to answer` : '';
-  const far = running.of ? ` ${running.done.toLocaleString('en')} of ${running.of.toLocaleString('en')}` : '';
-  work.textContent = `Recomputing ${running.run}:${far || ' …'}${more}`;
+  const far = running.of ? `: ${running.done.toLocaleString('en')} of ${running.of.toLocaleString('en')} ${running.unit}` : ' …';
+  work.textContent = `Recomputing ${running.run}${far}${more}`;
   work.style.setProperty('--share', running.of ? running.done / running.of : 0);
   work.hidden = false;
 }
-const plain = window.fetch.bind(window);
-window.fetch = async (...all) => {
-  const counts = !String(all[0]).startsWith('/api/work');
-  asking += counts ? 1 : 0;
-  try {
-    return await plain(...all);
-  } finally {
-    asking -= counts ? 1 : 0;
-  }
-};
 setInterval(watchWork, 400);
 
 // The list of runs, and then the view. It is read again while the page is looked at.

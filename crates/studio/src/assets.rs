@@ -21,7 +21,14 @@ const ASSETS: &[(&str, &str, &str)] = page! {
     "/api.js" JS "api.js";
     "/draw.js" JS "draw.js";
     "/registry.js" JS "registry.js";
+    "/chart.js" JS "chart.js";
+    "/matrix.js" JS "matrix.js";
+    "/needs.js" JS "needs.js";
     "/views/runs.js" JS "views/runs.js";
+    "/views/time.js" JS "views/time.js";
+    "/views/sample.js" JS "views/sample.js";
+    "/views/confusion.js" JS "views/confusion.js";
+    "/views/try.js" JS "views/try.js";
     "/graph.css" CSS "graph.css";
     "/graph/canvas.js" JS "graph/canvas.js";
     "/graph/panel.js" JS "graph/panel.js";

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use train::replay::Planned;
-use train::{At, Error as TrainError, checkpoint};
+use train::{At, Error as TrainError};
 
 use crate::error::{Error, Result};
 
@@ -30,6 +29,8 @@ pub struct Progress {
     pub(crate) cancelled: AtomicBool,
     pub(crate) done: AtomicU64,
     pub(crate) of: AtomicU64,
+    /// Whether rows are counted, and not steps.
+    pub(crate) rows: AtomicBool,
 }
 
 impl Progress {
@@ -41,10 +42,25 @@ impl Progress {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::Gone) } else { Ok(()) }
     }
 
-    /// Says how much of how much is done.
-    pub fn say(&self, done: u64, of: u64) {
+    /// Says how many of how many steps are made.
+    pub fn steps(&self, done: u64, of: u64) {
+        self.say(done, of, false);
+    }
+
+    /// Says how many of how many rows are done.
+    pub fn rows(&self, done: usize, of: usize) {
+        self.say(done as u64, of as u64, true);
+    }
+
+    fn say(&self, done: u64, of: u64, rows: bool) {
         self.done.store(done, Ordering::Relaxed);
         self.of.store(of, Ordering::Relaxed);
+        self.rows.store(rows, Ordering::Relaxed);
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let unit = if self.rows.load(Ordering::Relaxed) { "rows" } else { "steps" };
+        json!({ "done": self.done.load(Ordering::Relaxed), "of": self.of.load(Ordering::Relaxed), "unit": unit })
     }
 }
 
@@ -98,15 +114,6 @@ impl Bench {
         &self.progress
     }
 
-    /// The step of the newest checkpoint, or else the last step that was made: what is asked about if no step is given.
-    ///
-    /// # Errors
-    /// If the checkpoints cannot be listed.
-    pub fn newest(&self) -> Result<u64> {
-        let saved = checkpoint::list(&self.run.dir().checkpoints())?.last().map(|(step, _)| *step);
-        Ok(saved.unwrap_or(self.run.ledger().steps().last().map_or(0, |record| record.step)))
-    }
-
     /// Step `step`, from 1: all that it computed.
     ///
     /// # Errors
@@ -131,14 +138,6 @@ impl Bench {
         Ok(self.run.planned(step)?)
     }
 
-    /// The times of its kernels over some runs of a step; nothing is changed by them.
-    ///
-    /// # Errors
-    /// As for [`train::Run::timed`].
-    pub fn timed(&mut self, step: u64, times: usize) -> Result<Vec<Duration>> {
-        Ok(self.run.timed(step, times)?)
-    }
-
     /// The run with all variables as step `made` left them; 0: as the seed made them.
     ///
     /// # Errors
@@ -150,6 +149,21 @@ impl Bench {
         let own = self.way.made > 0 || self.way.from > 0;
         self.proof = Some(self.proven(made, own));
         Ok(&self.run)
+    }
+
+    /// What `look` finds while the model has the weights that it answers with after step `made`: the averaged ones, if there
+    /// are any.
+    ///
+    /// # Errors
+    /// As for `after`; that of `look`.
+    pub fn asked<T>(&mut self, made: u64, look: impl FnOnce(&train::Run, &Progress) -> Result<T>) -> Result<T> {
+        self.after(made)?;
+        let swap = || self.run.job().average.as_ref().map_or(Ok(()), |average| average.swap());
+        swap()?;
+        let found = look(&self.run, &self.progress);
+        // Without its own weights back, the run is not where it stood.
+        self.spoilt |= swap().is_err();
+        found
     }
 
     /// Something found before under this name, in this state of the run.
@@ -171,8 +185,11 @@ impl Bench {
         format!("{name} after step {}", self.run.stands())
     }
 
-    /// A run that is trained has made more steps since it was opened.
-    fn read_on(&mut self, step: u64) -> Result<()> {
+    /// Reads what a run that is trained has made since it was opened, if it is asked about such a step.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn read_on(&mut self, step: u64) -> Result<()> {
         if self.run.ledger().steps().last().is_some_and(|record| record.step < step) {
             self.run.reread()?;
         }
@@ -191,7 +208,7 @@ impl Bench {
             on_the_way.recorded += u64::from(recorded);
             on_the_way.hashes += u64::from(record.hash.is_some());
             let first = record.step + 1 - on_the_way.made;
-            progress.say(on_the_way.made, made + 1 - first);
+            progress.steps(on_the_way.made, made + 1 - first);
             // The run stays where it has come to.
             match progress.check() {
                 Ok(()) => Ok(()),
@@ -207,7 +224,7 @@ impl Bench {
             Way { from: began, ..on_the_way }
         };
         self.progress.check()?;
-        self.spoilt = moved.is_err();
+        self.spoilt |= moved.is_err();
         moved?;
         Ok(())
     }

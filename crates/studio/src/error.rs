@@ -12,13 +12,8 @@ pub enum Error {
     Missing(String),
     /// It cannot be computed: the error of the library.
     Failed(String),
-    /// It is being computed: `done` of `of` steps are made; ask again.
-    Pending {
-        /// Steps made so far.
-        done: u64,
-        /// Steps on the way.
-        of: u64,
-    },
+    /// It is being computed; ask again. How far it is, `/api/work` says.
+    Pending,
     /// Too much is being asked for at once.
     Busy,
     /// Whoever asked is gone.
@@ -34,7 +29,7 @@ impl Error {
             Error::Asked(_) => 400,
             Error::Missing(_) => 404,
             Error::Failed(_) => 422,
-            Error::Pending { .. } => 202,
+            Error::Pending => 202,
             Error::Busy => 503,
             Error::Gone => 499,
             Error::Panic => 500,
@@ -45,7 +40,7 @@ impl Error {
     pub fn text(&self) -> String {
         match self {
             Error::Asked(text) | Error::Missing(text) | Error::Failed(text) => text.clone(),
-            Error::Pending { done, of } => format!("{done} of {of} steps are made again"),
+            Error::Pending => "it is being computed; ask again".to_owned(),
             Error::Busy => "too many questions wait for an answer; ask again".to_owned(),
             Error::Gone => "nobody waits for the answer".to_owned(),
             Error::Panic => "this question made the studio stumble; it is a bug".to_owned(),

@@ -128,19 +128,10 @@ mod tests {
         let ours = "Host: 127.0.0.1:4000";
         for (request, expected) in [
             (format!("GET /?token=TOKEN HTTP/1.1\r\n{ours}"), Ok(Entry::New)),
-            (
-                format!("GET /?token=TOKEN HTTP/1.1\r\nHost: localhost:4000\r\nSec-Fetch-Site: cross-site"),
-                Ok(Entry::New),
-            ),
+            ("GET /?token=TOKEN HTTP/1.1\r\nHost: localhost:4000\r\nSec-Fetch-Site: cross-site".to_owned(), Ok(Entry::New)),
             (format!("GET /api/runs HTTP/1.1\r\n{ours}\r\n{cookie}"), Ok(Entry::Known)),
-            (
-                format!("GET /api/runs HTTP/1.1\r\n{ours}\r\n{cookie}\r\nOrigin: http://127.0.0.1:4000"),
-                Ok(Entry::Known),
-            ),
-            (
-                format!("POST /api/try HTTP/1.1\r\n{ours}\r\n{cookie}\r\nOrigin: http://127.0.0.1:4000"),
-                Ok(Entry::Known),
-            ),
+            (format!("GET /api/runs HTTP/1.1\r\n{ours}\r\n{cookie}\r\nOrigin: http://127.0.0.1:4000"), Ok(Entry::Known)),
+            (format!("POST /api/try HTTP/1.1\r\n{ours}\r\n{cookie}\r\nOrigin: http://127.0.0.1:4000"), Ok(Entry::Known)),
             (format!("GET /api/runs?token=TOKEN HTTP/1.1\r\n{ours}"), Err(403)),
             (format!("GET / HTTP/1.1\r\n{ours}"), Err(403)),
             (format!("GET /?token=TOKEM HTTP/1.1\r\n{ours}"), Err(403)),
@@ -149,9 +140,9 @@ mod tests {
             (format!("GET /api/runs HTTP/1.1\r\n{ours}\r\n{cookie}\r\nOrigin: null"), Err(403)),
             (format!("GET /api/runs HTTP/1.1\r\n{ours}\r\n{cookie}\r\nSec-Fetch-Site: same-site"), Err(403)),
             (format!("POST /api/try HTTP/1.1\r\n{ours}\r\n{cookie}"), Err(403)),
-            (format!("GET /?token=TOKEN HTTP/1.1\r\nHost: evil.example:4000"), Err(421)),
-            (format!("GET /?token=TOKEN HTTP/1.1\r\nHost: 127.0.0.1"), Err(421)),
-            (format!("GET /?token=TOKEN HTTP/1.1\r\nHost: 10.0.0.1:4000"), Err(421)),
+            ("GET /?token=TOKEN HTTP/1.1\r\nHost: evil.example:4000".to_owned(), Err(421)),
+            ("GET /?token=TOKEN HTTP/1.1\r\nHost: 127.0.0.1".to_owned(), Err(421)),
+            ("GET /?token=TOKEN HTTP/1.1\r\nHost: 10.0.0.1:4000".to_owned(), Err(421)),
         ] {
             assert_eq!(asked(&gate, &request), expected, "{request}");
         }

@@ -5,13 +5,18 @@
 
 #![warn(missing_docs)]
 
+pub mod answers;
 mod assets;
+pub mod attempt;
 pub mod bench;
 mod cache;
 pub mod curves;
 pub mod error;
+pub mod flow;
 mod gate;
 pub mod graph;
+pub mod inputs;
+pub mod layers;
 mod lines;
 mod logs;
 pub mod query;

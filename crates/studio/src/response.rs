@@ -44,11 +44,7 @@ impl Response {
 
     /// What is said where there is no answer.
     pub fn error(error: &Error) -> Response {
-        let mut object = json!({ "error": error.text() });
-        if let Error::Pending { done, of } = error {
-            object = json!({ "pending": { "done": done, "of": of } });
-        }
-        Response::json(error.status(), &object)
+        Response::json(error.status(), &json!({ "error": error.text() }))
     }
 
     /// A refusal before anything was asked.

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::bench::{Bench, Made};
 use crate::error::Result;
-use crate::graph::answers as graph;
 use crate::query::Query;
-use crate::{Studio, curves, runs, teach, tensors};
+use crate::graph::answers as graph;
+use crate::{Studio, answers, attempt, curves, flow, inputs, layers, runs, teach, tensors};
 
 /// A place to ask at.
 pub struct Route {
@@ -42,6 +42,17 @@ pub const ROUTES: &[Route] = &[
     get("/api/work", Answer::Json(|studio, _| Ok(studio.worker().progress()))),
     get("/api/step", Answer::Replay(tensors::step)),
     get("/api/tensor", Answer::Replay(tensors::tensor)),
+    get("/api/weights", Answer::Replay(layers::weights)),
+    get("/api/layers", Answer::Replay(layers::of_row)),
+    get("/api/flow", Answer::Replay(flow::flow)),
+    get("/api/data", Answer::Replay(inputs::parts)),
+    get("/api/rows", Answer::Replay(answers::rows)),
+    get("/api/sample", Answer::Replay(inputs::sample)),
+    get("/api/history", Answer::Replay(inputs::history)),
+    get("/api/neighbours", Answer::Replay(answers::neighbours)),
+    get("/api/confusion", Answer::Replay(answers::confusion)),
+    get("/api/cell", Answer::Replay(answers::cell)),
+    Route { path: "/api/try", post: true, answer: Answer::Replay(attempt::attempt) },
     get("/api/graph", Answer::Replay(graph::graph)),
     get("/api/graph/box", Answer::Replay(graph::about)),
     get("/api/graph/source", Answer::Replay(graph::lines)),

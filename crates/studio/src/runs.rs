@@ -71,7 +71,7 @@ impl Runs {
                 }
             }
         }
-        found.sort_by(|a, b| natural(&a.0).cmp(&natural(&b.0)));
+        found.sort_by_key(|(id, _)| natural(id));
         found
     }
 
@@ -136,9 +136,7 @@ pub fn list(studio: &Studio, _: &Query) -> Result<Value> {
         .runs()
         .all()
         .into_iter()
-        .map(|(id, path)| {
-            summary(studio, &id, &path).unwrap_or_else(|error| json!({ "id": id, "error": error.text() }))
-        })
+        .map(|(id, path)| summary(studio, &id, &path).unwrap_or_else(|error| json!({ "id": id, "error": error.text() })))
         .collect();
     Ok(json!({ "root": studio.runs().root().display().to_string(), "runs": runs }))
 }

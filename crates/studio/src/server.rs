@@ -165,7 +165,7 @@ fn converse(stream: &TcpStream, studio: &Studio, gate: &Gate) -> io::Result<()> 
 /// Says no, and lets the other side read it: a socket that is closed with bytes unread takes back what was written.
 fn refuse(mut stream: &TcpStream, status: u16, why: &str) {
     const UNREAD: u64 = 256 << 10;
-    let refused = || -> io::Result<()> {
+    let mut refused = || -> io::Result<()> {
         stream.set_write_timeout(Some(WRITE_TIME))?;
         Response::refusal(status, why).write(&mut stream, false, true)?;
         stream.shutdown(Shutdown::Write)?;

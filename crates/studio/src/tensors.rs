@@ -68,8 +68,8 @@ pub fn describe(array: &Array, row: Option<usize>, most: usize) -> Result<Value>
         Values::F32(values) => {
             let part = &values[start..start + count];
             object["f32"] = encoded(&part[..shown]).into();
-            let stats = if whole { Stats::of(array) } else { Stats::of(&Array::of(Shape::new(&shape)?, part.to_vec())) };
-            object["stats"] = figures(&stats);
+            let part = Shape::new(&shape).filter(|_| !whole).map(|shape| Array::of(shape, part.to_vec()));
+            object["stats"] = figures(&Stats::of(part.as_ref().unwrap_or(array)));
         }
         Values::I64(values) => {
             object["numbers"] = values[start..start + shown].into();

@@ -81,12 +81,8 @@ impl Worker {
         // To fail now and not at the first question.
         Cpu::new(limits.threads)?;
         let state = State { waiting: VecDeque::new(), running: None, answers: Cache::new(limits.answers) };
-        let shared = Arc::new(Shared {
-            limits,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            stop: AtomicBool::new(false),
-        });
+        let shared =
+            Arc::new(Shared { limits, state: Mutex::new(state), changed: Condvar::new(), stop: AtomicBool::new(false) });
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new().name("replay".to_owned()).spawn(move || work(&theirs));
         let thread = thread.map_err(|source| train::Error::io(Path::new("a thread"), "begin", source))?;
@@ -132,8 +128,7 @@ impl Worker {
                 break Err(Error::Gone);
             }
             if began.elapsed() > PATIENCE {
-                let (done, of) = (&task.progress.done, &task.progress.of);
-                break Err(Error::Pending { done: done.load(Ordering::Relaxed), of: of.load(Ordering::Relaxed) });
+                break Err(Error::Pending);
             }
         };
         let mut inner = task.inner();
@@ -149,12 +144,10 @@ impl Worker {
     pub fn progress(&self) -> Value {
         let state = self.shared.state();
         let running = state.running.as_ref().map(|task| {
-            let (done, of) = (&task.progress.done, &task.progress.of);
-            let name = task.query.get("run").unwrap_or_default();
-            json!({
-                "what": task.query.path(), "run": name, "done": done.load(Ordering::Relaxed),
-                "of": of.load(Ordering::Relaxed),
-            })
+            let mut object = task.progress.to_json();
+            object["what"] = task.query.path().into();
+            object["run"] = task.query.get("run").unwrap_or_default().into();
+            object
         });
         json!({ "waiting": state.waiting.len(), "running": running, "threads": self.shared.limits.threads })
     }

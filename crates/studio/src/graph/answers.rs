@@ -63,13 +63,13 @@ pub fn lines(bench: &mut Bench, query: &Query) -> Result<Made> {
 pub fn times(bench: &mut Bench, query: &Query) -> Result<Made> {
     let step = step(bench, query)?;
     let times = query.number_or("times", 5usize)?.clamp(1, MOST_TIMES);
-    let kernels: Vec<f64> = bench.timed(step, times)?.iter().map(|time| time.as_secs_f64() * 1e6).collect();
+    let kernels: Vec<f64> = bench.run().timed(step, times)?.iter().map(|time| time.as_secs_f64() * 1e6).collect();
     Ok(json!({ "times": times, "all": kernels.iter().sum::<f64>(), "kernels": kernels }).into())
 }
 
 fn step(bench: &Bench, query: &Query) -> Result<u64> {
     match query.get("step") {
-        None => bench.newest(),
+        None => Ok(bench.run().last_step()?),
         Some(_) => query.number("step"),
     }
 }

@@ -1,0 +1,90 @@
+// Sample: one input from its pixels to the answer, what lies near it, and its loss over the whole training.
+
+import { chart } from '../chart.js';
+import { colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, thumb } from '../draw.js';
+import { forRun, partOf, rowOf, rowPicker } from '../needs.js';
+
+const figure = (picture, caption, detail = '') => el('figure', { class: 'seen' },
+  picture ? el('img', { src: picture, alt: caption }) : el('span', { class: 'no-picture' }, 'no picture'),
+  el('figcaption', {}, caption, detail ? el('span', { class: 'soft' }, detail) : null));
+
+export default {
+  name: 'sample',
+  title: 'Sample',
+  mount: forRun((root, state, api, facts, data) => {
+    const { run } = state;
+    const slider = stepSlider(state, facts);
+    const picker = rowPicker(state, data);
+    const panels = {
+      sample: panel('Input', { least: '190px' }),
+      answer: panel('Answer', { least: '190px' }),
+      near: panel('Nearest training rows', { least: '190px' }),
+      history: panel('Its loss, each time it was learned from', { least: '190px' }),
+      layers: panel('Layer by layer', { wide: true, least: '300px' }),
+    };
+    root.append(
+      el('h1', { class: 'sr' }, `Sample of ${run}`),
+      el('div', { class: 'bar' }, slider.element, picker.element),
+      el('div', { class: 'grid' }, Object.values(panels).map((one) => one.element)));
+    const shown = {};
+    const ask = (name, values, path, render) => {
+      const key = JSON.stringify(values);
+      if (shown[name] === key) return;
+      shown[name] = key;
+      panels[name].load((signal) => api.get(path, { run, ...values }, { signal }), render);
+    };
+    const update = () => {
+      slider.update();
+      picker.update();
+      const step = stepOf(state, facts);
+      const [part, row] = [partOf(state, data).name, rowOf(state, data)];
+      ask('sample', { part, row }, '/api/sample', (answer) => [
+        el('div', { class: 'figures' },
+          figure(answer.stored, 'as stored', shape(answer.shape)),
+          figure(answer.fed, 'as fed', 'resized, then normalised'),
+          answer.epochs.slice(0, 6).map((one) => figure(one.picture, `epoch ${one.epoch}`, 'augmented'))),
+        el('p', {}, answer.label === null ? 'No class' : ['Class ', el('strong', {}, answer.label)],
+          el('span', { class: 'soft' }, ` · ${answer.id} · numbers ${show(answer.min, 3)} to ${show(answer.max, 3)}`)),
+        answer.part === 'train' && !answer.epochs.length ? el('p', { class: 'soft' }, 'This run augments nothing.') : null,
+      ]);
+      ask('layers', { step, part, row }, '/api/layers', (answer) => {
+        panels.answer.load(async () => answer, (found) => {
+          const logits = { f32: undefined, numbers: found.logits, shape: [found.logits.length] };
+          return [probabilities(found), el('p', { class: 'soft' }, 'Logits'), tensorCanvas(logits, { room: roomOf(panels.answer.body) })];
+        });
+        return layersList(answer, roomOf(panels.layers.body));
+      });
+      ask('near', { step, part, row }, '/api/neighbours', (answer) => [
+        el('p', { class: 'note' }, `By the angle between the ${show(answer.features)} numbers before the classes; of ${answer.compared < answer.rows ? `the first ${show(answer.compared)} of ` : ''}${show(answer.rows)} training rows.`),
+        el('div', { class: 'thumbs' }, answer.neighbours.map((one) => thumb(one.picture, {
+          label: `${one.label ?? ''} ${percent(one.likeness, 1)}`, title: `training row ${one.row}: cosine ${show(one.likeness, 5)}`,
+          href: state.link('sample', { step, part: 'train', row: one.row }),
+        }))),
+      ]);
+      if (part === 'train') {
+        ask('history', { row, step: facts.step }, '/api/history', (answer) => {
+          if (!answer.losses.length) return empty('The log has no losses of single rows.');
+          const box = el('div', { class: 'plot' });
+          const steps = answer.losses.map((one) => one[0]);
+          const losses = answer.losses.map((one) => one[2]);
+          requestAnimationFrame(() => chart(box, [{
+            label: `row ${row}`, colour: colour('c0'), steps, min: losses, max: losses, smooth: losses, marks: [{ step, text: 'the step on the slider' }],
+          }], { height: 200, yTitle: 'loss' }));
+          const last = answer.losses.at(-1);
+          return [box, el('p', { class: 'soft' }, `${show(answer.losses.length)} times, the last time ${show(last[2], 4)} at step ${show(last[0])}, before any weighting`)];
+        });
+      } else {
+        shown.history = '';
+        panels.history.clear('Only training rows are learned from.');
+      }
+    };
+    update();
+    return {
+      update,
+      unmount() {
+        slider.stop();
+        Object.values(panels).forEach((one) => one.stop());
+      },
+    };
+  }),
+};
