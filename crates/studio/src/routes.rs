@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::bench::{Bench, Made};
 use crate::error::Result;
-use crate::query::Query;
 use crate::graph::answers as graph;
+use crate::query::Query;
 use crate::{Studio, answers, attempt, curves, flow, inputs, layers, runs, teach, tensors};
 
 /// A place to ask at.

@@ -1,6 +1,6 @@
 // What is behind a box: shape, formula, rule of gradient, values of the step, cost, and the source that made it.
 
-import { el, fill } from '../draw.js';
+import { el, fill, proof } from '../draw.js';
 
 const AROUND = 6;
 
@@ -11,7 +11,7 @@ function short(number) {
   const size = Math.abs(number);
   return size >= 1e5 || size < 1e-3 ? number.toExponential(3) : String(Number(number.toPrecision(5)));
 }
-const bytes = (number) => (number < 10240 ? `${whole(number)} B` : number < 10485760 ? `${(number / 1024).toFixed(1)} KiB` : `${(number / 1048576).toFixed(1)} MiB`);
+const bytes = (number) => (number < 10240 ? `${whole(number)} B` : number < 1048576 ? `${(number / 1024).toFixed(1)} KiB` : `${(number / 1048576).toFixed(1)} MiB`);
 const dims = (shape) => `[${shape.join(', ')}]`;
 const micro = (time) => (time < 1000 ? `${time.toFixed(1)} µs` : `${(time / 1000).toFixed(2)} ms`);
 
@@ -156,8 +156,7 @@ export function panel(root, on) {
         fact('exactly', el('code', { class: 'soft' }, facts.settings))),
       values('Value', facts.value),
       values('Gradient of the loss', facts.gradient),
-      facts.proof ? el('p', { class: facts.proof.verified ? 'graph-proof good' : 'graph-proof' },
-        `step ${whole(facts.proof.step)} ${facts.proof.verified ? 'recomputed, as the ledger says' : 'recomputed; the ledger says nothing of it'}`) : null,
+      facts.proof ? el('p', {}, `step ${whole(facts.proof.step)} `, proof(facts.proof)) : null,
       kernelList(facts.kernels, times),
       list('inputs', facts.inputs),
       list('used by', facts.users),

@@ -82,8 +82,9 @@ export default {
       state.set({ set: answer.inputs.map((input) => `${input.name}:${input.value}`).join(',') });
     }
 
-    function given() {
-      return [...inputs.querySelectorAll('input[data-name]')].map((one) => `${one.dataset.name}:${one.value}`).join(',');
+    // What was typed, and the others as exactly as they are.
+    function given(typed) {
+      return lesson.inputs.map((input) => `${input.name}:${typed.dataset.name === input.name ? typed.value : input.value}`).join(',');
     }
 
     // What does not change from step to step.
@@ -91,7 +92,7 @@ export default {
       fill(picker, lesson.examples.map((one) => el('option', { value: one.id, selected: one.id === lesson.id }, one.title)));
       about.textContent = lesson.about;
       const field = (input) => el('label', { class: input.learnt ? 'learnt' : '' }, `${input.name} `,
-        el('input', { type: 'number', step: 'any', value: Number(Number(input.value).toPrecision(6)), 'data-name': input.name, onchange: () => state.set({ set: given() }) }));
+        el('input', { type: 'number', step: 'any', value: Number(Number(input.value).toPrecision(4)), title: input.value, 'data-name': input.name, onchange: (event) => state.set({ set: given(event.target) }) }));
       const reset = el('button', { onclick: () => state.set({ set: '' }) }, 'As at first');
       fill(inputs, [el('h3', {}, 'Inputs and weights'), el('div', { class: 'teach-fields' }, lesson.inputs.map(field)), reset]);
       if (!lesson.rows) {
@@ -173,7 +174,7 @@ export default {
       if (kind === 'forward') {
         const of = into.map((wire) => lesson.boxes[wire.from]);
         const said = of.length === 2 ? [value(short(of[0].value)), ` ${SIGNS[box.op] ?? box.op} `, value(short(of[1].value))] : [`${box.op}(`, value(short(of[0].value)), ')'];
-        return ['Forward: ', el('i', {}, box.name), ' = ', said, ' = ', value(short(box.value)), el('span', { class: 'soft' }, `   ${box.formula}`)];
+        return ['Forward: ', el('i', {}, box.name), ' = ', said, ' = ', value(short(box.value)), el('span', { class: 'soft' }, ` — ${box.formula}`)];
       }
       if (kind === 'seed') return ['The gradient of ', el('i', {}, box.name), ' with respect to itself is ', gradient('1'), ': from here it flows back.'];
       const parts = into.map((wire, at) => {
@@ -181,7 +182,7 @@ export default {
         const more = users(wire.from).length > 1 ? ' (a part: it adds up with the others)' : '';
         return [at ? '; ' : '', 'to ', el('i', {}, from.name), ': ', gradient(short(box.gradient)), ' × ', short(wire.local), ' = ', gradient(short(wire.back)), more];
       });
-      return ['Back through ', el('i', {}, box.name), ', upstream times local: ', parts, el('span', { class: 'soft' }, `   ${box.gradient_formula}`)];
+      return ['Back through ', el('i', {}, box.name), ', upstream times local: ', parts, el('span', { class: 'soft' }, ` — its rule: ${box.gradient_formula}`)];
     }
 
     const keys = (event) => {

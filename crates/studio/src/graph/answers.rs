@@ -173,7 +173,8 @@ fn labels(graph: &StepGraph, drawn: &Drawn) -> (String, String) {
             let last = drawn.nodes.iter().rev().find(|node| !inside(node)).or(drawn.nodes.last());
             let shape = last.map_or(String::new(), |&last| dims(&graph.nodes[last].shape));
             let ops = drawn.nodes.iter().filter(|&&node| !graph.nodes[node].inputs.is_empty()).count();
-            (layer.clone(), format!("{ops} ops  {shape}"))
+            let below = if ops == 0 { format!("{} values", drawn.nodes.len()) } else { format!("{ops} ops  {shape}") };
+            (layer.clone(), below)
         }
         Stands::Kernel(kernel) => {
             let kernel = &graph.kernels[*kernel];

@@ -168,11 +168,14 @@ impl StepGraph {
             }
         }
         self.set_layers_of_updates(planned, &variables);
-        // What is left is of no layer: before the logits it is the model's own, behind them the loss.
-        let logits = planned.names.iter().find(|(_, named)| named.name == "logits").map(|(at, _)| *at);
-        let mut behind = vec![false; self.nodes.len()];
-        for at in 0..self.nodes.len() {
-            behind[at] = Some(at) == logits || self.nodes[at].inputs.iter().any(|&input| behind[input]);
+        // What is left is of no layer: what the logits are made of is the model's own, all else is the loss.
+        let mut in_model = vec![false; self.nodes.len()];
+        let logits = planned.names.iter().filter(|(_, named)| named.name == "logits");
+        let mut stack: Vec<usize> = logits.map(|(at, _)| *at).collect();
+        while let Some(at) = stack.pop() {
+            if !std::mem::replace(&mut in_model[at], true) {
+                stack.extend(&self.nodes[at].inputs);
+            }
         }
         for at in 0..self.nodes.len() {
             if !self.nodes[at].layer.is_empty() {
@@ -184,8 +187,8 @@ impl StepGraph {
                 Phase::Update if at >= self.numbered => "ledger".to_owned(),
                 Phase::Update => "optimiser".to_owned(),
                 Phase::Backward => served.unwrap_or_else(|| "loss".to_owned()),
-                Phase::Forward if behind[at] || node.inputs.is_empty() => "loss".to_owned(),
-                Phase::Forward => "model".to_owned(),
+                Phase::Forward if in_model[at] => "model".to_owned(),
+                Phase::Forward => "loss".to_owned(),
             };
         }
     }

@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub fn installed() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|it| it.is_file());
+    let found =
+        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|it| it.is_file());
     if found.is_none() {
         println!("skipped: there is no Chromium here (looked for {} on the PATH)", names.join(", "));
     }
@@ -198,7 +199,9 @@ impl Browser {
 
     /// Writes a picture of the window, when it stands still, into the folder of the tests.
     pub fn shot(&mut self, name: &str) {
-        self.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))");
+        self.value(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))",
+        );
         let picture = self.call("Page.captureScreenshot", json!({ "format": "png" }));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("studio");
         fs::create_dir_all(&folder).unwrap();
@@ -228,7 +231,9 @@ impl Browser {
             let message = match self.from.recv_timeout(PATIENCE.saturating_sub(began.elapsed())) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Timeout) => panic!("the browser does not answer {method}"),
-                Err(RecvTimeoutError::Disconnected) => panic!("the browser ended at {method}: {:?}", self.child.try_wait()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the browser ended at {method}: {:?}", self.child.try_wait())
+                }
             };
             if message["id"] == self.last {
                 assert!(message["error"].is_null(), "{method}: {message}");
@@ -243,7 +248,9 @@ impl Browser {
         let params = &event["params"];
         match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => self.complaints.push(params["exceptionDetails"].to_string()),
-            Some("Runtime.consoleAPICalled") if matches!(params["type"].as_str(), Some("error" | "warning" | "assert")) => {
+            Some("Runtime.consoleAPICalled")
+                if matches!(params["type"].as_str(), Some("error" | "warning" | "assert")) =>
+            {
                 self.complaints.push(params["args"].to_string());
             }
             Some("Log.entryAdded") if matches!(params["entry"]["level"].as_str(), Some("error" | "warning")) => {

@@ -48,7 +48,8 @@ fn check(browser: &mut Browser, view: &str) {
 #[test]
 fn every_view_shows_something_at_every_width_light_and_dark() {
     let Some(mut browser) = at_the_page(1280, 800) else { return };
-    let listed = browser.value("[...document.querySelectorAll('#views a')].map((it) => it.hash.slice(2).split('?')[0])");
+    let listed =
+        browser.value("[...document.querySelectorAll('#views a')].map((it) => it.hash.slice(2).split('?')[0])");
     let views: Vec<String> = listed.as_array().unwrap().iter().map(|view| view.as_str().unwrap().to_owned()).collect();
     for view in ["runs", "graph", "teach"] {
         assert!(views.iter().any(|other| other == view), "there is no view {view} among {views:?}");
@@ -84,14 +85,15 @@ fn the_graph_opens_from_layers_to_ops_to_kernels_and_leads_to_its_source() {
     browser.shot("graph-layer");
     // Twice opens it: its convolution is there.
     browser.click_at(x, y, 2);
-    browser.wait("document.querySelector('.graph-stage').graph.boxes.some((box) => box.k === 'op' && box.l === 'conv1')");
-    let node = browser.value("document.querySelector('.graph-stage').graph.boxes.find((box) => box.l === 'conv1' && box.p === 'forward' && box.t.startsWith('conv')).id");
+    browser
+        .wait("document.querySelector('.graph-stage').graph.boxes.some((box) => box.k === 'op' && box.l === 'conv1')");
+    let node = browser.value("document.querySelector('.graph-stage').graph.boxes.find((box) => box.l === 'conv1' && box.k === 'op' && box.p === 'forward' && box.t.startsWith('conv')).id");
     let node = node.as_str().unwrap().to_owned();
     let (x, y) = middle(&mut browser, &node);
     browser.click_at(x, y, 1);
     browser.wait(&format!("document.querySelector('.graph-about')?.dataset.shown === '{node}'"));
     let about = browser.text(".graph-about");
-    for expected in ["[32, 6, 28, 28]", "FLOPs", "Gradient of the loss", "recomputed", "mean ± std"] {
+    for expected in ["[32, 6, 28, 28]", "FLOPs", "Gradient of the loss", "✓ recomputed", "mean ± std"] {
         assert!(about.contains(expected), "{expected} is missing in\n{about}");
     }
     browser.wait("document.querySelector('.graph-lines .own code')");
@@ -139,8 +141,13 @@ fn the_lesson_is_told_step_by_step_and_learns() {
         browser.key("n");
     }
     browser.wait("document.querySelectorAll('.teach-box .gradient').length === 5");
-    let gradient = |browser: &mut Browser, name: &str| browser.value(&format!("document.querySelector('[data-name={name}] .gradient').textContent"));
-    assert_eq!([gradient(&mut browser, "x"), gradient(&mut browser, "y"), gradient(&mut browser, "z")], ["−4", "−4", "3"]);
+    let gradient = |browser: &mut Browser, name: &str| {
+        browser.value(&format!("document.querySelector('[data-name={name}] .gradient').textContent"))
+    };
+    assert_eq!(
+        [gradient(&mut browser, "x"), gradient(&mut browser, "y"), gradient(&mut browser, "z")],
+        ["−4", "−4", "3"]
+    );
     browser.shot("teach-product");
     browser.write(".teach-inputs input[data-name=z]", "2");
     browser.wait("document.querySelector('[data-name=x] .gradient')?.textContent === '2'");
