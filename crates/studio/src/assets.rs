@@ -33,6 +33,7 @@ const ASSETS: &[(&str, &str, &str)] = page! {
     "/graph/canvas.js" JS "graph/canvas.js";
     "/graph/panel.js" JS "graph/panel.js";
     "/views/graph.js" JS "views/graph.js";
+    "/views/cells.js" JS "views/cells.js";
     "/views/teach.js" JS "views/teach.js";
 };
 

@@ -135,7 +135,7 @@ fn grey(dims: &[usize]) -> Result<Array> {
 
 /// Says how far it is; an error if nobody waits any more.
 fn go_on(progress: &Progress, done: u64, of: u64) -> train::Result<()> {
-    progress.say(done, of);
+    progress.rows(done as usize, of as usize);
     progress.check().map_err(|_| TrainError::usage("nobody waits for the answer", ""))
 }
 

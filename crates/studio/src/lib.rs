@@ -10,6 +10,7 @@ mod assets;
 pub mod attempt;
 pub mod bench;
 mod cache;
+pub mod cells;
 pub mod curves;
 pub mod error;
 pub mod flow;

@@ -6,7 +6,7 @@ use crate::bench::{Bench, Made};
 use crate::error::Result;
 use crate::graph::answers as graph;
 use crate::query::Query;
-use crate::{Studio, answers, attempt, curves, flow, inputs, layers, runs, teach, tensors};
+use crate::{Studio, answers, attempt, cells, curves, flow, inputs, layers, runs, teach, tensors};
 
 /// A place to ask at.
 pub struct Route {
@@ -57,5 +57,8 @@ pub const ROUTES: &[Route] = &[
     get("/api/graph/box", Answer::Replay(graph::about)),
     get("/api/graph/source", Answer::Replay(graph::lines)),
     get("/api/graph/times", Answer::Replay(graph::times)),
+    get("/api/cells", Answer::Replay(cells::cells)),
+    get("/api/cells/tuning", Answer::Replay(cells::tuning)),
+    get("/api/cells/answer", Answer::Replay(cells::answer)),
     get("/api/teach", Answer::Json(teach::teach)),
 ];

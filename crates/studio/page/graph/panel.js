@@ -123,8 +123,8 @@ export function panel(root, on) {
       link(node.id, node.title, node.at), el('span', { class: 'soft' }, ` ${dims(node.shape)} `),
       el('span', { class: `chip phase-${node.phase}` }, node.layer))))) : null);
 
-  const kernelList = (kernels, times) => (kernels?.length ? el('details', { open: kernels.length <= 4 },
-    el('summary', {}, `kernels (${kernels.length})`),
+  const kernelList = (kernels, times, title = 'kernels') => (kernels?.length ? el('details', { open: kernels.length <= 4 },
+    el('summary', {}, `${title} (${kernels.length})`),
     el('ul', { class: 'plain' }, kernels.map((kernel) => el('li', {},
       link(kernel.id, `${kernel.number} ${kernel.kind}`, kernel.title),
       el('span', { class: 'soft' }, ` ${dims(kernel.shape)} ${kernel.ops} ops ${times ? micro(times[kernel.number] ?? 0) : ''}`))))) : null);
@@ -198,7 +198,7 @@ export function panel(root, on) {
       operands('reads', facts.reads),
       operands('writes', facts.writes),
       list('the ops it holds', facts.nodes),
-      kernelList(facts.after, on.times()),
+      kernelList(facts.after, on.times(), 'reads what these wrote'),
     ]);
   }
 

@@ -40,7 +40,7 @@ export default {
     const stage = el('div', { class: 'graph-stage' });
     const side = el('aside', { class: 'graph-side', 'aria-label': 'What is behind the box' });
     root.append(
-      el('div', { class: 'graph-tools' }, zooms, phases, numbers, el('label', {}, 'step ', step), el('label', {}, 'colour ', heat), measure, find, el('div', { class: 'segments' }, farther, nearer, fit)),
+      el('div', { class: 'graph-tools' }, zooms, phases, numbers, el('label', {}, 'step ', step), el('label', {}, 'colour ', heat), measure, find),
       el('div', { class: 'graph-main' }, stage, side),
       said,
     );
@@ -48,6 +48,7 @@ export default {
       pick: (box) => state.set({ box: box?.id ?? '' }),
       open: (box) => open(box),
     });
+    stage.append(el('div', { class: 'segments graph-zoom' }, farther, nearer, fit));
     const about = panel(side, {
       ask: (path, values) => api.get(path, { run: state.run, step: state.get('step') || drawing?.step, ...values }),
       choose: (id) => goTo(id),

@@ -27,9 +27,12 @@ fn look(browser: &mut Browser, view: &str, values: &str) {
 
 /// Waits until the page asks for nothing more.
 fn settle(browser: &mut Browser) {
+    // Three looks in a row at which nothing was under way.
     browser.wait(
         "(() => { const asked = performance.getEntriesByType('resource').length; \
-         const still = window.__asked === asked; window.__asked = asked; return still && document.getElementById('work').hidden; })()",
+         const waits = document.querySelector('#main .waiting, #main [aria-busy=true], #main .waits'); \
+         const still = window.__asked === asked && !waits && document.getElementById('work').hidden; \
+         window.__asked = asked; window.__still = still ? (window.__still ?? 0) + 1 : 0; return window.__still >= 3; })()",
     );
 }
 
@@ -51,7 +54,7 @@ fn every_view_shows_something_at_every_width_light_and_dark() {
     let listed =
         browser.value("[...document.querySelectorAll('#views a')].map((it) => it.hash.slice(2).split('?')[0])");
     let views: Vec<String> = listed.as_array().unwrap().iter().map(|view| view.as_str().unwrap().to_owned()).collect();
-    for view in ["runs", "graph", "teach"] {
+    for view in ["runs", "graph", "time", "sample", "confusion", "try", "cells", "teach"] {
         assert!(views.iter().any(|other| other == view), "there is no view {view} among {views:?}");
     }
     for (width, height) in [(1280, 800), (390, 844)] {
@@ -157,4 +160,34 @@ fn the_lesson_is_told_step_by_step_and_learns() {
     browser.wait("document.querySelectorAll('.teach-rows td.good').length === 4");
     browser.shot("teach-xor");
     check(&mut browser, "teach");
+}
+
+#[test]
+fn a_bar_is_turned_and_a_unit_listened_to() {
+    let Some(mut browser) = at_the_page(1280, 900) else { return };
+    look(&mut browser, "cells", "&angle=30");
+    browser.wait("document.querySelectorAll('.cells-unit').length === 6 && document.querySelector('.cells-curve')");
+    let answer = |browser: &mut Browser| browser.text(".cells-now");
+    let before = answer(&mut browser);
+    browser.value("document.querySelector('.cells-screen').focus()");
+    for _ in 0..6 {
+        browser.key("ArrowDown");
+    }
+    browser.wait("/angle=60/.test(location.hash)");
+    for _ in 0..4 {
+        browser.key("ArrowRight");
+    }
+    browser.wait("/shift=2/.test(location.hash)");
+    settle(&mut browser);
+    assert_ne!(answer(&mut browser), before, "another bar, and the unit answers the same");
+    browser.click("[data-unit='3']");
+    browser.wait("/unit 3/.test(document.querySelector('.cells-said').innerText)");
+    browser.click(".cells-bars");
+    settle(&mut browser);
+    let said = browser.text("#main");
+    for expected in ["OSI", "circular variance", "F1/F0", "prefers"] {
+        assert!(said.contains(expected), "{expected} is missing in\n{said}");
+    }
+    browser.shot("cells-unit");
+    check(&mut browser, "cells");
 }

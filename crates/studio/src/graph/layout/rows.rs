@@ -9,19 +9,30 @@ pub(super) fn rows(items: &[Item], links: &[Link]) -> Vec<u32> {
     let order = topological(items.len(), &edges);
     let (mut above, mut below) = (vec![Vec::new(); items.len()], vec![Vec::new(); items.len()]);
     for edge in &edges {
-        above[edge.low].push(edge);
-        below[edge.high].push(edge);
+        above[edge.low].push(*edge);
+        if edge.drop > 0 {
+            below[edge.high].push(*edge);
+        }
+    }
+    // Nothing but a string of single items hangs above a loose one: it follows what it serves.
+    let mut loose = vec![false; items.len()];
+    for &item in &order {
+        let single = |edge: &Edge| loose[edge.high] && below[edge.high].len() == 1;
+        loose[item] = above[item].iter().filter(|edge| edge.drop > 0).all(single);
     }
     let mut rows = vec![0u32; items.len()];
-    for &item in &order {
-        rows[item] = above[item].iter().map(|edge| rows[edge.high] + edge.drop).max().unwrap_or(0);
-    }
-    let within = |edges: &[&Edge]| edges.iter().filter(|edge| edge.drop > 0).count();
-    for &item in order.iter().rev() {
-        if within(&below[item]) > within(&above[item])
-            && let Some(lowest) = below[item].iter().map(|edge| rows[edge.low] - edge.drop).min()
-        {
-            rows[item] = lowest;
+    // Lane by lane: where one has come to rest, the next may lean on it.
+    for lane in 0..=items.iter().map(|item| item.lane).max().unwrap_or(0) {
+        let own: Vec<usize> = order.iter().copied().filter(|&item| items[item].lane == lane).collect();
+        for &item in &own {
+            rows[item] = above[item].iter().map(|edge| rows[edge.high] + edge.drop).max().unwrap_or(0);
+        }
+        for &item in own.iter().rev() {
+            let held = above[item].iter().filter(|edge| edge.drop > 0).count();
+            let lowest = below[item].iter().map(|edge| rows[edge.low] - edge.drop).min();
+            if let Some(lowest) = lowest.filter(|_| loose[item] || below[item].len() > held) {
+                rows[item] = lowest;
+            }
         }
     }
     rows
