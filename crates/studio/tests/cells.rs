@@ -53,7 +53,8 @@ fn a_bar_evokes_what_the_library_says_at_any_angle_and_place() {
             let bar = bars.picture(bars.angle(orientation), shifts[shift]);
             let evoked = units.respond(&bar).unwrap()[unit];
             assert_eq!(to_bars[orientation * shifts.len() + shift], evoked as f32, "unit {unit}");
-            let live = format!("/api/cells/answer?{asked}&unit={unit}&angle={}&shift={}", 5 * orientation, shifts[shift]);
+            let live =
+                format!("/api/cells/answer?{asked}&unit={unit}&angle={}&shift={}", 5 * orientation, shifts[shift]);
             let (status, answer) = ask(&studio, &live);
             assert_eq!(status, 200, "{answer}");
             assert!((answer["answers"][unit].as_f64().unwrap() - evoked).abs() < 1e-6, "{answer}");

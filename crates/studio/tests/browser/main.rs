@@ -191,3 +191,32 @@ fn a_bar_is_turned_and_a_unit_listened_to() {
     browser.shot("cells-unit");
     check(&mut browser, "cells");
 }
+
+/// Shown, not asserted: `cargo test --release -p glassbox-studio --test browser -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement: 5,000 boxes drawn"]
+fn five_thousand_boxes_are_drawn_in_so_many_milliseconds() {
+    let Some(mut browser) = at_the_page(1280, 800) else { return };
+    look(&mut browser, "graph", "&zoom=ops&phases=forward,backward,update&numbers=1");
+    browser.wait("document.querySelector('.graph-stage')?.graph?.boxes.length > 100");
+    let usable = browser.value("document.querySelector('.graph-stage').dataset.usable");
+    let boxes = browser.value("document.querySelector('.graph-stage').graph.boxes.length");
+    println!("a step of LeNet, {boxes} boxes: asked, laid out and drawn in {usable} ms");
+    // As many boxes as a large network has: a made-up graph, in rows, each box read by two of the next row.
+    let times = browser.value(
+        "(() => { const n = 5000, wide = 50; const boxes = [], arrows = []; \
+         for (let i = 0; i < n; i += 1) { boxes.push({ id: `n${i}`, t: `op ${i}`, s: '[64, 32, 16, 16]', p: ['forward', 'backward', 'update'][Math.floor(3 * i / n)], \
+         k: 'op', x: 142 * (i % wide), y: 70 * Math.floor(i / wide), w: 128, h: 36, l: `layer${Math.floor(i / 40)}`, n: [i], m: [] }); \
+         if (i >= wide) { arrows.push([i - wide, i, []]); if (i % 2) arrows.push([i - wide + (i % wide ? -1 : 0), i, []]); } } \
+         const graph = document.querySelector('.graph-stage').graph; const from = performance.now(); \
+         graph.set({ boxes, arrows, size: [142 * wide, 70 * n / wide] }); graph.paint(); const first = performance.now() - from; \
+         const all = []; for (let i = 0; i < 20; i += 1) { graph.zoom(1.12); all.push(graph.paint()); } \
+         return [first, ...all.sort((a, b) => a - b)]; })()",
+    );
+    let times: Vec<f64> = times.as_array().unwrap().iter().map(|time| time.as_f64().unwrap()).collect();
+    println!(
+        "5,000 boxes: set and drawn first in {:.1} ms; again at 20 zooms, median {:.1} ms, at most {:.1} ms",
+        times[0], times[10], times[20]
+    );
+    browser.shot("graph-5000");
+}
