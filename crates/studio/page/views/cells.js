@@ -292,7 +292,7 @@ export default {
       return svg('svg', { viewBox: '0 0 300 146', class: 'cells-bars', role: 'img', 'aria-label': 'Answers to the bar by angle and place', onclick: put },
         svg('rect', { x: 30, y: 8, width: 260, height: 108, class: 'ground' }), cells,
         [0, 90, 180].map((degrees) => svg('text', { x: 26, y: 12 + (degrees / 180) * 104, class: 'tick end' }, `${degrees}°`)),
-        [shifts[0], 0, shifts.at(-1)].map((place) => svg('text', { x: 30 + ((place - shifts[0]) / (shifts.at(-1) - shifts[0])) * 260, y: 130, class: 'tick' }, `${place} px`)),
+        [shifts[0], 0, shifts.at(-1)].map((place) => svg('text', { x: 30 + ((place - shifts[0]) / (shifts.at(-1) - shifts[0])) * 260, y: 130, class: place === shifts.at(-1) ? 'tick end' : 'tick' }, `${place} px`)),
         svg('text', { x: 160, y: 143, class: 'tick' }, 'answers to the bar: angle down, shift across'),
         svg('circle', { class: 'cells-cross', r: 4 }));
     }

@@ -177,7 +177,7 @@ export default {
         if (closed) return;
         times = answer.kernels;
         measure.textContent = `${(answer.all / 1000).toFixed(2)} ms in kernels`;
-        measure.title = `Median of ${answer.times} runs of the step here and now. Click to measure again.`;
+        measure.title = `Medians of ${answer.times} runs of the step on the studio’s own thread, here and now. Click to measure again.`;
         about.timed();
         if (again && !state.get('colour')) state.set({ colour: 'time' });
         else warm();

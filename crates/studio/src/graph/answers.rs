@@ -19,7 +19,7 @@ use crate::query::Query;
 use crate::tensors::finite;
 
 /// Runs of a step whose kernels are timed, at most.
-const MOST_TIMES: usize = 50;
+const MOST_TIMES: usize = 20;
 /// Nodes of a group that are listed.
 const MOST_LISTED: usize = 400;
 
@@ -122,14 +122,8 @@ pub fn drawing(graph: &StepGraph, asked: &Look) -> Value {
     let files: Vec<Value> = files(graph).iter().map(|(file, nodes)| json!([file, nodes])).collect();
     json!({
         "size": size, "boxes": drawn, "arrows": between, "nodes": graph.nodes.len(), "kernels": graph.kernels.len(),
-        "flops": flops, "bytes": bytes, "arena": graph.arena, "layers": layers(graph), "files": files, "costs": costs,
+        "flops": flops, "bytes": bytes, "arena": graph.arena, "files": files, "costs": costs,
     })
-}
-
-/// All layers in the order of the forward pass, each with those it lies in.
-fn layers(graph: &StepGraph) -> Vec<&str> {
-    let mut seen = BTreeSet::new();
-    graph.nodes.iter().map(|node| node.layer.as_str()).filter(|layer| seen.insert(*layer)).collect()
 }
 
 /// The kernels whose main op is among some nodes: each kernel belongs to one box.

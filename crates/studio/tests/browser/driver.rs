@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,7 +44,9 @@ pub struct Browser {
 impl Browser {
     /// Starts it, with an empty page of a size.
     pub fn start(program: &Path, folder: &Path, width: u32, height: u32) -> Browser {
-        let profile = folder.join(format!("profile-{}-{width}", std::process::id()));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let profile = folder.join(format!("profile-{}-{number}", std::process::id()));
         let mut child = Command::new("sh")
             // The browser reads from 3 and writes to 4.
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null"])
