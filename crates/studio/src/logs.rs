@@ -13,6 +13,9 @@ use crate::lines::Lines;
 /// Runs whose figures are held in memory, at most: a run of 100,000 steps takes 8 MB.
 const MOST_HELD: usize = 32;
 
+/// Bytes of a line of figures within which it says what it is: its names are sorted, and `event` is among the first.
+const HEAD: usize = 96;
+
 /// What was read of all runs.
 #[derive(Default)]
 pub struct Logs {
@@ -109,7 +112,7 @@ impl Figures {
         let (epochs, plain) = (&mut self.epochs, &mut self.plain);
         self.lines.more(&mut |line| {
             // Of a hundred lines one is an epoch; what the ledger holds of a step need not be parsed.
-            let is_epoch = contains(line, b"\"event\":\"epoch\"");
+            let is_epoch = contains(&line[..line.len().min(HEAD)], b"\"event\":\"epoch\"");
             if !is_epoch && with_ledger {
                 return;
             }

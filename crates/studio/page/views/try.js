@@ -5,6 +5,32 @@ import { forRun } from '../needs.js';
 
 const PAD = 280;
 
+// What was drawn, as the digits of MNIST were made: scaled into 20 of 28 parts of the square, its centre of mass in the middle.
+function centred(context) {
+  const { data } = context.getImageData(0, 0, PAD, PAD);
+  let [left, top, right, bottom, mass, mx, my] = [PAD, PAD, -1, -1, 0, 0, 0];
+  for (let y = 0; y < PAD; y += 1) {
+    for (let x = 0; x < PAD; x += 1) {
+      const ink = data[(y * PAD + x) * 4];
+      if (ink < 32) continue;
+      [left, top, right, bottom] = [Math.min(left, x), Math.min(top, y), Math.max(right, x + 1), Math.max(bottom, y + 1)];
+      mass += ink;
+      mx += ink * (x + 0.5);
+      my += ink * (y + 0.5);
+    }
+  }
+  if (!mass) return context.canvas;
+  const zoom = (PAD * 20) / 28 / Math.max(right - left, bottom - top);
+  const made = el('canvas', { width: PAD, height: PAD });
+  const out = made.getContext('2d');
+  out.fillStyle = '#000';
+  out.fillRect(0, 0, PAD, PAD);
+  out.translate(PAD / 2, PAD / 2);
+  out.scale(zoom, zoom);
+  out.drawImage(context.canvas, -mx / mass, -my / mass);
+  return made;
+}
+
 export default {
   name: 'try',
   title: 'Try it',
@@ -21,13 +47,16 @@ export default {
     const layers = panel('Layer by layer', { wide: true, least: '300px' });
     const canvas = el('canvas', { width: PAD, height: PAD, class: 'pad', tabindex: 0, role: 'img', 'aria-label': 'A pad to draw on; Delete clears it' });
     const context = canvas.getContext('2d', { willReadFrequently: true });
+    const centre = el('input', { type: 'checkbox', checked: true, onchange: () => (picture ? read() : null) });
     const preview = el('img', { class: 'preview', alt: 'The picture that was dropped', hidden: true });
     const file = el('input', { type: 'file', accept: 'image/png,image/jpeg', class: 'sr', id: 'file' });
     const drop = el('label', { for: 'file', class: 'drop' }, el('span', {}, 'Drop a picture here, paste one, or choose a file'), el('span', { class: 'soft' }, 'PNG or JPEG, up to 8 MB; it stays on this machine'));
     const input = el('section', { class: 'panel' },
       el('header', {}, el('h2', {}, draws ? 'Draw a digit' : 'A picture of yours')),
       el('div', { class: 'body' },
-        draws ? el('div', { class: 'pad-box' }, canvas, el('button', { type: 'button', onclick: () => clear() }, 'Clear')) : null,
+        draws ? el('div', { class: 'pad-box' }, canvas, el('div', { class: 'pad-tools' },
+          el('label', { class: 'check', title: 'Scaled to 20 of 28 pixels and centred by its mass, as the digits of MNIST were' }, centre, 'centre it'),
+          el('button', { type: 'button', onclick: () => clear() }, 'Clear'))) : null,
         preview, drop, file));
     root.append(
       el('h1', { class: 'sr' }, `Try ${run}`),
@@ -90,7 +119,7 @@ export default {
       context.stroke();
       last = to;
     };
-    const read = () => canvas.toBlob((blob) => {
+    const read = () => (centre.checked ? centred(context) : canvas).toBlob((blob) => {
       picture = blob;
       preview.hidden = true;
       ask();
