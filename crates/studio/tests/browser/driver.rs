@@ -151,6 +151,28 @@ impl Browser {
         }
     }
 
+    /// Draws a line with the mouse held down.
+    pub fn draw(&mut self, points: &[(f64, f64)]) {
+        for (at, &(x, y)) in points.iter().enumerate() {
+            let kind = if at == 0 { "mousePressed" } else { "mouseMoved" };
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": u32::from(at == 0) });
+            self.call("Input.dispatchMouseEvent", event);
+        }
+        let (x, y) = points[points.len() - 1];
+        let event = json!({ "type": "mouseReleased", "x": x, "y": y, "button": "left", "clickCount": 1 });
+        self.call("Input.dispatchMouseEvent", event);
+    }
+
+    /// Left, top, width and height of what a selector finds.
+    pub fn place(&mut self, selector: &str) -> [f64; 4] {
+        let found = self.value(&format!(
+            "(() => {{ const box = document.querySelector({}).getBoundingClientRect(); \
+             return [box.left, box.top, box.width, box.height]; }})()",
+            json!(selector)
+        ));
+        [0, 1, 2, 3].map(|at| found[at].as_f64().unwrap())
+    }
+
     /// Presses the mouse in the middle of what a selector finds, once it is there and nothing lies over it.
     pub fn click(&mut self, selector: &str) {
         let place = format!(

@@ -13,21 +13,23 @@ use train::{Source, fit};
 /// The address of the page, with its key.
 pub fn url() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
-    URL.get_or_init(|| {
-        let studio = Arc::new(Studio::new(runs(), Limits::default()).unwrap());
-        let server = Server::bind("127.0.0.1:0", studio).unwrap();
-        let url = server.url();
-        // It serves as long as the tests run.
-        thread::spawn(move || server.run());
-        url
-    })
+    URL.get_or_init(|| serve(runs()))
+}
+
+/// The address of a studio over a folder of runs; it serves as long as the tests run.
+pub fn serve(runs: &Path) -> String {
+    let studio = Arc::new(Studio::new(runs, Limits::default()).unwrap());
+    let server = Server::bind("127.0.0.1:0", studio).unwrap();
+    let url = server.url();
+    thread::spawn(move || server.run());
+    url
 }
 
 /// The folder of the runs: the shipped digits, two rates, a few dozen steps.
 pub fn runs() -> &'static Path {
     static RUNS: OnceLock<PathBuf> = OnceLock::new();
     RUNS.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("studio-runs-{}", std::process::id()));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("studio-runs");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         for (name, rate) in [("digits-1", "0.003"), ("digits-2", "0.001")] {
