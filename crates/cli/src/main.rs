@@ -7,6 +7,8 @@ mod doctor;
 mod dry_run;
 mod eval;
 mod exit;
+mod experiment;
+mod explain;
 mod machine;
 mod open;
 mod predict;
@@ -45,6 +47,10 @@ enum Command {
     Eval(eval::Arguments),
     /// Say what pictures show
     Predict(predict::Arguments),
+    /// Say what an answer hangs on, draw it, and check it: gradients, Grad-CAM, occlusion
+    Explain(explain::Arguments),
+    /// Make an experiment of history on a network: hubel-wiesel
+    Experiment(experiment::Arguments),
     /// Make steps of a run again, and compare them with what was recorded
     Replay(replay::Arguments),
     /// Show the layers of a run or a recipe, its plan, or any value of any step and where it comes from
@@ -75,6 +81,8 @@ fn main() -> ExitCode {
         Command::Resume(arguments) => (arguments.json, resume::run(&arguments)),
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
+        Command::Explain(arguments) => (arguments.json, explain::run(&arguments)),
+        Command::Experiment(arguments) => (arguments.json(), experiment::run(&arguments)),
         Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
         Command::Open(arguments) => (arguments.json, open::run(&arguments)),

@@ -29,6 +29,7 @@
 pub use cpu;
 pub use data;
 pub use nn;
+pub use see;
 pub use tensor;
 pub use train;
 

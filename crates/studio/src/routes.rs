@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::bench::{Bench, Made};
 use crate::error::Result;
 use crate::query::Query;
-use crate::{Studio, answers, attempt, curves, flow, inputs, layers, runs, tensors};
+use crate::{Studio, answers, attempt, attribution, curves, flow, inputs, layers, runs, tensors};
 
 /// A place to ask at.
 pub struct Route {
@@ -48,6 +48,8 @@ pub const ROUTES: &[Route] = &[
     get("/api/rows", Answer::Replay(answers::rows)),
     get("/api/sample", Answer::Replay(inputs::sample)),
     get("/api/history", Answer::Replay(inputs::history)),
+    get("/api/methods", Answer::Json(attribution::methods)),
+    get("/api/attribution", Answer::Replay(attribution::attribution)),
     get("/api/neighbours", Answer::Replay(answers::neighbours)),
     get("/api/confusion", Answer::Replay(answers::confusion)),
     get("/api/cell", Answer::Replay(answers::cell)),

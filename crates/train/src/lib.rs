@@ -53,7 +53,7 @@ pub use run_dir::{Contents, RunDir};
 pub use same::{CHANGEABLE, check_manifest};
 pub use self_test::{SelfTest, self_test};
 pub use splits::{DataFile, DataRecord, Input, Splits, check_classes, rows_hash};
-pub use state::{State, load_model};
+pub use state::{State, load_model, load_weights};
 pub use step::plan;
 pub use trainer::{fit, resume};
 pub use why::{Finding, Why};

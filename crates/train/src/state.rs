@@ -275,13 +275,22 @@ pub fn load_model(scope: &nn::Scope, checkpoints: &Path) -> Result<(u64, Vec<Str
         };
         return Err(Error::corrupt(checkpoints, why, "train again, or take a checkpoint from a backup"));
     };
-    give(&found, MODEL, |tensors, from| scope.load_state(tensors, from))?;
-    if found.files.contains_key(AVERAGE) {
+    load_weights(scope, &found)?;
+    Ok((found.step, torn))
+}
+
+/// Gives the parameters and buffers of `scope` the values of `checkpoint` (averages, if it has them).
+///
+/// # Errors
+/// If it is one of another model, or damaged.
+pub fn load_weights(scope: &nn::Scope, checkpoint: &Checkpoint) -> Result<()> {
+    give(checkpoint, MODEL, |tensors, from| scope.load_state(tensors, from))?;
+    if checkpoint.files.contains_key(AVERAGE) {
         let float = |var: &tensor::Var| var.dtype().is_float();
         let averaged = [scope.parameters(), scope.buffers()].concat().into_iter().filter(float);
-        give(&found, AVERAGE, |tensors, from| nn::state::restore(&averaged.collect::<Vec<_>>(), tensors, from))?;
+        give(checkpoint, AVERAGE, |tensors, from| nn::state::restore(&averaged.collect::<Vec<_>>(), tensors, from))?;
     }
-    Ok((found.step, torn))
+    Ok(())
 }
 
 /// Hands the tensors of a file of `checkpoint` to whoever takes them.

@@ -12,14 +12,16 @@ use crate::folder_data::class_folders;
 use crate::recipe::{Loss, Recipe, weighted_loss};
 use crate::settings::{Defaults, settings};
 
-/// A narrow residual net: a 3x3 convolution at full size, then three stages of a basic block (He et al. 2015, figure 2) with a
+/// A narrow residual net: a convolution of `first` x `first` (an odd number) at full size, then three stages of a basic block (He et al. 2015, figure 2) with a
 /// widening 3x3 convolution between them; every stage at half the size; then the mean over the picture. Any height and width from 8 on.
 #[rustfmt::skip]
-pub fn small_resnet(at: &Scope, channels: usize, width: usize, classes: usize) -> Sequential {
-    let conv = |at: &Scope, name: &str, from: usize, to: usize| {
+pub fn small_resnet(at: &Scope, channels: usize, first: usize, width: usize, classes: usize) -> Sequential {
+    let wide = |at: &Scope, name: &str, from: usize, to: usize, side: usize| {
         let at = at / name;
-        Sequential::new().then(conv2d(&at / "conv", from, to, 3).padding(1).bias(false)).then(batch_norm2d(&at / "bn", to))
+        let conv = conv2d(&at / "conv", from, to, side).padding(side / 2).bias(false);
+        Sequential::new().then(conv).then(batch_norm2d(&at / "bn", to))
     };
+    let conv = |at: &Scope, name: &str, from: usize, to: usize| wide(at, name, from, to, 3);
     let block = |name: &str, width: usize| {
         let at = at / name;
         Sequential::new()
@@ -28,7 +30,7 @@ pub fn small_resnet(at: &Scope, channels: usize, width: usize, classes: usize) -
     };
     let (w1, w2, w3) = (width, 2 * width, 4 * width);
     Sequential::new()
-        .then(conv(at, "stem", channels, w1)).then(Relu).then(max_pool2d(2)).then(block("block1", w1)) // [N, width, H/2, W/2]
+        .then(wide(at, "stem", channels, w1, first)).then(Relu).then(max_pool2d(2)).then(block("block1", w1)) // [N, width, H/2, W/2]
         .then(conv(at, "wide2", w1, w2)).then(Relu).then(max_pool2d(2)).then(block("block2", w2))     // [N, 2 width, H/4, W/4]
         .then(conv(at, "wide3", w2, w3)).then(Relu).then(max_pool2d(2)).then(block("block3", w3))     // [N, 4 width, H/8, W/8]
         .then(adaptive_avg_pool2d(1)).then(Flatten)                                                  // [N, 4 width]
@@ -62,6 +64,12 @@ fn defaults() -> Settings {
         smoothing: 0.1,
     })
     .int("model.width", 32, 1..=512, "channels of the first stage")
+    .word(
+        "model.first",
+        "3",
+        &["3", "5", "7", "9", "11"],
+        "side of the first filters; from 7 on one sees what they look for",
+    )
     .int("data.size", 0, 0..=512, "pictures are brought to this height and width; 0: their own, at most 64")
     .word("data.on_broken", "fail", &["fail", "skip"], "what to do with broken files")
     .flag("data.flip", true, "mirror half of the training pictures")
@@ -86,7 +94,8 @@ pub const RECIPE: Recipe = Recipe {
     splits: class_folders,
     model: |at, settings, input: &Input| {
         let width = settings.get_size("model.width")?;
-        let net = small_resnet(at, input.shape[0], width, input.classes.len());
+        let first = settings.get_word("model.first")?.parse().unwrap_or(3);
+        let net = small_resnet(at, input.shape[0], first, width, input.classes.len());
         Ok(if settings.get_flag("data.flip")? { Box::new(BothWays(net)) } else { Box::new(net) })
     },
     loss,

@@ -3,6 +3,7 @@
 mod class_rows;
 pub mod fashion;
 mod folder_data;
+mod hubel_wiesel;
 mod idx_data;
 pub mod images;
 pub mod lenet;
@@ -13,6 +14,7 @@ mod recipe;
 mod run;
 mod settings;
 
+pub use hubel_wiesel::{Asked, hubel_wiesel};
 pub use opened::{Opened, open, reopen};
 pub use recipe::{RECIPES, Recipe, check_manifest, find};
 pub use run::Run;

@@ -9,6 +9,7 @@ mod sections;
 mod series;
 
 pub use answers::{Answer, Answers};
+pub use embed::png_uri;
 pub use series::Series;
 
 use std::path::Path;

@@ -1,0 +1,261 @@
+//! `glassbox explain`: what an answer hangs on, with certificates.
+
+use std::path::{Path, PathBuf};
+
+use glassbox::data::{augmentation_key, picture::MAX_PIXELS, read_picture, write_png};
+use glassbox::see::picture::{Explained, Explanation, write_svg};
+use glassbox::see::{Method, Net, Options, black, explain};
+use glassbox::tensor::Shape;
+use glassbox::train::suggest::did_you_mean;
+use glassbox::train::{Error, load_weights};
+use glassbox::{Array, Cpu};
+use serde_json::{Value, json};
+use zoo::Opened;
+
+use crate::exit;
+use crate::machine::Machine;
+use crate::screen::say;
+
+/// Arguments of `explain`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of the run
+    run: PathBuf,
+    /// A PNG or JPEG file, or a row of the run's data: test:17, val:3, train:0
+    input: String,
+    /// gradient, gradient-input, smoothgrad, integrated, grad-cam, occlusion, or all
+    #[arg(long, value_name = "METHOD", default_value = "integrated")]
+    method: String,
+    /// The class whose score is explained, by name or number [default: the likeliest]
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+    /// The weights after this step of the run, computed again if need be [default: the newest]
+    #[arg(long, value_name = "N")]
+    step: Option<u64>,
+    /// The layer whose feature maps grad-cam reads [default: those of the last convolution]
+    #[arg(long, value_name = "LAYER")]
+    layer: Option<String>,
+    /// What absence looks like: the mean of the training pictures, or black [default: black where pictures are light on dark]
+    #[arg(long, value_parser = ["mean", "black"])]
+    baseline: Option<String>,
+    /// Points of integrated gradients
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    points: usize,
+    /// The picture to write, .svg with words or .png without [default: explanation.svg]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Where the data of the run lies now, if it was moved
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    machine: Machine,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Carries out `explain`.
+pub fn run(arguments: &Arguments) -> Result<u8, Error> {
+    let methods = methods(&arguments.method)?;
+    let out = arguments.out.clone().unwrap_or_else(|| "explanation.svg".into());
+    let is_svg = is_svg(&out)?;
+    let (opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
+    let mut step = opened.step;
+    if let Some(asked) = arguments.step {
+        let mut run = zoo::Run::open_on(arguments.machine.cpu()?, &arguments.run, arguments.data.as_deref())?;
+        load_weights(&opened.scope, &run.checkpoint(asked)?)?;
+        step = asked;
+    }
+    let (x, truth, inverted) = input(arguments, &opened)?;
+    let class = arguments.class.as_deref().map(|class| class_of(class, &opened.input.classes)).transpose()?;
+    let is_black = arguments.baseline.as_deref().map_or(opened.recipe.light_on_dark, |word| word == "black");
+    let options = Options {
+        baseline: if is_black { black(&opened.input) } else { vec![0.0] },
+        steps: arguments.points,
+        layer: arguments.layer.clone(),
+        ..Options::default()
+    };
+    let about = format!("{} · {}, step {step}", arguments.input, arguments.run.display());
+    let found = told(&cpu, &opened, &x, class, &methods, &options, &about)?;
+    if is_svg {
+        write_svg(&out, &found.to_svg()?)?;
+    } else {
+        write_png(&out, &found.to_image())?;
+    }
+    if arguments.json {
+        say(json!({
+            "event": "end", "run": arguments.run.display().to_string(), "input": arguments.input, "step": step,
+            "label": truth, "inverted": inverted, "class": found.class, "score": found.maps[0].map.score,
+            "top": found.answers.iter().map(|(name, p)| json!({ "label": name, "probability": p })).collect::<Vec<_>>(),
+            "maps": found.maps.iter().map(to_json).collect::<Vec<_>>(), "written": out.display().to_string(),
+        }));
+        return Ok(exit::OK);
+    }
+    show(&found, truth.as_deref());
+    if inverted {
+        say("note: it looks dark on light, and this network knows light on dark: it was inverted first");
+    }
+    say(format_args!("wrote {}", out.display()));
+    Ok(exit::OK)
+}
+
+fn told(
+    cpu: &Cpu,
+    opened: &Opened,
+    x: &Array,
+    class: Option<usize>,
+    methods: &[Method],
+    options: &Options,
+    about: &str,
+) -> Result<Explanation, Error> {
+    let net = Net { cpu, model: opened.model.as_ref(), scope: &opened.scope };
+    explain(&net, &opened.input, x, class, methods, options, about)
+}
+
+fn methods(word: &str) -> Result<Vec<Method>, Error> {
+    if word == "all" {
+        return Ok(Method::ALL.to_vec());
+    }
+    let names = || Method::ALL.iter().map(|method| method.name()).chain(["all"]);
+    match Method::ALL.into_iter().find(|method| method.name() == word) {
+        Some(method) => Ok(vec![method]),
+        None => Err(Error::usage(format!("there is no method {word:?}"), did_you_mean(word, names()))),
+    }
+}
+
+fn is_svg(out: &Path) -> Result<bool, Error> {
+    match out.extension().and_then(|end| end.to_str()) {
+        Some("svg") => Ok(true),
+        Some("png") => Ok(false),
+        _ => Err(Error::usage(
+            format!("{} is neither .svg nor .png", out.display()),
+            "name the picture with one of these endings",
+        )),
+    }
+}
+
+/// The class called `word`, or with this number.
+fn class_of(word: &str, classes: &[String]) -> Result<usize, Error> {
+    let named = classes.iter().position(|name| name == word);
+    let numbered = || word.parse().ok().filter(|&number: &usize| number < classes.len());
+    named.or_else(numbered).ok_or_else(|| {
+        Error::usage(format!("there is no class {word:?}"), did_you_mean(word, classes.iter().map(String::as_str)))
+    })
+}
+
+/// The input `[1, ..]`, the name of its class if that is known, and whether it had to be inverted.
+fn input(arguments: &Arguments, opened: &Opened) -> Result<(Array, Option<String>, bool), Error> {
+    let transforms = opened.input.prepare(&[]);
+    // No transform of an input is random, so any key will do.
+    let key = augmentation_key(0, 0, 0);
+    let (x, shape, truth, inverted) = match row(&arguments.input)? {
+        Some((part, number)) => {
+            let splits = (opened.recipe.splits)(&opened.settings, opened.data_dir(arguments.data.as_deref())?)?;
+            let set = match part {
+                "train" => Some(splits.train),
+                "val" => splits.val,
+                _ => Some(splits.test),
+            };
+            let set =
+                set.ok_or_else(|| Error::usage("the run has no rows to validate", "ask for test:N or train:N"))?;
+            if number >= set.len() {
+                return Err(Error::usage(
+                    format!("there are {} {part} rows, and none is row {number}", set.len()),
+                    format!("give a row from {part}:0 to {part}:{}", set.len().saturating_sub(1)),
+                ));
+            }
+            let sample = transforms.apply(set.get(number)?, key)?;
+            let truth = match sample.target {
+                glassbox::data::Target::Class(class) => set.class_names().get(class).cloned(),
+                _ => None,
+            };
+            (sample.x, sample.shape, truth, false)
+        }
+        None => {
+            let channels = opened.input.shape.first().copied().unwrap_or(1);
+            let image = read_picture(Path::new(&arguments.input), MAX_PIXELS)?.to_image(channels);
+            let (image, inverted) = zoo::picture::prepared(image, opened.recipe.light_on_dark)?;
+            let image = transforms.apply_image(image, key)?;
+            (image.pixels.clone(), image.shape().to_vec(), None, inverted)
+        }
+    };
+    let dims: Vec<usize> = std::iter::once(1).chain(shape).collect();
+    let shape = Shape::new(&dims).filter(|shape| shape.count() == x.len());
+    let shape = shape.ok_or_else(|| Error::usage("the input has no shape", "give a picture, or a row of the data"))?;
+    Ok((Array::of(shape, x), truth, inverted))
+}
+
+/// `test:17` as part and number; `None` for a file.
+fn row(text: &str) -> Result<Option<(&str, usize)>, Error> {
+    match text.split_once(':') {
+        Some((part @ ("train" | "val" | "test"), number)) if !Path::new(text).exists() => {
+            let number = number.parse().map_err(|_| {
+                Error::usage(format!("{text}: {number} is no row"), "write test:17; rows are counted from 0")
+            })?;
+            Ok(Some((part, number)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn show(found: &Explanation, truth: Option<&str>) {
+    let (name, probability) = found.answers.first().cloned().unwrap_or_default();
+    let truth = truth.map_or(String::new(), |truth| format!("; its label is {truth}"));
+    say(format_args!("{name} {:.1} %{truth}", 100.0 * probability));
+    let score = found.maps.first().map_or(f64::NAN, |explained| explained.map.score);
+    say(format_args!("what the score of {} hangs on: {score:.4}", found.class));
+    for Explained { map, checks } in &found.maps {
+        let layer = map.layer.as_ref().map_or(String::new(), |layer| format!(" at {layer}"));
+        say(format_args!("\n{}{layer}: {}", map.method.name(), map.method.about()));
+        let deletion = &checks.deletion;
+        say(format_args!(
+            "  deletion: without its top {:.0} % of the places the score falls by {:.4}, at random by {:.4}; it beats {:.0} % of the random ones",
+            100.0 * deletion.removed,
+            deletion.fall(),
+            deletion.random_fall(),
+            100.0 * deletion.beats,
+        ));
+        let stages: Vec<String> = checks
+            .randomisation
+            .stages
+            .iter()
+            .map(|stage| format!("{} {:.2} ({:.2})", stage.down_to, stage.rank_correlation, stage.similarity))
+            .collect();
+        say(format_args!("  weights shuffled down to, rank correlation (SSIM): {}", stages.join(", ")));
+        if let Some(complete) = &checks.completeness {
+            say(format_args!(
+                "  completeness: it adds up to {:.5} of {:.5}, off by {:.3} %",
+                complete.sum,
+                complete.difference,
+                100.0 * complete.residual
+            ));
+        }
+    }
+}
+
+fn to_json(explained: &Explained) -> Value {
+    let Explained { map, checks } = explained;
+    let stages: Vec<Value> = checks
+        .randomisation
+        .stages
+        .iter()
+        .map(|stage| {
+            json!({
+                "down_to": stage.down_to, "rank_correlation": stage.rank_correlation, "ssim": stage.similarity,
+            })
+        })
+        .collect();
+    let deletion = &checks.deletion;
+    json!({
+        "method": map.method.name(), "layer": map.layer,
+        "deletion": {
+            "removed": deletion.removed, "score": deletion.score, "without_top": deletion.without_top,
+            "without_random": deletion.without_random, "beats": deletion.beats,
+        },
+        "randomisation": stages,
+        "completeness": checks.completeness.map(|complete| {
+            json!({ "sum": complete.sum, "difference": complete.difference, "residual": complete.residual })
+        }),
+        "shape": map.places.shape().to_vec(), "places": map.values(),
+    })
+}
