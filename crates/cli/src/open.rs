@@ -54,7 +54,10 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let runs = studio.runs().all().len();
     let server = listen(arguments, &studio)?;
     if !arguments.bind.is_loopback() {
-        warn(format_args!("{} can be reached by other machines; whoever has the address below can look", arguments.bind));
+        warn(format_args!(
+            "{} can be reached by other machines; whoever has the address below can look",
+            arguments.bind
+        ));
     }
     let place = fs::canonicalize(&place).unwrap_or(place);
     if arguments.json {

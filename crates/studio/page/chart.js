@@ -106,13 +106,13 @@ export function chart(root, curves, { height = 320, logX = false, logY = false, 
   const hair = svg('line', { class: 'hair', y1: PAD.top, y2: PAD.top + high, x1: -9, x2: -9 });
   const brush = svg('rect', { class: 'brush', y: PAD.top, height: high, width: 0 });
   const picture = svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': `${yTitle} by step, ${usable.map((curve) => curve.label).join(', ')}` },
-    svg('defs', {}, svg('clipPath', { id: clip }, svg('rect', { x: PAD.left, y: PAD.top, width: inner, height: high }))),
+    svg('defs', {}, svg('clipPath', { id: clip }, svg('rect', { x: PAD.left - 3, y: PAD.top - 3, width: inner + 6, height: high + 6 }))),
     svg('g', { class: 'grid' },
       yTicks.map((tick) => [
         svg('line', { x1: PAD.left, x2: PAD.left + inner, y1: py(tick), y2: py(tick) }),
         svg('text', { x: PAD.left - 8, y: py(tick) + 4, 'text-anchor': 'end' }, show(tick, 3)),
       ]),
-      xTicks.map((tick) => svg('text', { x: px(tick), y: height - 8, 'text-anchor': 'middle' }, show(tick, 4)))),
+      xTicks.filter((tick) => px(tick) < PAD.left + inner - 44).map((tick) => svg('text', { x: px(tick), y: height - 8, 'text-anchor': 'middle' }, show(tick, 4)))),
     svg('g', { 'clip-path': `url(#${clip})` },
       usable.map((curve) => svg('path', { d: band(curve), class: 'band', style: { '--hue': curve.colour } })),
       usable.map((curve) => svg('path', { d: line(curve, curve.smooth), class: 'line', style: { '--hue': curve.colour } })),

@@ -211,14 +211,18 @@ export function tip(text, event) {
 
 // --- Bars
 
-// A table of labelled shares: [{ label, share, text, mark }]. `mark` is 'good', 'bad' or nothing.
-export function bars(items, { label = 'class' } = {}) {
+// A table of labelled shares: [{ label, share, text, more, mark }]. `mark` is 'good', 'bad', 'best' or nothing; `more` is a last
+// column; `heads` names the columns.
+export function bars(items, { label = 'class', heads } = {}) {
+  const row = (item) => el('tr', { class: item.mark },
+    el('th', { scope: 'row', title: item.label }, item.label),
+    el('td', { class: 'bar' }, el('span', { style: { '--share': Math.max(0, Math.min(1, item.share)) } })),
+    el('td', { class: 'number' }, item.text ?? percent(item.share)),
+    item.more === undefined ? null : el('td', { class: 'number' }, item.more));
   return el('table', { class: 'bars' },
     el('caption', { class: 'sr' }, `Share by ${label}`),
-    el('tbody', {}, items.map((item) => el('tr', { class: item.mark },
-      el('th', { scope: 'row', title: item.label }, item.label),
-      el('td', { class: 'bar' }, el('span', { style: { '--share': Math.max(0, Math.min(1, item.share)) } })),
-      el('td', { class: 'number' }, item.text ?? percent(item.share))))));
+    heads ? el('thead', {}, el('tr', {}, heads.map((head, at) => el('th', { scope: 'col', class: at > 1 ? 'number' : undefined }, head)))) : null,
+    el('tbody', {}, items.map(row)));
 }
 
 // --- Pictures of rows
@@ -352,6 +356,12 @@ export function stepOf(state, facts, { first = 0 } = {}) {
 
 // --- Layers
 
+// Few maps are drawn large, many small.
+function tileFor(dims, room) {
+  const maps = dims.length === 3 ? Math.min(64, dims[0]) : 1;
+  return Math.max(44, Math.min(96, Math.floor(room / maps) - 4));
+}
+
 // What every layer made of an input: a row for each, with its picture.
 export function layersList(answer, room) {
   const row = (layer, words) => {
@@ -360,7 +370,7 @@ export function layersList(answer, room) {
     if (zeros > 0 && layer.name) facts.push(`${percent(zeros / count, 0)} zero`);
     return el('li', {},
       el('div', { class: 'about' }, el('strong', {}, words), el('span', { class: 'soft' }, facts.join(' · '))),
-      tensorCanvas(layer, { room, tile: layer.shape.length === 3 && layer.shape[0] <= 3 ? 84 : 44, most: 64 }));
+      tensorCanvas(layer, { room, tile: tileFor(layer.shape, room), most: 64 }));
   };
   const more = (layer) => {
     const tilesShown = layer.shape.length === 3 && layer.shape[0] > 64;
@@ -371,7 +381,7 @@ export function layersList(answer, room) {
     answer.layers.map((layer) => [row(layer, layer.name), more(layer)]));
 }
 
-// Probabilities by class, the right one marked; of many classes the likeliest.
+// Probabilities by class, the right one marked; of many classes the likeliest. With the logits that they come from.
 export function probabilities(answer, most = 12) {
   const all = answer.probabilities.map((share, at) => ({ at, share: Number(share) }));
   const sorted = all.length > most ? all.toSorted((a, b) => b.share - a.share).slice(0, most) : all;
@@ -381,5 +391,6 @@ export function probabilities(answer, most = 12) {
     if (at === answer.class) return 'good';
     return at === best.at ? 'bad' : '';
   };
-  return bars(sorted.map((one) => ({ label: answer.classes[one.at], share: one.share, mark: mark(one) })));
+  const row = (one) => ({ label: answer.classes[one.at], share: one.share, mark: mark(one), more: Number(answer.logits[one.at]).toFixed(2) });
+  return bars(sorted.map(row), { heads: ['class', 'probability', '', 'logit'] });
 }

@@ -38,7 +38,8 @@ impl Cache {
         }
         self.remove(&key);
         while self.held + size > self.most {
-            let Some(oldest) = self.answers.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone()) else {
+            let Some(oldest) = self.answers.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone())
+            else {
                 return;
             };
             self.remove(&oldest);

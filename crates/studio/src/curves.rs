@@ -29,7 +29,8 @@ pub fn curve(studio: &Studio, query: &Query) -> Result<Value> {
             .filter(|point| point.step >= from && point.step <= to)
             .collect();
         let buckets = buckets(&shown, width);
-        let column = |of: fn(&Bucket) -> f64| -> Vec<Value> { buckets.iter().map(|bucket| finite(of(bucket))).collect() };
+        let column =
+            |of: fn(&Bucket) -> f64| -> Vec<Value> { buckets.iter().map(|bucket| finite(of(bucket))).collect() };
         let (steps, epochs) = figures.names();
         json!({
             "run": query.get("run"), "name": name, "count": shown.len(), "steps": column(|b| b.step),

@@ -19,7 +19,9 @@ pub fn flow(bench: &mut Bench, query: &Query) -> Result<Made> {
         let part = |end: &str| at.node(&format!("{}.{end}", named.name)).ok();
         match named.kind {
             Kind::Activation => outputs.push((&named.name, named.tensor.clone(), part("grad"))),
-            Kind::Parameter => parameters.push((&named.name, [Some(named.tensor.clone()), part("grad"), part("update")])),
+            Kind::Parameter => {
+                parameters.push((&named.name, [Some(named.tensor.clone()), part("grad"), part("update")]))
+            }
             _ => {}
         }
     }
@@ -58,4 +60,3 @@ pub fn flow(bench: &mut Bench, query: &Query) -> Result<Made> {
 fn share_of_zeros(stats: &Stats) -> Value {
     finite(stats.zeros as f64 / stats.count.max(1) as f64)
 }
-

@@ -128,10 +128,19 @@ mod tests {
         let ours = "Host: 127.0.0.1:4000";
         for (request, expected) in [
             (format!("GET /?token=TOKEN HTTP/1.1\r\n{ours}"), Ok(Entry::New)),
-            ("GET /?token=TOKEN HTTP/1.1\r\nHost: localhost:4000\r\nSec-Fetch-Site: cross-site".to_owned(), Ok(Entry::New)),
+            (
+                "GET /?token=TOKEN HTTP/1.1\r\nHost: localhost:4000\r\nSec-Fetch-Site: cross-site".to_owned(),
+                Ok(Entry::New),
+            ),
             (format!("GET /api/runs HTTP/1.1\r\n{ours}\r\n{cookie}"), Ok(Entry::Known)),
-            (format!("GET /api/runs HTTP/1.1\r\n{ours}\r\n{cookie}\r\nOrigin: http://127.0.0.1:4000"), Ok(Entry::Known)),
-            (format!("POST /api/try HTTP/1.1\r\n{ours}\r\n{cookie}\r\nOrigin: http://127.0.0.1:4000"), Ok(Entry::Known)),
+            (
+                format!("GET /api/runs HTTP/1.1\r\n{ours}\r\n{cookie}\r\nOrigin: http://127.0.0.1:4000"),
+                Ok(Entry::Known),
+            ),
+            (
+                format!("POST /api/try HTTP/1.1\r\n{ours}\r\n{cookie}\r\nOrigin: http://127.0.0.1:4000"),
+                Ok(Entry::Known),
+            ),
             (format!("GET /api/runs?token=TOKEN HTTP/1.1\r\n{ours}"), Err(403)),
             (format!("GET / HTTP/1.1\r\n{ours}"), Err(403)),
             (format!("GET /?token=TOKEM HTTP/1.1\r\n{ours}"), Err(403)),

@@ -46,7 +46,8 @@ pub fn layers(run: &train::Run, x: &Tensor) -> Result<Value> {
         output["kind"] = layer.kind.into();
         outputs.push(output);
     }
-    let list = |array: &Array| -> Vec<Value> { (0..array.shape().count()).map(|at| finite(array.get_f64(at))).collect() };
+    let list =
+        |array: &Array| -> Vec<Value> { (0..array.shape().count()).map(|at| finite(array.get_f64(at))).collect() };
     Ok(json!({
         "input": input, "layers": outputs, "logits": list(&values[1]), "probabilities": list(&values[0]),
         "classes": run.job().splits.input.classes,

@@ -8,6 +8,7 @@
 pub mod answers;
 mod assets;
 pub mod attempt;
+pub mod attribution;
 pub mod bench;
 mod cache;
 pub mod cells;

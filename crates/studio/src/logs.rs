@@ -57,7 +57,8 @@ impl Logs {
     pub fn events(&self, path: &Path) -> Result<Length> {
         let held = {
             let mut all = locked(&self.events);
-            let fresh = || Events { lines: Lines::of(path.join("log").join("events.jsonl")), length: Length::default() };
+            let fresh =
+                || Events { lines: Lines::of(path.join("log").join("events.jsonl")), length: Length::default() };
             Arc::clone(all.entry(path.to_owned()).or_insert_with(|| Arc::new(Mutex::new(fresh()))))
         };
         let mut events = locked(&held);

@@ -117,7 +117,8 @@ fn head(request: &httparse::Request) -> Result<Head, u16> {
     if body > 0 && method != Method::Post {
         return Err(400);
     }
-    let close = connection.is_some_and(|words| words.to_ascii_lowercase().split(',').any(|word| word.trim() == "close"));
+    let close =
+        connection.is_some_and(|words| words.to_ascii_lowercase().split(',').any(|word| word.trim() == "close"));
     Ok(Head {
         method,
         query,

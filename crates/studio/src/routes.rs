@@ -6,7 +6,7 @@ use crate::bench::{Bench, Made};
 use crate::error::Result;
 use crate::graph::answers as graph;
 use crate::query::Query;
-use crate::{Studio, answers, attempt, cells, curves, flow, inputs, layers, runs, teach, tensors};
+use crate::{Studio, answers, attempt, attribution, cells, curves, flow, inputs, layers, runs, teach, tensors};
 
 /// A place to ask at.
 pub struct Route {
@@ -49,6 +49,8 @@ pub const ROUTES: &[Route] = &[
     get("/api/rows", Answer::Replay(answers::rows)),
     get("/api/sample", Answer::Replay(inputs::sample)),
     get("/api/history", Answer::Replay(inputs::history)),
+    get("/api/methods", Answer::Json(attribution::methods)),
+    get("/api/attribution", Answer::Replay(attribution::attribution)),
     get("/api/neighbours", Answer::Replay(answers::neighbours)),
     get("/api/confusion", Answer::Replay(answers::confusion)),
     get("/api/cell", Answer::Replay(answers::cell)),

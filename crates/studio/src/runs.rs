@@ -136,7 +136,9 @@ pub fn list(studio: &Studio, _: &Query) -> Result<Value> {
         .runs()
         .all()
         .into_iter()
-        .map(|(id, path)| summary(studio, &id, &path).unwrap_or_else(|error| json!({ "id": id, "error": error.text() })))
+        .map(|(id, path)| {
+            summary(studio, &id, &path).unwrap_or_else(|error| json!({ "id": id, "error": error.text() }))
+        })
         .collect();
     Ok(json!({ "root": studio.runs().root().display().to_string(), "runs": runs }))
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tensor::{Array, Shape, Values};
-use train::report::embed::base64;
 use train::replay::Stats;
+use train::report::embed::base64;
 
 use crate::bench::{Bench, Made};
 use crate::error::{Error, Result};

@@ -81,8 +81,12 @@ impl Worker {
         // To fail now and not at the first question.
         Cpu::new(limits.threads)?;
         let state = State { waiting: VecDeque::new(), running: None, answers: Cache::new(limits.answers) };
-        let shared =
-            Arc::new(Shared { limits, state: Mutex::new(state), changed: Condvar::new(), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            limits,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            stop: AtomicBool::new(false),
+        });
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new().name("replay".to_owned()).spawn(move || work(&theirs));
         let thread = thread.map_err(|source| train::Error::io(Path::new("a thread"), "begin", source))?;

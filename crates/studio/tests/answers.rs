@@ -133,6 +133,28 @@ fn a_picture_of_ones_own_is_answered_as_predict_answers_it() {
 }
 
 #[test]
+fn a_map_comes_with_its_certificates_and_leaves_the_weights_as_they_were() {
+    let place = place("maps");
+    let studio = studio(&place);
+    let (_, methods) = ask(&studio, "/api/methods");
+    let before = ask(&studio, "/api/layers?run=tiny&step=40&part=test&row=2").1;
+    for method in methods["methods"].as_array().unwrap() {
+        let name = method["name"].as_str().unwrap();
+        let target = format!("/api/attribution?run=tiny&step=40&part=test&row=2&method={name}");
+        let (status, answer) = ask(&studio, &target);
+        assert_eq!((status, &answer["map"]["shape"]), (200, &Value::from(vec![28, 28])), "{answer}");
+        assert!(answer["certificates"]["deletion"]["beats"].is_number(), "{answer}");
+        if name == "integrated" {
+            let residual = answer["certificates"]["completeness"]["residual"].as_f64().unwrap();
+            assert!(residual < 0.01, "{residual}");
+        }
+    }
+    // Another question, so that it is not the same answer.
+    let after = ask(&studio, "/api/layers?run=tiny&step=40&part=test&row=2&again").1;
+    assert_eq!(before["logits"], after["logits"]);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_words() {
     let place = place("senseless");
     let studio = studio(&place);
@@ -147,6 +169,8 @@ fn what_makes_no_sense_is_refused_with_words() {
         ("/api/tensor?run=tiny&step=3&node=loss&row=7", 400),
         ("/api/layers?run=tiny&step=3&part=test&row=60", 400),
         ("/api/layers?run=tiny&step=3&part=none&row=0", 400),
+        ("/api/attribution?run=tiny&step=3&part=test&row=0&method=guess", 400),
+        ("/api/attribution?run=tiny&step=3&part=test&row=0&class=10", 422),
         ("/api/run?run=other", 404),
         ("/api/run?run=..", 404),
         ("/api/run?run=../runs/tiny", 404),

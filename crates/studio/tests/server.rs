@@ -38,19 +38,79 @@ impl Dice {
 }
 
 const PATHS: &[&str] = &[
-    "/", "/api/runs", "/api/run", "/api/curve", "/api/tensor", "/api/try", "/api/weights", "/../secret.txt", "/..%2fsecret.txt",
-    "/%2e%2e/%2e%2e/secret.txt", "//secret.txt", "/runs/tiny/run.toml", "/style.css/../../secret.txt", "/\\..\\secret.txt",
-    "/%", "/%zz", "/%00", "*", "http://x/", "", "/api/run/../../secret.txt", "/api/../../../secret.txt",
+    "/",
+    "/api/runs",
+    "/api/run",
+    "/api/curve",
+    "/api/tensor",
+    "/api/try",
+    "/api/weights",
+    "/../secret.txt",
+    "/..%2fsecret.txt",
+    "/%2e%2e/%2e%2e/secret.txt",
+    "//secret.txt",
+    "/runs/tiny/run.toml",
+    "/style.css/../../secret.txt",
+    "/\\..\\secret.txt",
+    "/%",
+    "/%zz",
+    "/%00",
+    "*",
+    "http://x/",
+    "",
+    "/api/run/../../secret.txt",
+    "/api/../../../secret.txt",
 ];
 const VALUES: &[&str] = &[
-    "run=tiny", "run=../secret.txt", "run=..", "run=/", "run=tiny%2f..%2f..%2fsecret.txt", "run=%00", "step=1", "step=-1",
-    "step=99999999999999999999", "step=NaN", "node=loss", "node=%23", "node=%2399999999", "node=..", "row=1e9", "part=../test",
-    "name=loss", "width=0", "width=99999999999", "from=inf", "to=nan", "smooth=-1", "most=18446744073709551615", "a", "=", "&&", "%",
+    "run=tiny",
+    "run=../secret.txt",
+    "run=..",
+    "run=/",
+    "run=tiny%2f..%2f..%2fsecret.txt",
+    "run=%00",
+    "step=1",
+    "step=-1",
+    "step=99999999999999999999",
+    "step=NaN",
+    "node=loss",
+    "node=%23",
+    "node=%2399999999",
+    "node=..",
+    "row=1e9",
+    "part=../test",
+    "name=loss",
+    "width=0",
+    "width=99999999999",
+    "from=inf",
+    "to=nan",
+    "smooth=-1",
+    "most=18446744073709551615",
+    "a",
+    "=",
+    "&&",
+    "%",
 ];
 const HEADERS: &[&str] = &[
-    "Content-Length: 5", "Content-Length: -1", "Content-Length: 99999999999999999999", "Content-Length: 5, 5", "Transfer-Encoding: chunked",
-    "Expect: 100-continue", "Connection: close", "Connection: keep-alive", "Upgrade: h2c", "Host: evil", "Origin: null", "Cookie: =;=;;",
-    "X: \u{0}", "X", ": x", " folded: x", "Range: bytes=0-", "Accept-Encoding: gzip", "Sec-Fetch-Site: cross-site", "Te: trailers",
+    "Content-Length: 5",
+    "Content-Length: -1",
+    "Content-Length: 99999999999999999999",
+    "Content-Length: 5, 5",
+    "Transfer-Encoding: chunked",
+    "Expect: 100-continue",
+    "Connection: close",
+    "Connection: keep-alive",
+    "Upgrade: h2c",
+    "Host: evil",
+    "Origin: null",
+    "Cookie: =;=;;",
+    "X: \u{0}",
+    "X",
+    ": x",
+    " folded: x",
+    "Range: bytes=0-",
+    "Accept-Encoding: gzip",
+    "Sec-Fetch-Site: cross-site",
+    "Te: trailers",
 ];
 const METHODS: &[&str] = &["GET", "POST", "HEAD", "PUT", "OPTIONS", "get", "", "GET GET", "CONNECT", "\u{1}"];
 
@@ -61,7 +121,8 @@ fn request(dice: &mut Dice, known: &str) -> Vec<u8> {
         target.push(if n == 0 { '?' } else { '&' });
         target.push_str(dice.one(VALUES));
     }
-    let mut text = format!("{} {target} {}\r\n", dice.one(METHODS), dice.one(&["HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/9", ""]));
+    let mut text =
+        format!("{} {target} {}\r\n", dice.one(METHODS), dice.one(&["HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/9", ""]));
     if dice.below(4) > 0 {
         text.push_str(known);
     }
@@ -163,9 +224,18 @@ fn a_server_under_malformed_requests_loses_no_thread_and_no_file_and_tells_no_se
 /// Threads and files of this process, if the system says so; the tests beside this one are not to count.
 fn held() -> (usize, usize) {
     let count = |path: &str| fs::read_dir(path).map_or(0, |entries| entries.count());
-    let named = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.trim() == "reader");
-    let readers = fs::read_dir("/proc/self/task").map_or(0, |entries| entries.flatten().filter_map(|e| named(e).then_some(())).count());
-    (readers, if cfg!(target_os = "linux") && std::env::var_os("RUST_TEST_THREADS").is_some_and(|n| n == "1") { count("/proc/self/fd") } else { 0 })
+    let named =
+        |entry: fs::DirEntry| fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.trim() == "reader");
+    let readers = fs::read_dir("/proc/self/task")
+        .map_or(0, |entries| entries.flatten().filter_map(|e| named(e).then_some(())).count());
+    (
+        readers,
+        if cfg!(target_os = "linux") && std::env::var_os("RUST_TEST_THREADS").is_some_and(|n| n == "1") {
+            count("/proc/self/fd")
+        } else {
+            0
+        },
+    )
 }
 
 #[test]
@@ -203,7 +273,8 @@ fn without_the_key_at_another_host_or_from_another_page_nothing_is_told() {
     let place = place("gate");
     let server = Running::new(studio(&place));
     let port = server.address.port();
-    let (host, cookie) = (format!("Host: 127.0.0.1:{port}\r\n"), format!("Cookie: glassbox-{port}={}\r\n", server.token));
+    let (host, cookie) =
+        (format!("Host: 127.0.0.1:{port}\r\n"), format!("Cookie: glassbox-{port}={}\r\n", server.token));
     let send = |head: String| {
         let answer = server.send(format!("{head}Connection: close\r\n\r\n").as_bytes(), SHORT);
         (parted(&answer).0, String::from_utf8_lossy(&answer).into_owned())
@@ -240,7 +311,10 @@ fn requests_that_share_a_connection_are_answered_in_turn() {
     let server = Running::new(studio(&place));
     let port = server.address.port();
     let one = |path: &str, end: &str| {
-        format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: glassbox-{port}={}\r\n{end}\r\n", server.token)
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: glassbox-{port}={}\r\n{end}\r\n",
+            server.token
+        )
     };
     let both = format!("{}{}", one("/style.css", ""), one("/api/work", "Connection: close\r\n"));
     let answer = String::from_utf8(server.send(both.as_bytes(), SHORT)).unwrap();

@@ -1,12 +1,24 @@
 // Sample: one input from its pixels to the answer, what lies near it, and its loss over the whole training.
 
 import { chart } from '../chart.js';
-import { colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, thumb } from '../draw.js';
+import { colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, thumb } from '../draw.js';
 import { forRun, partOf, rowOf, rowPicker } from '../needs.js';
 
 const figure = (picture, caption, detail = '') => el('figure', { class: 'seen' },
   picture ? el('img', { src: picture, alt: caption }) : el('span', { class: 'no-picture' }, 'no picture'),
   el('figcaption', {}, caption, detail ? el('span', { class: 'soft' }, detail) : null));
+
+// What can be checked of a map: whether its numbers add up, whether it looks at the weights, whether what it points at matters.
+function certificates({ completeness, randomisation, deletion }) {
+  const line = (good, title, words) => el('li', { class: good ? 'yes' : 'no' }, el('strong', {}, title), el('span', {}, words));
+  const fell = Number(deletion.score) - Number(deletion.without_top);
+  const random = Number(deletion.score) - Number(deletion.without_random);
+  const last = randomisation.at(-1);
+  return el('ul', { class: 'certificates' },
+    completeness ? line(Number(completeness.residual) < 0.01, 'It adds up', `to ${show(completeness.sum, 4)}; the score differs from that of black by ${show(completeness.difference, 4)} (residual ${percent(completeness.residual, 2)})`) : null,
+    last ? line(Math.abs(Number(last.rank_correlation)) < 0.5, 'It looks at the weights', `with those down to ${last.down_to} shuffled the map is another: rank correlation ${show(last.rank_correlation, 2)}`) : null,
+    line(fell > random, 'It points at what matters', `without its top ${percent(deletion.removed, 0)} the score falls by ${show(fell, 3)}; without as much at random by ${show(random, 3)} (worse than ${percent(deletion.beats, 0)} of random removals)`));
+}
 
 export default {
   name: 'sample',
@@ -15,9 +27,13 @@ export default {
     const { run } = state;
     const slider = stepSlider(state, facts);
     const picker = rowPicker(state, data);
+    const chooseMethod = el('select', { 'aria-label': 'Method', onchange: () => state.set({ method: chooseMethod.value }) });
+    const chooseClass = el('select', { 'aria-label': 'Class', onchange: () => state.set({ of: chooseClass.value }) },
+      el('option', { value: '' }, 'the answer'), data.classes.map((name, at) => el('option', { value: at }, name)));
     const panels = {
       sample: panel('Input', { least: '190px' }),
       answer: panel('Answer', { least: '190px' }),
+      why: panel('What the answer hangs on', { least: '260px', tools: [chooseMethod, chooseClass] }),
       near: panel('Nearest training rows', { least: '190px' }),
       history: panel('Its loss, each time it was learned from', { least: '190px' }),
       layers: panel('Layer by layer', { wide: true, least: '300px' }),
@@ -48,10 +64,7 @@ export default {
         answer.part === 'train' && !answer.epochs.length ? el('p', { class: 'soft' }, 'This run augments nothing.') : null,
       ]);
       ask('layers', { step, part, row }, '/api/layers', (answer) => {
-        panels.answer.load(async () => answer, (found) => {
-          const logits = { f32: undefined, numbers: found.logits, shape: [found.logits.length] };
-          return [probabilities(found), el('p', { class: 'soft' }, 'Logits'), tensorCanvas(logits, { room: roomOf(panels.answer.body) })];
-        });
+        panels.answer.load(async () => answer, (found) => probabilities(found));
         return layersList(answer, roomOf(panels.layers.body));
       });
       ask('near', { step, part, row }, '/api/neighbours', (answer) => [
@@ -61,6 +74,7 @@ export default {
           href: state.link('sample', { step, part: 'train', row: one.row }),
         }))),
       ]);
+      why(step, part, row);
       if (part === 'train') {
         ask('history', { row, step: facts.step }, '/api/history', (answer) => {
           if (!answer.losses.length) return empty('The log has no losses of single rows.');
@@ -78,6 +92,19 @@ export default {
         panels.history.clear('Only training rows are learned from.');
       }
     };
+    let methods = null;
+    async function why(step, part, row) {
+      methods ??= api.get('/api/methods').then((answer) => answer.methods);
+      const all = await methods.catch(() => []);
+      const method = state.get('method', 'integrated');
+      if (!chooseMethod.options.length) chooseMethod.replaceChildren(...all.map((one) => el('option', { value: one.name, title: one.about }, one.name)));
+      chooseMethod.value = method;
+      chooseClass.value = state.get('of');
+      ask('why', { step, part, row, method, class: state.get('of') }, '/api/attribution', (answer) => [
+        el('p', { class: 'note' }, `${answer.about[0].toUpperCase()}${answer.about.slice(1)}: for the score ${show(answer.score, 4)} of ${data.classes[answer.of]}${answer.layer ? `, at ${answer.layer}` : ''}.${answer.signed ? ' Red speaks for it, blue against it.' : ''}`),
+        el('div', { class: 'figures' }, tensorCanvas(answer.map, { room: Math.min(280, roomOf(panels.why.body)), tile: 224 }), certificates(answer.certificates)),
+      ]);
+    }
     update();
     return {
       update,

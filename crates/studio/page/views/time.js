@@ -4,12 +4,16 @@ import { bars, el, empty, panel, percent, probabilities, roomOf, shape, show, st
 import { matrix } from '../matrix.js';
 import { forRun, partOf, rowOf, rowPicker } from '../needs.js';
 
-// Bars on a scale of powers of ten: what is a thousandth is still seen.
-function logBars(rows, unit) {
-  const values = rows.map((row) => Number(row.value)).filter((value) => value > 0 && Number.isFinite(value));
-  const [least, most] = [Math.log10(Math.min(...values)) - 0.3, Math.log10(Math.max(...values))];
+// Of each parameter the length of its gradient, on a scale of powers of ten: what is a thousandth is still seen.
+function flowBars(parameters) {
+  const lengths = parameters.map((one) => Number(one.gradient)).filter((value) => value > 0 && Number.isFinite(value));
+  const [least, most] = [Math.log10(Math.min(...lengths)) - 0.3, Math.log10(Math.max(...lengths))];
   const share = (value) => (value > 0 ? (Math.log10(value) - least) / (most - least || 1) : 0);
-  return bars(rows.map((row) => ({ label: row.label, share: share(Number(row.value)), text: row.text ?? show(row.value, 3), mark: row.mark })), { label: unit });
+  const row = (one) => ({
+    label: one.name, share: share(Number(one.gradient)), mark: one.bad ? 'bad' : '', text: show(one.gradient, 3),
+    more: one.ratio === null ? '–' : percent(one.ratio, 2),
+  });
+  return bars(parameters.map(row), { label: 'parameter', heads: ['parameter', 'gradient (log scale)', '', 'moved by'] });
 }
 
 export default {
@@ -45,6 +49,17 @@ export default {
       picker.update();
       const step = stepOf(state, facts);
       const [part, row] = [partOf(state, data).name, rowOf(state, data)];
+      // The step itself first: from there to after it is one step, and back would be many.
+      if (step === 0) {
+        shown.flow = '';
+        panels.flow.clear('No step was made yet: this is the network as the seed made it.');
+      } else {
+        ask('flow', { step }, '/api/flow', (answer) => [
+          el('p', { class: 'note' }, `Of step ${show(step)}; "moved by" is the length of the update as a share of the parameter's own.`),
+          flowBars(answer.parameters),
+          dead(answer.layers),
+        ]);
+      }
       ask('filters', { step, name: state.get('weight') }, '/api/weights', (answer) => {
         const names = answer.parameters.map((parameter) => el('option', { value: parameter.name, selected: parameter.name === answer.weight?.name }, `${parameter.name} ${shape(parameter.shape)}`));
         chooseWeight.replaceChildren(...names);
@@ -55,19 +70,6 @@ export default {
           el('p', { class: 'soft' }, `${show(weight.stats.count)} numbers, ${show(weight.stats.min, 3)} to ${show(weight.stats.max, 3)}, length ${show(weight.stats.norm, 4)}${weight.cut ? ' (the first are drawn)' : ''}`),
         ];
       });
-      if (step === 0) {
-        shown.flow = '';
-        panels.flow.clear('No step was made yet: this is the network as the seed made it.');
-      } else {
-        ask('flow', { step }, '/api/flow', (answer) => [
-          el('p', { class: 'note' }, `Of step ${show(step)}: length of the gradient in each parameter, and by how much of its own length the step moved it.`),
-          logBars(answer.parameters.map((one) => ({
-            label: one.name, value: one.gradient, mark: one.bad ? 'bad' : '',
-            text: `${show(one.gradient, 3)}  ·  ${one.ratio === null ? '–' : Number(one.ratio).toExponential(1)}`,
-          })), 'parameter'),
-          dead(answer.layers),
-        ]);
-      }
       ask('layers', { step, part, row }, '/api/layers', (answer) => {
         panels.answer.load(async () => answer, (found) => [probabilities(found), rowLine(found)]);
         return layersList(answer, roomOf(panels.layers.body));

@@ -44,7 +44,7 @@ export default {
     const draws = data.light_on_dark && data.shape[0] === 1;
     const slider = stepSlider(state, facts);
     const answer = panel('Answer', { least: '300px' });
-    const layers = panel('Layer by layer', { wide: true, least: '300px' });
+    const layers = panel('Layer by layer', { wide: true, least: '160px' });
     const canvas = el('canvas', { width: PAD, height: PAD, class: 'pad', tabindex: 0, role: 'img', 'aria-label': 'A pad to draw on; Delete clears it' });
     const context = canvas.getContext('2d', { willReadFrequently: true });
     const centre = el('input', { type: 'checkbox', checked: true, onchange: () => (picture ? read() : null) });

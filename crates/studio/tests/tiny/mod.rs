@@ -15,9 +15,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cpu::Cpu;
+use few::few_digits;
 use glassbox_studio::server::Stop;
 use glassbox_studio::{Limits, Query, Server, Studio};
-use few::few_digits;
 use serde_json::Value;
 use train::{Source, fit};
 
