@@ -177,7 +177,7 @@ impl StepGraph {
                 stack.extend(&self.nodes[at].inputs);
             }
         }
-        for at in 0..self.nodes.len() {
+        for (at, in_model) in in_model.into_iter().enumerate() {
             if !self.nodes[at].layer.is_empty() {
                 continue;
             }
@@ -187,7 +187,7 @@ impl StepGraph {
                 Phase::Update if at >= self.numbered => "ledger".to_owned(),
                 Phase::Update => "optimiser".to_owned(),
                 Phase::Backward => served.unwrap_or_else(|| "loss".to_owned()),
-                Phase::Forward if in_model[at] => "model".to_owned(),
+                Phase::Forward if in_model => "model".to_owned(),
                 Phase::Forward => "loss".to_owned(),
             };
         }

@@ -26,11 +26,11 @@ fn graph(items: usize, seed: u64, cycles: bool) -> (Vec<Item>, Vec<Link>) {
         })
         .collect();
     let mut links = Vec::new();
-    for to in 1..items {
+    for (to, item) in all.iter().enumerate().skip(1) {
         for _ in 0..1 + numbers.below(2) {
             let back = if numbers.below(8) == 0 { numbers.below(items) } else { numbers.below(12) };
             let from = to.saturating_sub(1 + back);
-            links.push(Link { from, to, up: all[to].lane == 1 });
+            links.push(Link { from, to, up: item.lane == 1 });
         }
         if cycles && numbers.below(20) == 0 {
             links.push(Link { from: to, to: numbers.below(to), up: false });
