@@ -102,7 +102,6 @@ export function graphCanvas(root, on) {
     const [x, y] = [points.at(-2), points.at(-1)];
     const down = points.at(-1) > points.at(-3);
     const size = 4;
-    context.beginPath();
     context.moveTo(x, y);
     if (far) {
       context.lineTo(x - size * 1.6, y - size);
@@ -112,7 +111,7 @@ export function graphCanvas(root, on) {
       context.lineTo(x - size, y + back);
       context.lineTo(x + size, y + back);
     }
-    context.fill();
+    context.closePath();
   }
 
   function paint() {
@@ -141,7 +140,9 @@ export function graphCanvas(root, on) {
     context.globalAlpha = 1;
     if (k > 0.3) {
       context.fillStyle = colours.faint;
+      context.beginPath();
       for (const arrow of drawing.arrows) if (!arrow.far && seen(arrow)) head(arrow);
+      context.fill();
     }
     if (near) {
       context.lineWidth = Math.max(1.6, 1.2 / k);
@@ -153,54 +154,83 @@ export function graphCanvas(root, on) {
         context.beginPath();
         trace(arrow);
         context.stroke();
+        context.beginPath();
         head(arrow);
+        context.fill();
       }
     }
 
     const shown = within(...view);
-    for (const at of shown) box(at, k);
+    if (k < TITLE_FROM && !heat) fromAfar(shown, k);
+    else for (const at of shown) box(at, k);
     if (k < TITLE_FROM) names(width, height, scale);
   }
 
-  function box(at, k) {
-    const { x, y, w, h, p, kind, t, s } = drawing.boxes[at];
-    const [left, top] = [x - w / 2, y - h / 2];
-    const dim = lit && !lit.has(at) && at !== chosen;
-    context.globalAlpha = dim ? 0.3 : 1;
-    const round = kind === 'leaf' || kind === 'number' ? h / 2 : 5;
+  const isDim = (at) => Boolean(lit) && !lit.has(at) && at !== chosen;
+  const isLeaf = ({ kind }) => kind === 'leaf' || kind === 'number';
+
+  // Boxes without words: all of one colour in one go.
+  function fromAfar(shown, k) {
+    const paths = new Map();
+    for (const at of shown) {
+      const one = drawing.boxes[at];
+      const alpha = (isLeaf(one) ? 0.45 : 0.8) * (isDim(at) ? 0.3 : 1);
+      const key = `${one.p} ${alpha}`;
+      if (!paths.has(key)) paths.set(key, { colour: colours[one.p], alpha, path: new Path2D() });
+      const { path } = paths.get(key);
+      if (k < 0.2) path.rect(one.x - one.w / 2, one.y - one.h / 2, one.w, one.h);
+      else path.roundRect(one.x - one.w / 2, one.y - one.h / 2, one.w, one.h, isLeaf(one) ? one.h / 2 : 5);
+    }
+    for (const { colour, alpha, path } of paths.values()) {
+      context.globalAlpha = alpha;
+      context.fillStyle = colour;
+      context.fill(path);
+    }
+    context.globalAlpha = 1;
+    for (const at of shown) frame(at, k);
+  }
+
+  // What is chosen, lit or pointed at.
+  function frame(at, k) {
+    const marked = at === chosen || lit?.has(at);
+    if (!marked && at !== hovered) return;
+    const { x, y, w, h, ...one } = drawing.boxes[at];
     context.beginPath();
-    if (k < 0.15) context.rect(left, top, w, h);
-    else context.roundRect(left, top, w, h, round);
-    context.fillStyle = k < TITLE_FROM && !heat ? colours[p] : colours.raised;
-    if (k < TITLE_FROM && !heat) context.globalAlpha *= kind === 'leaf' ? 0.45 : 0.8;
+    context.roundRect(x - w / 2 - 3, y - h / 2 - 3, w + 6, h + 6, (isLeaf(one) ? h / 2 : 5) + 3);
+    context.lineWidth = Math.max(at === chosen ? 3 : 2, 2 / k);
+    context.strokeStyle = marked ? colours.accent : colours.soft;
+    context.stroke();
+  }
+
+  function box(at, k) {
+    const one = drawing.boxes[at];
+    const { x, y, w, h, p, kind, t, s } = one;
+    const [left, top] = [x - w / 2, y - h / 2];
+    const alpha = isDim(at) ? 0.3 : 1;
+    const round = isLeaf(one) ? h / 2 : 5;
+    context.globalAlpha = alpha;
+    context.beginPath();
+    context.roundRect(left, top, w, h, round);
+    context.fillStyle = colours.raised;
     context.fill();
-    context.globalAlpha = dim ? 0.3 : 1;
     if (heat?.[at] > 0) {
       context.fillStyle = `rgb(${colours.hot} / ${(0.08 + 0.82 * heat[at]).toFixed(3)})`;
       context.fill();
     }
-    if (k >= 0.15) {
-      context.lineWidth = kind === 'group' ? 1.6 : 1;
-      context.strokeStyle = colours[p];
-      if (kind === 'view') context.setLineDash([4, 3]);
-      context.stroke();
-      context.setLineDash([]);
-    }
-    if (kind === 'group' && k >= 0.15) {
+    context.lineWidth = kind === 'group' ? 1.6 : 1;
+    context.strokeStyle = colours[p];
+    if (kind === 'view') context.setLineDash([4, 3]);
+    context.stroke();
+    context.setLineDash([]);
+    if (kind === 'group') {
       // A second edge behind it: there is more inside.
       context.beginPath();
       context.roundRect(left + 4, top + 4, w, h, round);
-      context.globalAlpha *= 0.35;
+      context.globalAlpha = alpha * 0.35;
       context.stroke();
-      context.globalAlpha = dim ? 0.3 : 1;
+      context.globalAlpha = alpha;
     }
-    if (at === chosen || lit?.has(at) || at === hovered) {
-      context.beginPath();
-      context.roundRect(left - 3, top - 3, w + 6, h + 6, round + 3);
-      context.lineWidth = Math.max(at === chosen ? 3 : 2, 2 / k);
-      context.strokeStyle = at === chosen || lit?.has(at) ? colours.accent : colours.soft;
-      context.stroke();
-    }
+    frame(at, k);
     if (k < TITLE_FROM) return;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
