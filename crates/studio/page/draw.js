@@ -86,9 +86,11 @@ export function tensorCanvas(tensor, { room = 600, tile = 40, most = MOST_TILES 
   const size = height * width;
   let columns = across;
   if (rgb) [down, across] = [1, dims[0]];
-  const perTile = rgb ? 3 * size : size;
-  let count = Math.min(down * across, most, Math.floor(data.length / Math.max(1, perTile)));
-  let high = height;
+  // Of a matrix that was cut the rows that came.
+  if (dims.length === 2 && data.length < size) height = Math.max(1, Math.floor(data.length / Math.max(1, width)));
+  const perTile = rgb ? 3 * height * width : height * width;
+  const count = Math.min(down * across, most, Math.floor(data.length / Math.max(1, perTile)));
+  const high = height;
   if (vector) {
     // A vector is a strip of cells, broken into lines that fit.
     const cell = Math.max(4, Math.min(14, Math.floor(room / Math.min(width, 64))));

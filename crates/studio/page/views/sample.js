@@ -1,7 +1,7 @@
 // Sample: one input from its pixels to the answer, what lies near it, and its loss over the whole training.
 
 import { chart } from '../chart.js';
-import { colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, thumb } from '../draw.js';
+import { colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, thumb } from '../draw.js';
 import { forRun, partOf, rowOf, rowPicker } from '../needs.js';
 
 const figure = (picture, caption, detail = '') => el('figure', { class: 'seen' },
@@ -35,7 +35,7 @@ export default {
       answer: panel('Answer', { least: '190px' }),
       why: panel('What the answer hangs on', { least: '260px', tools: [chooseMethod, chooseClass] }),
       near: panel('Nearest training rows', { least: '190px' }),
-      history: panel('Its loss, each time it was learned from', { least: '190px' }),
+      history: panel('Its loss, each time it was learned from', { least: '190px', wide: true }),
       layers: panel('Layer by layer', { wide: true, least: '300px' }),
     };
     root.append(
@@ -75,6 +75,7 @@ export default {
         }))),
       ]);
       why(step, part, row);
+      panels.history.element.hidden = part !== 'train';
       if (part === 'train') {
         ask('history', { row, step: facts.step }, '/api/history', (answer) => {
           if (!answer.losses.length) return empty('The log has no losses of single rows.');
@@ -87,9 +88,6 @@ export default {
           const last = answer.losses.at(-1);
           return [box, el('p', { class: 'soft' }, `${show(answer.losses.length)} times, the last time ${show(last[2], 4)} at step ${show(last[0])}, before any weighting`)];
         });
-      } else {
-        shown.history = '';
-        panels.history.clear('Only training rows are learned from.');
       }
     };
     let methods = null;
