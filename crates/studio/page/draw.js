@@ -89,7 +89,7 @@ export function tensorCanvas(tensor, { room = 600, tile = 40, most = MOST_TILES 
   // Of a matrix that was cut the rows that came.
   if (dims.length === 2 && data.length < size) height = Math.max(1, Math.floor(data.length / Math.max(1, width)));
   const perTile = rgb ? 3 * height * width : height * width;
-  const count = Math.min(down * across, most, Math.floor(data.length / Math.max(1, perTile)));
+  let count = Math.min(down * across, most, Math.floor(data.length / Math.max(1, perTile)));
   const high = height;
   if (vector) {
     // A vector is a strip of cells, broken into lines that fit.
@@ -103,6 +103,8 @@ export function tensorCanvas(tensor, { room = 600, tile = 40, most = MOST_TILES 
   const fit = Math.max(1, Math.floor((room + gap) / cellX));
   // Filters keep their rows if these fit; anything else flows.
   columns = dims.length >= 4 && !rgb && across > 1 && across <= fit ? across : Math.min(fit, count);
+  // What is cut is cut at the end of a line.
+  if (count < down * across && count > columns) count -= count % columns;
   const lines = Math.ceil(count / Math.max(1, columns));
   const canvas = el('canvas', { width: Math.max(1, columns * cellX - gap), height: Math.max(1, lines * cellY - gap), class: 'tensor' });
   const context = canvas.getContext('2d');

@@ -14,10 +14,12 @@ function certificates({ completeness, randomisation, deletion }) {
   const fell = Number(deletion.score) - Number(deletion.without_top);
   const random = Number(deletion.score) - Number(deletion.without_random);
   const last = randomisation.at(-1);
+  const another = last && Math.abs(Number(last.rank_correlation)) < 0.5;
   return el('ul', { class: 'certificates' },
     completeness ? line(Number(completeness.residual) < 0.01, 'It adds up', `to ${show(completeness.sum, 4)}; the score differs from that of black by ${show(completeness.difference, 4)} (residual ${percent(completeness.residual, 2)})`) : null,
-    last ? line(Math.abs(Number(last.rank_correlation)) < 0.5, 'It looks at the weights', `with those down to ${last.down_to} shuffled the map is another: rank correlation ${show(last.rank_correlation, 2)}`) : null,
-    line(fell > random, 'It points at what matters', `without its top ${percent(deletion.removed, 0)} the score falls by ${show(fell, 3)}; without as much at random by ${show(random, 3)} (worse than ${percent(deletion.beats, 0)} of random removals)`));
+    last ? line(another, another ? 'It looks at the weights' : 'It hardly looks at the weights',
+      `with those down to ${last.down_to} shuffled the map ${another ? 'is another' : 'stays much the same: it shows the input more than what the network does with it'} (rank correlation ${Number(last.rank_correlation).toFixed(2)})`) : null,
+    line(fell > random, fell > random ? 'It points at what matters' : 'It points at nothing that matters', `without its top ${percent(deletion.removed, 0)} the score falls by ${show(fell, 3)}; without as much at random by ${show(random, 3)} (worse than ${percent(deletion.beats, 0)} of random removals)`));
 }
 
 export default {
