@@ -122,14 +122,17 @@ fn request(dice: &mut Dice, known: &str) -> Vec<u8> {
         target.push(if n == 0 { '?' } else { '&' });
         target.push_str(dice.one(VALUES));
     }
-    let mut text =
-        format!("{} {target} {}\r\n", dice.one(METHODS), dice.one(&["HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/9", ""]));
-    if dice.below(4) > 0 {
+    // One in four is bad in each of its parts, so that what lies behind a part is reached too.
+    let bad = |dice: &mut Dice| dice.below(4) == 0;
+    let method = if bad(dice) { dice.one(METHODS) } else { dice.one(&["GET", "POST"]) };
+    let version = if bad(dice) { dice.one(&["HTTP/1.0", "HTTP/9", "", "HTTP/1.1 x"]) } else { "HTTP/1.1" };
+    let mut text = format!("{method} {target} {version}\r\n");
+    if !bad(dice) {
         text.push_str(known);
     }
-    for _ in 0..dice.below(4) {
+    for _ in 0..dice.below(3) {
         text.push_str(dice.one(HEADERS));
-        text.push_str(dice.one(&["\r\n", "\r\n", "\n", ""]));
+        text.push_str(if bad(dice) { dice.one(&["\n", "", "\r"]) } else { "\r\n" });
     }
     if dice.below(20) == 0 {
         text.push_str(&"A: b\r\n".repeat(dice.below(100)));
