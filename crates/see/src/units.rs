@@ -12,6 +12,8 @@ pub struct Units<'a> {
     /// `[C, H, W]` of the input.
     frame: [usize; 3],
     layer: LayerInfo,
+    /// The convolution that gives its maps: the last one on the way to it.
+    convolution: Option<String>,
     windows: Vec<usize>,
 }
 
@@ -53,7 +55,11 @@ impl<'a> Units<'a> {
     /// If the network does not look at pictures, or the layer gives no feature maps.
     pub fn new(net: Net<'a>, input: &Input, layer: &str, windows: &[usize]) -> Result<Units<'a>> {
         let shape = shape(input)?;
-        let (info, _) = net.trace(&tensor::Array::zeros(tensor::DType::F32, shape))?.find(layer)?;
+        let traced = net.trace(&tensor::Array::zeros(tensor::DType::F32, shape))?;
+        let (info, _) = traced.find(layer)?;
+        let passed = traced.layers.iter().take_while(|(passed, _)| passed.path != info.path).map(|(passed, _)| passed);
+        let convolution = passed.chain([&info]).filter(|layer| layer.kind.starts_with("conv")).last();
+        let convolution = convolution.map(|layer| layer.path.clone());
         let &[_, _, height, width] = &info.shape[..] else {
             return Err(Error::usage(
                 format!("{layer} gives {:?}, and no feature maps", info.shape),
@@ -62,7 +68,23 @@ impl<'a> Units<'a> {
         };
         let fits = |window: &usize| (1..=height.min(width)).contains(window);
         let windows = windows.iter().copied().filter(fits).collect();
-        Ok(Units { net, frame: [shape[1], shape[2], shape[3]], layer: info, windows })
+        Ok(Units { net, frame: [shape[1], shape[2], shape[3]], layer: info, convolution, windows })
+    }
+
+    /// The filters `[K, C, H, W]` of the convolution that gives the layer's maps.
+    ///
+    /// # Errors
+    /// If there is none, or not one filter for each map.
+    pub fn filters(&self) -> Result<tensor::Array> {
+        let weight = self.convolution.as_ref().and_then(|path| self.net.scope.find(&format!("{path}/weight")));
+        let value = weight.map(|weight| weight.value());
+        match value.filter(|value| value.shape().len() == 4 && value.shape()[0] == self.maps()) {
+            Some(value) => Ok((*value).clone()),
+            None => Err(Error::usage(
+                format!("no convolution of pictures gives the maps of {}", self.layer.path),
+                "name a convolution, or what follows it",
+            )),
+        }
     }
 
     /// How many maps the layer has: units for each window.

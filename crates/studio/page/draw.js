@@ -86,9 +86,11 @@ export function tensorCanvas(tensor, { room = 600, tile = 40, most = MOST_TILES 
   const size = height * width;
   let columns = across;
   if (rgb) [down, across] = [1, dims[0]];
-  const perTile = rgb ? 3 * size : size;
+  // Of a matrix that was cut the rows that came.
+  if (dims.length === 2 && data.length < size) height = Math.max(1, Math.floor(data.length / Math.max(1, width)));
+  const perTile = rgb ? 3 * height * width : height * width;
   let count = Math.min(down * across, most, Math.floor(data.length / Math.max(1, perTile)));
-  let high = height;
+  const high = height;
   if (vector) {
     // A vector is a strip of cells, broken into lines that fit.
     const cell = Math.max(4, Math.min(14, Math.floor(room / Math.min(width, 64))));
@@ -101,6 +103,8 @@ export function tensorCanvas(tensor, { room = 600, tile = 40, most = MOST_TILES 
   const fit = Math.max(1, Math.floor((room + gap) / cellX));
   // Filters keep their rows if these fit; anything else flows.
   columns = dims.length >= 4 && !rgb && across > 1 && across <= fit ? across : Math.min(fit, count);
+  // What is cut is cut at the end of a line.
+  if (count < down * across && count > columns) count -= count % columns;
   const lines = Math.ceil(count / Math.max(1, columns));
   const canvas = el('canvas', { width: Math.max(1, columns * cellX - gap), height: Math.max(1, lines * cellY - gap), class: 'tensor' });
   const context = canvas.getContext('2d');

@@ -39,6 +39,12 @@ pub fn hubel_wiesel(cpu: &Cpu, target: &Path, asked: &Asked) -> Result<HubelWies
     if target.join("run.toml").is_file() {
         return of_run(cpu, target, asked, None);
     }
+    if !target.exists() {
+        return Err(Error::usage(
+            format!("{} does not exist", target.display()),
+            "give the folder of a run, a .safetensors file, or a folder of class folders of pictures",
+        ));
+    }
     if target.is_dir() {
         return of_pictures(cpu, target, asked);
     }
@@ -81,21 +87,7 @@ fn of_run(cpu: &Cpu, path: &Path, asked: &Asked, file: Option<(&Path, &nn::State
 fn of_net(name: &str, net: Net, input: &Input, layer: Option<&str>) -> Result<Population> {
     let layer = layer.map_or_else(|| first_layer(&net, input), |layer| Ok(layer.to_owned()))?;
     let units = Units::new(net, input, &layer, &WINDOWS)?;
-    // The filters of the convolution that the layer belongs to: `conv1` of `conv1/relu`.
-    let filters = see::filters(net.scope).into_iter().filter(|filters| {
-        let of = filters.name.trim_end_matches("/weight");
-        layer.starts_with(of) || of.rsplit_once('/').is_some_and(|(stage, _)| layer.starts_with(stage))
-    });
-    let filters: Vec<Array> = filters
-        .filter(|filters| filters.weight.shape().len() == 4 && filters.weight.shape()[0] == units.maps())
-        .map(|filters| (*filters.weight).clone())
-        .collect();
-    let filters = filters.into_iter().next().ok_or_else(|| {
-        Error::usage(
-            format!("no convolution of pictures gives the maps of {layer}"),
-            "name a convolution, or what follows it",
-        )
-    })?;
+    let filters = units.filters()?;
     experiment(name, &units, filters)
 }
 

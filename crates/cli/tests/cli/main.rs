@@ -9,6 +9,7 @@ mod interrupt;
 mod replay;
 mod report;
 mod resume;
+mod see;
 mod support;
 mod transcripts;
 mod why;

@@ -48,9 +48,10 @@ pub struct Randomisation {
 pub struct Randomised {
     /// The weight down to which all are shuffled: `conv1/weight`.
     pub down_to: String,
-    /// Spearman's correlation of the sizes of the two maps: 1 for the same order, about 0 for unrelated ones.
+    /// Spearman's correlation of the two maps, with their signs: 1 for the same order, about 0 for unrelated ones. (Their sizes alone
+    /// would be alike wherever a map is 0 because the input is.)
     pub rank_correlation: f64,
-    /// Structural similarity (SSIM) of the sizes, each map scaled to a largest size of 1.
+    /// Structural similarity (SSIM) of the two maps, each scaled to a largest size of 1.
     pub similarity: f64,
 }
 
@@ -121,14 +122,13 @@ fn randomisation(net: &Net, x: &Array, map: &Attribution, options: &Options) -> 
     let stages = options.stages.clamp(1, weights.len().max(1));
     let key = RandomKey::new(options.seed).stream("shuffled weights");
     let (height, width) = Frame::of(x)?.height_width();
-    let sizes = |map: &Attribution| map.values().iter().map(|x| f64::from(x.abs())).collect::<Vec<f64>>();
-    let before = sizes(map);
+    let before = map.places.to_f64();
     let (mut done, mut found) = (0, Vec::new());
     for stage in 0..stages.min(weights.len()) {
         let end = weights.len() * (stage + 1) / stages;
         weights[done..end].iter().try_for_each(|var| var.set(shuffled(&var.value(), key.stream(var.name()))))?;
         done = end;
-        let after = sizes(&attribute(net, x, map.class, map.method, options)?);
+        let after = attribute(net, x, map.class, map.method, options)?.places.to_f64();
         found.push(Randomised {
             down_to: weights[end - 1].name().to_owned(),
             rank_correlation: rank_correlation(&before, &after),

@@ -63,7 +63,7 @@ impl Method {
             Method::Gradient => "how fast the score follows each pixel",
             Method::GradientInput => "each pixel times how fast the score follows it",
             Method::SmoothGrad => "the gradient, averaged over noisy copies",
-            Method::Integrated => "what each pixel adds to the score, on the way from the baseline",
+            Method::Integrated => "what each pixel adds to the baseline's score",
             Method::GradCam => "where the last feature maps speak for the class",
             Method::Occlusion => "how far the score falls if a window is covered",
         }

@@ -37,6 +37,19 @@ const KEPT: f64 = 0.995;
 /// Panels of a PNG are at least this large.
 const LEAST_PANEL: usize = 256;
 
+/// How the lines below the maps are meant.
+const READING: [&str; 9] = [
+    "How to read the checks",
+    "Without the top 10 %: the score after the places at the top",
+    "of the map were covered. A map that points at what matters",
+    "makes it fall further than places at random.",
+    "Weights shuffled: how alike the map of a network with all",
+    "its weights in disorder is. One that reads the network",
+    "becomes another: correlation near 0.",
+    "Adds up: the numbers' sum, and how far the score lies from",
+    "that of the baseline, which the sum should be.",
+];
+
 impl Explanation {
     /// As pixels: a line for each method, with input, map and overlay.
     pub fn to_image(&self) -> Image {
@@ -86,6 +99,13 @@ impl Explanation {
             svg.rect([x + 112.0, y - 11.0, (180.0 * f64::from(*probability)).max(1.0), 13.0], colour, r#"rx="2""#);
             let end = x + 118.0 + (180.0 * f64::from(*probability)).max(1.0);
             svg.words(end, y, 12.0, &format!(r#"fill="{PALE}""#), &format!("{:.1} %", 100.0 * probability));
+        }
+        if columns == 3 {
+            let x = MARGIN + 2.0 * CARD;
+            for (line, text) in READING.iter().enumerate() {
+                let style = if line == 0 { r#"font-weight="600""#.to_owned() } else { format!(r#"fill="{PALE}""#) };
+                svg.words(x, MARGIN + 24.0 + 19.0 * line as f64, 12.0, &style, text);
+            }
         }
         for (number, explained) in self.maps.iter().enumerate() {
             let map = &explained.map;

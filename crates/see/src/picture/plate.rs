@@ -96,6 +96,7 @@ fn heading(svg: &mut Svg, [x, y]: [f64; 2], words: &str) {
 /// A bar of nine orientations that moves across a unit, and the unit's impulses while it does.
 fn record(svg: &mut Svg, [x, y]: [f64; 2], of: &Population, cell: &Cell, window: usize, title: &str) -> Result<()> {
     heading(svg, [x, y], title);
+    svg.picture([x + 302.0, y - 12.0, 36.0, 36.0], &filter(&of.filters, cell.filter))?;
     const ROW: f64 = 43.0;
     const ICON: f64 = 36.0;
     const TRACE: f64 = 250.0;
@@ -138,10 +139,8 @@ fn record(svg: &mut Svg, [x, y]: [f64; 2], of: &Population, cell: &Cell, window:
         }
     }
     let bottom = y + 32.0 + ROW * SHOWN as f64 + 6.0;
-    let words = format!(
-        "the {} bar's place, from {from:.0} to {to:.0} pixels off the middle",
-        if cell.light { "light" } else { "dark" }
-    );
+    let words =
+        format!("the {} bar: {from:.0} to {to:.0} pixels off the middle", if cell.light { "light" } else { "dark" });
     svg.words(x + ICON + 16.0, bottom, 11.0, &format!(r#"fill="{PALE}""#), &words);
     Ok(())
 }
@@ -160,25 +159,25 @@ fn beside(svg: &mut Svg, [x, y]: [f64; 2], of: &Population, cell: &Cell) {
     let axes = Axes { place: [x + 26.0, y + 34.0, WIDE, TALL], x: [0.0, 180.0], y: [0.0, 1.0] };
     axes.frame(svg, &[], &unit);
     angles(svg, &axes);
-    for (window, colour) in [(last, RED), (0, BLUE)] {
+    for (window, colour, width) in [(last, RED, 4.5), (0, BLUE, 1.8)] {
         let curve = scaled(&cell.tuning[window].curve);
         let points =
             (0..=curve.len()).map(|at| axes.at(180.0 * at as f64 / curve.len() as f64, curve[at % curve.len()]));
-        svg.path(&points.collect::<Vec<_>>(), colour, 1.8, "");
+        svg.path(&points.collect::<Vec<_>>(), colour, width, if width > 2.0 { r#"stroke-opacity="0.45""# } else { "" });
     }
     let tuning = &cell.tuning;
-    legend(svg, [x + 26.0, y + 34.0 + TALL + 42.0], BLUE, &format!("alone: selectivity {:.2}", tuning[0].osi));
+    legend(svg, [x + 26.0, y + 34.0 + TALL + 42.0], BLUE, &format!("alone: index {:.2}", tuning[0].osi));
     legend(svg, [x + 176.0, y + 34.0 + TALL + 42.0], RED, &format!("pooled: {:.2}", tuning[last].osi));
 
     let y = y + 238.0;
     heading(svg, [x, y], "Its answer while the grating drifts");
     let axes = Axes { place: [x + 26.0, y + 34.0, WIDE, TALL - 16.0], x: [0.0, 360.0], y: [0.0, 1.0] };
     axes.frame(svg, &[0.0, 90.0, 180.0, 270.0, 360.0].map(|at| (at, format!("{at}°"))), &unit);
-    for (window, colour) in [(last, RED), (0, BLUE)] {
+    for (window, colour, width) in [(last, RED, 4.5), (0, BLUE, 1.8)] {
         let cycle = scaled(&cell.tuning[window].cycle);
         let points =
             (0..=cycle.len()).map(|at| axes.at(360.0 * at as f64 / cycle.len() as f64, cycle[at % cycle.len()]));
-        svg.path(&points.collect::<Vec<_>>(), colour, 1.8, "");
+        svg.path(&points.collect::<Vec<_>>(), colour, width, if width > 2.0 { r#"stroke-opacity="0.45""# } else { "" });
     }
     legend(svg, [x + 26.0, y + TALL + 58.0], BLUE, &format!("alone: F1/F0 {:.2}", tuning[0].modulation));
     legend(svg, [x + 176.0, y + TALL + 58.0], RED, &format!("pooled: {:.2}", tuning[last].modulation));
@@ -370,18 +369,16 @@ fn ceiling(value: f64) -> f64 {
 
 /// A population in a sentence.
 fn told(of: &Population) -> String {
-    let Summary { cells, responding, gabor_like, gabor_r2, osi, circular_variance, modulation, tolerance, .. } =
-        of.summary();
+    let Summary { cells, responding, gabor_like, gabor_r2, osi, circular_variance, modulation, .. } = of.summary();
     let first = |values: &[f64]| values.first().copied().unwrap_or(f64::NAN);
     format!(
-        "{}: {cells} filters, {responding} answer gratings; a Gabor function explains 70 % or more of {:.0} % of them (median {:.2}); \
-         index {:.2}, circular variance {:.2}, F1/F0 {:.2}, tolerance {:.1} pixels",
+        "{}: {responding} of {cells} units answer gratings; {:.0} % of the filters are Gabor functions by 70 % or more (median {:.2}); \
+         medians: index {:.2}, circular variance {:.2}, F1/F0 {:.2}",
         of.name,
         100.0 * gabor_like,
         gabor_r2,
         first(&osi),
         first(&circular_variance),
         first(&modulation),
-        first(&tolerance),
     )
 }

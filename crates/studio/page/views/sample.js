@@ -1,7 +1,7 @@
 // Sample: one input from its pixels to the answer, what lies near it, and its loss over the whole training.
 
 import { chart } from '../chart.js';
-import { colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, thumb } from '../draw.js';
+import { colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, thumb } from '../draw.js';
 import { forRun, partOf, rowOf, rowPicker } from '../needs.js';
 
 const figure = (picture, caption, detail = '') => el('figure', { class: 'seen' },
@@ -14,10 +14,12 @@ function certificates({ completeness, randomisation, deletion }) {
   const fell = Number(deletion.score) - Number(deletion.without_top);
   const random = Number(deletion.score) - Number(deletion.without_random);
   const last = randomisation.at(-1);
+  const another = last && Math.abs(Number(last.rank_correlation)) < 0.5;
   return el('ul', { class: 'certificates' },
     completeness ? line(Number(completeness.residual) < 0.01, 'It adds up', `to ${show(completeness.sum, 4)}; the score differs from that of black by ${show(completeness.difference, 4)} (residual ${percent(completeness.residual, 2)})`) : null,
-    last ? line(Math.abs(Number(last.rank_correlation)) < 0.5, 'It looks at the weights', `with those down to ${last.down_to} shuffled the map is another: rank correlation ${show(last.rank_correlation, 2)}`) : null,
-    line(fell > random, 'It points at what matters', `without its top ${percent(deletion.removed, 0)} the score falls by ${show(fell, 3)}; without as much at random by ${show(random, 3)} (worse than ${percent(deletion.beats, 0)} of random removals)`));
+    last ? line(another, another ? 'It looks at the weights' : 'It hardly looks at the weights',
+      `with those down to ${last.down_to} shuffled the map ${another ? 'is another' : 'stays much the same: it shows the input more than what the network does with it'} (rank correlation ${Number(last.rank_correlation).toFixed(2)})`) : null,
+    line(fell > random, fell > random ? 'It points at what matters' : 'It points at nothing that matters', `without its top ${percent(deletion.removed, 0)} the score falls by ${show(fell, 3)}; without as much at random by ${show(random, 3)} (worse than ${percent(deletion.beats, 0)} of random removals)`));
 }
 
 export default {
@@ -35,7 +37,7 @@ export default {
       answer: panel('Answer', { least: '190px' }),
       why: panel('What the answer hangs on', { least: '260px', tools: [chooseMethod, chooseClass] }),
       near: panel('Nearest training rows', { least: '190px' }),
-      history: panel('Its loss, each time it was learned from', { least: '190px' }),
+      history: panel('Its loss, each time it was learned from', { least: '190px', wide: true }),
       layers: panel('Layer by layer', { wide: true, least: '300px' }),
     };
     root.append(
@@ -75,6 +77,7 @@ export default {
         }))),
       ]);
       why(step, part, row);
+      panels.history.element.hidden = part !== 'train';
       if (part === 'train') {
         ask('history', { row, step: facts.step }, '/api/history', (answer) => {
           if (!answer.losses.length) return empty('The log has no losses of single rows.');
@@ -87,9 +90,6 @@ export default {
           const last = answer.losses.at(-1);
           return [box, el('p', { class: 'soft' }, `${show(answer.losses.length)} times, the last time ${show(last[2], 4)} at step ${show(last[0])}, before any weighting`)];
         });
-      } else {
-        shown.history = '';
-        panels.history.clear('Only training rows are learned from.');
       }
     };
     let methods = null;

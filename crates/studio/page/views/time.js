@@ -16,6 +16,13 @@ function flowBars(parameters) {
   return bars(parameters.map(row), { label: 'parameter', heads: ['parameter', 'gradient (log scale)', '', 'moved by'] });
 }
 
+// A matrix that reads the pixels of a picture is drawn as pictures: one for each of its rows.
+function asPictures(weight, input) {
+  const pixels = input.reduce((a, b) => a * b, 1);
+  const fits = input.length === 3 && weight.shape.length === 2 && weight.shape[1] === pixels;
+  return fits ? { ...weight, shape: [weight.shape[0], ...input] } : weight;
+}
+
 export default {
   name: 'time',
   title: 'Time',
@@ -64,9 +71,9 @@ export default {
         const names = answer.parameters.map((parameter) => el('option', { value: parameter.name, selected: parameter.name === answer.weight?.name }, `${parameter.name} ${shape(parameter.shape)}`));
         chooseWeight.replaceChildren(...names);
         if (!answer.weight) return empty('This model has no parameters.');
-        const { weight } = answer;
+        const weight = asPictures(answer.weight, data.shape);
         return [
-          tensorCanvas(weight, { room: roomOf(panels.filters.body), tile: weight.shape.length === 4 ? 40 : 300 }),
+          tensorCanvas(weight, { room: roomOf(panels.filters.body), tile: weight.shape.length === 4 ? 48 : 300, most: 64 }),
           el('p', { class: 'soft' }, `${show(weight.stats.count)} numbers, ${show(weight.stats.min, 3)} to ${show(weight.stats.max, 3)}, length ${show(weight.stats.norm, 4)}${weight.cut ? ' (the first are drawn)' : ''}`),
         ];
       });

@@ -89,13 +89,20 @@ impl Running {
         Running { address, token, stop, thread: Some(std::thread::spawn(|| server.run())) }
     }
 
-    /// Sends bytes as they are, and gives all that comes back until the other side closes or is silent.
+    /// Sends bytes as they are and no more, and gives all that comes back until the other side closes or is silent.
     pub fn send(&self, bytes: &[u8], wait: Duration) -> Vec<u8> {
+        self.exchange(bytes, wait, true)
+    }
+
+    /// `end`: says that no more will come. To the server that is a reader who left.
+    fn exchange(&self, bytes: &[u8], wait: Duration, end: bool) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(wait)).unwrap();
         // The other side may refuse before it has read all.
         let _ = stream.write_all(bytes);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
+        if end {
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         answer
@@ -108,7 +115,7 @@ impl Running {
             "GET {target} HTTP/1.1\r\nHost: {}\r\nCookie: glassbox-{port}={}\r\nConnection: close\r\n\r\n",
             self.address, self.token
         );
-        parted(&self.send(request.as_bytes(), Duration::from_secs(60)))
+        parted(&self.exchange(request.as_bytes(), Duration::from_secs(60), false))
     }
 }
 
