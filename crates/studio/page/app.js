@@ -49,9 +49,14 @@ export const state = {
   runs: [],
 };
 
+function address(name) {
+  const text = values.toString().replaceAll('%2F', '/').replaceAll('%2C', ',');
+  return `#/${name}${text ? `?${text}` : ''}`;
+}
+
 function go(name, next, push) {
-  const text = next.toString().replaceAll('%2F', '/').replaceAll('%2C', ',');
-  history[push ? 'pushState' : 'replaceState'](null, '', `#/${name}${text ? `?${text}` : ''}`);
+  values = next;
+  history[push ? 'pushState' : 'replaceState'](null, '', address(name));
   follow();
 }
 
@@ -59,7 +64,11 @@ function follow() {
   const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
   const view = views.find((one) => one.name === path) ?? views[0];
   values = new URLSearchParams(query);
-  if (!values.get('run') && state.runs.length) values.set('run', remembered());
+  if (!values.get('run') && state.runs.length) {
+    // So that the address can be shared as it stands.
+    values.set('run', remembered());
+    history.replaceState(null, '', address(view.name));
+  }
   if (shown?.view === view) {
     tabs(view);
     shown.handle?.update?.();

@@ -73,7 +73,7 @@ export function chart(root, curves, { height = 320, logX = false, logY = false, 
   const [xs, ys] = [axis(x0, Math.max(x1, x0 + 1), logX), axis(y0, y1, logY)];
   const px = (step) => PAD.left + xs.at(step) * inner;
   const py = (value) => PAD.top + (1 - Math.min(1.05, Math.max(-0.05, ys.at(value)))) * high;
-  const xTicks = logX ? logTicks(x0, x1, inner / 90) : niceTicks(x0, x1, inner / 90);
+  const xTicks = logX ? logTicks(x0, x1, inner / 80) : niceTicks(x0, x1, inner / 64);
   const yTicks = logY ? logTicks(y0, y1, high / 40) : niceTicks(y0, y1, high / 44);
   const clip = `clip-${Math.random().toString(36).slice(2)}`;
 

@@ -249,7 +249,8 @@ export function proof(made) {
   const met = count === 0
     ? (from > 0 ? '; its SHA-256 is that of its manifest.' : '.')
     : `; figures of ${show(recorded)} and ${show(hashes)} ${hashes === 1 ? 'hash' : 'hashes'} of the whole state equal the ledger, bit for bit.`;
-  const words = verified ? (hashes > 0 || (count === 0 && from > 0) ? 'recomputed, hash verified' : 'recomputed, verified') : 'recomputed, nothing to verify with';
+  const made0 = step === 0 && from === 0;
+  const words = made0 ? 'as the seed made it' : verified ? (hashes > 0 || (count === 0 && from > 0) ? 'recomputed, hash verified' : 'recomputed, verified') : 'recomputed, nothing to verify with';
   return el('span', { class: verified ? 'proof yes' : 'proof', title: `Step ${show(step)}. ${way}${met}`, tabindex: 0 }, verified ? '✓ ' : '', words);
 }
 
@@ -316,33 +317,41 @@ export const roomOf = (element, other = 600) => Math.max(160, Math.floor(element
 // { element, update }.
 export function stepSlider(state, facts, { first = 0 } = {}) {
   const begin = Math.max(first, facts.branched_at ?? 0);
-  const last = facts.step;
-  const range = el('input', { type: 'range', min: begin, max: last, step: 1, 'aria-label': 'Step' });
-  const number = el('input', { type: 'number', min: begin, max: last, 'aria-label': 'Step', class: 'step-number' });
-  const saved = facts.checkpoints.filter((step) => step >= begin && step <= last);
-  const share = (step) => (last > begin ? (step - begin) / (last - begin) : 0);
-  const ticks = el('div', { class: 'ticks', 'aria-hidden': 'true' }, saved.slice(-400).map((step) => el('i', { style: { '--share': share(step) } })));
+  const range = el('input', { type: 'range', min: begin, step: 1, 'aria-label': 'Step' });
+  const number = el('input', { type: 'number', min: begin, 'aria-label': 'Step', class: 'step-number' });
+  const of = el('span', { class: 'soft' });
+  const ticks = el('div', { class: 'ticks', 'aria-hidden': 'true' });
+  const saved = () => facts.checkpoints.filter((step) => step >= begin && step <= facts.step);
   const jump = (to) => {
     const current = stepOf(state, facts, { first });
-    const found = to < 0 ? saved.filter((step) => step < current).at(-1) ?? begin : saved.find((step) => step > current) ?? last;
+    const found = to < 0 ? saved().filter((step) => step < current).at(-1) ?? begin : saved().find((step) => step > current) ?? facts.step;
     state.set({ step: found });
   };
   let timer = 0;
   const later = (value) => {
     clearTimeout(timer);
     number.value = value;
-    timer = setTimeout(() => state.set({ step: Math.min(last, Math.max(begin, Math.round(Number(value) || 0))) }), 150);
+    timer = setTimeout(() => state.set({ step: Math.min(facts.step, Math.max(begin, Math.round(Number(value) || 0))) }), 150);
   };
   range.addEventListener('input', () => later(range.value));
   number.addEventListener('change', () => later(number.value));
-  const step = (event) => later(Math.min(last, Math.max(begin, Number(number.value) + event.detail)));
+  const step = (event) => later(Math.min(facts.step, Math.max(begin, Number(number.value) + event.detail)));
   addEventListener('stepped', step);
   const element = el('div', { class: 'slider' },
-    el('label', { class: 'of' }, 'After step ', number, el('span', { class: 'soft' }, ` of ${show(last)}`)),
+    el('label', { class: 'of' }, 'After step ', number, of),
     el('button', { type: 'button', class: 'quiet', title: 'To the checkpoint before', 'aria-label': 'To the checkpoint before', onclick: () => jump(-1) }, '‹'),
     el('div', { class: 'track' }, range, ticks),
     el('button', { type: 'button', class: 'quiet', title: 'To the next checkpoint', 'aria-label': 'To the next checkpoint', onclick: () => jump(1) }, '›'));
+  let drawn = '';
   const update = () => {
+    const last = facts.step;
+    range.max = last;
+    number.max = last;
+    of.textContent = ` of ${show(last)}${facts.live ? ', training' : ''}`;
+    const share = (at) => (last > begin ? (at - begin) / (last - begin) : 0);
+    const key = `${last} ${facts.checkpoints}`;
+    if (key !== drawn) fill(ticks, saved().slice(-400).map((at) => el('i', { style: { '--share': share(at) } })));
+    drawn = key;
     const current = stepOf(state, facts, { first });
     if (document.activeElement !== number) number.value = current;
     range.value = current;

@@ -2,6 +2,9 @@
 
 import { el, failure, fill } from './draw.js';
 
+// How often a run that is being trained is asked how far it is.
+const FOLLOW_MS = 5000;
+
 // Mounts `view(root, state, api, facts, data)` for the run of the address, and again when another one is chosen.
 export function forRun(view) {
   return (root, state, api) => {
@@ -21,11 +24,20 @@ export function forRun(view) {
         if (mounted.run !== run || control.signal.aborted) return;
         fill(root);
         mounted.handle = view(root, state, api, facts, data) ?? null;
+        mounted.facts = facts;
       } catch (error) {
         if (error.name !== 'AbortError') fill(root, failure(error));
       }
     };
     begin(state.run);
+    const following = setInterval(async () => {
+      const { run, facts, handle } = mounted;
+      if (document.hidden || !facts?.live) return;
+      const now = await api.get('/api/run', { run }, { signal: control.signal }).catch(() => null);
+      if (!now || mounted.handle !== handle) return;
+      for (const name of ['live', 'step', 'steps', 'checkpoints']) facts[name] = now[name];
+      handle?.update?.();
+    }, FOLLOW_MS);
     return {
       update() {
         if (mounted.run === state.run) {
@@ -37,6 +49,7 @@ export function forRun(view) {
         begin(state.run);
       },
       unmount() {
+        clearInterval(following);
         control.abort();
         mounted?.handle?.unmount?.();
       },

@@ -23,12 +23,16 @@ export default {
       const fits = (one) => Number.isInteger(one) && one >= 0 && one < data.classes.length;
       return fits(label) && fits(taken) ? [label, taken] : null;
     };
+    let shown = '';
     const update = () => {
       slider.update();
       const step = stepOf(state, facts);
       const current = partOf(state, data);
       part.value = current.name;
       const values = { run, step, part: current.name };
+      const key = JSON.stringify([values, state.get('cell')]);
+      if (key === shown) return;
+      shown = key;
       let first = null;
       table.load((signal) => api.get('/api/confusion', values, { signal }), (answer) => {
         const some = answer.asked < answer.rows ? `the first ${show(answer.asked)} of ${show(answer.rows)}` : `all ${show(answer.rows)}`;

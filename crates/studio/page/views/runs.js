@@ -1,7 +1,7 @@
 // Runs: which there are, how far they came, and their curves over each other.
 
 import { chart } from '../chart.js';
-import { colour, el, empty, failure, fill, percent, show } from '../draw.js';
+import { colour, el, empty, failure, fill, panel, percent, show } from '../draw.js';
 
 const MOST_OVERLAID = 8;
 const LIVE_MS = 2000;
@@ -50,6 +50,8 @@ export default {
     const logY = el('input', { type: 'checkbox', onchange: () => state.set({ logy: logY.checked ? '1' : '' }) });
     const all = el('button', { type: 'button', hidden: true, onclick: () => state.set({ from: '', to: '' }) }, 'All steps');
     const table = el('div', { class: 'table-box' });
+    const about = panel('The run', { wide: true });
+    about.element.hidden = true;
     root.append(
       el('h1', { class: 'sr' }, 'Runs'),
       el('section', { class: 'panel wide' },
@@ -60,7 +62,8 @@ export default {
           el('label', { class: 'check' }, logX, 'log steps'),
           all),
         plot, legend),
-      el('section', { class: 'panel wide' }, table));
+      el('section', { class: 'panel wide' }, table),
+      about.element);
 
     // From 0 (none) to a tenth of the run, in equal ratios.
     const half = () => {
@@ -192,6 +195,30 @@ export default {
       if (focus?.startsWith('over-')) document.getElementById(focus)?.focus();
     }
 
+    // What the run of the address was made with.
+    let told = '';
+    function tell() {
+      about.element.hidden = !state.run;
+      if (!state.run || told === state.run) return;
+      told = state.run;
+      about.load((signal) => api.get('/api/run', { run: state.run }, { signal }), (run) => {
+        const line = (term, ...words) => (words.some(Boolean) ? [el('dt', {}, term), el('dd', {}, words)] : null);
+        const { input } = run;
+        return [
+          el('dl', { class: 'facts' },
+            line('Run', el('strong', {}, run.id), run.parent ? ` · branched from ${run.parent}` : ''),
+            line('Command', el('code', {}, run.command)),
+            line('Seed', show(run.seed)),
+            line('Data', run.source ?? 'ships with the program', ` · ${input.shape.join(' × ')}, ${input.classes.length} classes: ${input.classes.slice(0, 12).join(', ')}${input.classes.length > 12 ? ' …' : ''}`),
+            line('Checkpoints', run.checkpoints.length ? `${show(run.checkpoints.length)}, the newest of step ${show(run.checkpoints.at(-1))}` : 'none yet'),
+            line('Resumed', ...run.resumes.map((text) => el('div', {}, text))),
+            line('Figures', run.figures.map((figure) => `${title(figure.name)} ${show(figure.value, 5)}`).join(' · ')),
+            line('Machine', run.machine.map(([name, fact]) => `${name} ${fact}`).join(' · '), ` · glassbox ${run.version}`)),
+          el('details', {}, el('summary', {}, 'All settings, and where each came from'), el('pre', {}, run.config)),
+        ];
+      });
+    }
+
     let timer = 0;
     async function poll() {
       const live = state.runs.some((run) => run.live);
@@ -214,6 +241,7 @@ export default {
       controls();
       rows();
       ask();
+      tell();
     };
     const resized = new ResizeObserver(() => (curves.length ? draw() : null));
     const themed = () => {
@@ -229,6 +257,7 @@ export default {
       unmount() {
         clearTimeout(timer);
         asked?.abort();
+        about.stop();
         resized.disconnect();
         removeEventListener('themed', themed);
       },

@@ -66,6 +66,7 @@ export default {
     let picture = null; // the bytes that are asked about
     let asking = false;
     let again = false;
+    let asked = null; // the step that was asked last
     function start() {
       answer.clear(draws ? 'Draw a digit: the network answers with each stroke.' : 'Give it a picture: the network says what it is.');
       layers.clear('Every layer is shown here as soon as there is an input.');
@@ -79,6 +80,7 @@ export default {
       }
       asking = true;
       const step = stepOf(state, facts);
+      asked = step;
       try {
         const found = await api.post('/api/try', { run, step }, picture);
         answer.load(async () => found, () => [
@@ -174,7 +176,7 @@ export default {
     return {
       update() {
         slider.update();
-        ask();
+        if (stepOf(state, facts) !== asked) ask();
       },
       unmount() {
         slider.stop();
