@@ -25,7 +25,9 @@ fn an_answer_is_explained_drawn_and_checked() {
         assert_eq!((&map["shape"], map["places"].as_array().unwrap().len()), (&json!([28, 28]), 784));
         assert!(map["deletion"]["beats"].is_number() && map["randomisation"].as_array().unwrap().len() == 4, "{map}");
     }
-    assert!(maps[3]["completeness"]["residual"].as_f64().unwrap() < 0.01, "{}", maps[3]["completeness"]);
+    // (Of a network that hardly learned, the difference is too small for shares of it.)
+    let complete = |name: &str| maps[3]["completeness"][name].as_f64().unwrap();
+    assert!((complete("sum") - complete("difference")).abs() < 1e-3, "{}", maps[3]["completeness"]);
     assert_eq!(maps[4]["layer"], json!("conv2/relu"));
     assert!(fs::read(folder.join("maps.png")).unwrap().starts_with(b"\x89PNG"));
     // Asked again, the very same; at another step, another score.

@@ -132,7 +132,7 @@ impl Explanation {
 
 fn about(map: &Attribution) -> String {
     match &map.layer {
-        Some(layer) => format!("where the feature maps of {layer} speak for the class"),
+        Some(layer) => format!("where {layer} speaks for the class"),
         None => map.method.about().to_owned(),
     }
 }

@@ -96,7 +96,9 @@ fn heading(svg: &mut Svg, [x, y]: [f64; 2], words: &str) {
 /// A bar of nine orientations that moves across a unit, and the unit's impulses while it does.
 fn record(svg: &mut Svg, [x, y]: [f64; 2], of: &Population, cell: &Cell, window: usize, title: &str) -> Result<()> {
     heading(svg, [x, y], title);
-    svg.picture([x + 302.0, y - 12.0, 36.0, 36.0], &filter(&of.filters, cell.filter))?;
+    if window == 0 {
+        svg.picture([x + 302.0, y - 12.0, 36.0, 36.0], &filter(&of.filters, cell.filter))?;
+    }
     const ROW: f64 = 43.0;
     const ICON: f64 = 36.0;
     const TRACE: f64 = 250.0;
@@ -198,7 +200,7 @@ fn legend(svg: &mut Svg, [x, y]: [f64; 2], colour: &str, words: &str) {
     svg.words(x + 22.0, y, 12.0, "", words);
 }
 
-/// The filters of a population, 8 in a row.
+/// The filters of a population in a square.
 fn sheet(svg: &mut Svg, [x, y]: [f64; 2], of: &Population, title: &str) -> Result<()> {
     heading(svg, [x, y], title);
     let mut order: Vec<&Cell> = of.cells.iter().collect();
@@ -207,9 +209,12 @@ fn sheet(svg: &mut Svg, [x, y]: [f64; 2], of: &Population, title: &str) -> Resul
     let shown = order.len().min(FILTERS);
     // (Of more filters than are shown, those at equal distances.)
     let picked: Vec<usize> = (0..shown).map(|at| order[at * order.len() / shown].filter).collect();
-    const CELL: f64 = 41.0;
+    // (Few of them are drawn larger.)
+    let columns = (1..).find(|columns| columns * columns >= shown).unwrap_or(1).max(4);
+    let cell = 328.0 / columns as f64;
     for (number, &which) in picked.iter().enumerate() {
-        let place = [x + CELL * (number % 8) as f64, y + 30.0 + CELL * (number / 8) as f64, CELL - 4.0, CELL - 4.0];
+        let (column, line) = (number % columns, number / columns);
+        let place = [x + cell * column as f64, y + 30.0 + cell * line as f64, cell - 4.0, cell - 4.0];
         svg.picture(place, &filter(&of.filters, which))?;
     }
     Ok(())
@@ -233,7 +238,10 @@ fn rose(svg: &mut Svg, [x, y]: [f64; 2], of: &Population) {
     for count in (ring..=most).step_by(ring) {
         let radius = RADIUS * (count as f64 / most as f64).sqrt();
         svg.raw(&format!(r#"<circle cx="{middle_x}" cy="{middle_y}" r="{radius:.1}" fill="none" stroke="{FAINT}" stroke-width="0.8"/>"#));
-        svg.words(middle_x + 4.0, middle_y - radius + 11.0, 10.0, &format!(r#"fill="{PALE}""#), &count.to_string());
+        // (Between two rays.)
+        let [dx, dy] = along(std::f64::consts::PI * (0.5 + 1.5 / RAYS as f64));
+        let place = [middle_x - (radius + 2.0) * dx, middle_y - (radius + 2.0) * dy + 3.5];
+        svg.words(place[0], place[1], 10.0, &format!(r#"fill="{PALE}""#), &count.to_string());
     }
     for (number, &count) in counts.iter().enumerate() {
         // Area, not length, goes with the count.
