@@ -10,6 +10,7 @@ mod exit;
 mod experiment;
 mod explain;
 mod machine;
+mod open;
 mod predict;
 mod replay;
 mod report;
@@ -54,6 +55,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Show the layers of a run or a recipe, its plan, or any value of any step and where it comes from
     Show(show::Arguments),
+    /// Open runs on a local page: curves, every value of every step, every layer of every answer
+    Open(open::Arguments),
     /// Say what stands out in a run, and why: spikes, NaN, odd rows, dead units, plateaus
     Why(why::Arguments),
     /// Compare two runs, or the weights of two steps
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Experiment(arguments) => (arguments.json(), experiment::run(&arguments)),
         Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),
         Command::Show(arguments) => (arguments.json, show::run(&arguments)),
+        Command::Open(arguments) => (arguments.json, open::run(&arguments)),
         Command::Why(arguments) => (arguments.json, why::run(&arguments)),
         Command::Diff(arguments) => (arguments.json, diff::run(&arguments)),
         Command::Report(arguments) => (arguments.json, report::run(&arguments)),

@@ -4,6 +4,7 @@
 //! the same bytes for the same seed. They are proof and index, not the past itself: that is computed again ([`crate::Run`])
 //! and must meet what is written here.
 
+mod follow;
 mod frame;
 mod hash;
 mod norms;
@@ -11,6 +12,7 @@ mod read;
 mod record;
 mod recorder;
 
+pub use follow::{Following, last};
 pub use hash::StateHash;
 pub(crate) use norms::Norms;
 pub use read::Ledger;

@@ -7,6 +7,7 @@ mod check;
 pub mod diff;
 mod explain;
 mod names;
+mod planned;
 mod stats;
 mod what_if;
 
@@ -25,7 +26,7 @@ use crate::epoch::end_epoch;
 use crate::error::{Error, Result};
 use crate::event::counted;
 use crate::job::Job;
-use crate::ledger::{Ledger, StateHash};
+use crate::ledger::{Ledger, StateHash, StepRecord};
 use crate::lengths::Lengths;
 use crate::run_dir::RunDir;
 use crate::same;
@@ -38,6 +39,7 @@ pub use check::{Checked, Difference};
 pub use explain::Explained;
 pub(crate) use explain::{index_of_input, source_line};
 pub use names::{Kind, Named};
+pub use planned::Planned;
 pub use stats::Stats;
 pub use what_if::{Change, Tried, WhatIf};
 
@@ -119,6 +121,41 @@ impl Run {
         Ok(self.ledger.steps().last().map_or(0, |record| record.step).max(saved))
     }
 
+    /// The step after which the job stands; 0: as the seed made it.
+    pub fn stands(&self) -> u64 {
+        self.state.step
+    }
+
+    /// What it computes on.
+    pub fn cpu(&self) -> &Cpu {
+        &self.cpu
+    }
+
+    /// Reads the ledger again: the run may have been trained on.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn reread(&mut self) -> Result<()> {
+        self.ledger = Ledger::read(self.dir.path())?;
+        Ok(())
+    }
+
+    /// Brings the job to after step `made` (0: before the first). `heard` hears each step that is made again on the way, and
+    /// whether the ledger has it; it may end the way with an error, and the job stays where it has come to.
+    ///
+    /// # Errors
+    /// As for [`Run::at`]; that of `heard`.
+    pub fn stand(&mut self, made: u64, heard: &mut dyn FnMut(&StepRecord, bool) -> Result<()>) -> Result<()> {
+        if made > 0 {
+            self.check_step(made)?;
+        }
+        self.seek(made, false, &mut |step| {
+            check::met(step)?;
+            heard(&step.record, step.recorded)
+        })?;
+        Ok(())
+    }
+
     /// Step `step`, from 1: everything that it computed. Values are those before its update, if they are not called `.next`.
     ///
     /// # Errors
@@ -126,7 +163,7 @@ impl Run {
     /// those of the run, or the ledger was changed.
     pub fn at(&mut self, step: u64) -> Result<At<'_>> {
         self.check_step(step)?;
-        self.seek(step - 1, false, &mut |difference| Err(check::refused(difference)))?;
+        self.seek(step - 1, false, &mut check::met)?;
         let (batch, lr) = (self.batch()?, self.lr()?);
         let traced = trace(&self.job, &batch, step - 1, lr, |key| Pass::train(key).watching())?;
         At::new(self, batch, traced)
@@ -146,7 +183,7 @@ impl Run {
         if step > 0 {
             self.check_step(step)?;
         }
-        self.seek(step, true, &mut |difference| Err(check::refused(difference)))?;
+        self.seek(step, true, &mut check::met)?;
         let files = state::files(&self.job, &checkpoints, &self.state, self.position())?;
         let files = files.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
         Ok(Checkpoint { step, place: checkpoints.join(format!("step-{step:06}")), files })
@@ -175,10 +212,10 @@ impl Run {
         }
     }
 
-    /// Brings the job to after step `made`, from where it stands or from the nearest checkpoint before. Each difference from
-    /// the ledger on the way goes to `differs`, which may end it. With `exact`, all that a checkpoint holds is computed too.
+    /// Brings the job to after step `made`, from where it stands or from the nearest checkpoint before. Each step on the way
+    /// goes to `heard`, which may end it. With `exact`, all that a checkpoint holds is computed too.
     /// Returns the step after which the computation began.
-    fn seek(&mut self, made: u64, exact: bool, differs: &mut dyn FnMut(Difference) -> Result<()>) -> Result<u64> {
+    fn seek(&mut self, made: u64, exact: bool, heard: &mut dyn FnMut(&Made) -> Result<()>) -> Result<u64> {
         let stands = self.state.step <= made && (self.exact || !exact);
         let beyond = if stands { self.state.step + 1 } else { 0 };
         match self.nearest(beyond..=made)? {
@@ -198,7 +235,7 @@ impl Run {
         }
         let from = self.state.step;
         while self.state.step < made {
-            self.advance(exact)?.differences.into_iter().try_for_each(&mut *differs)?;
+            heard(&self.advance(exact)?)?;
         }
         Ok(from)
     }

@@ -114,7 +114,7 @@ impl Traced {
 }
 
 /// What a step is asked for.
-struct Outputs {
+pub(crate) struct Outputs {
     loss: Tensor,
     logits: Tensor,
     grad_norm: Tensor,
@@ -124,7 +124,7 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn of(traced: &Traced, wanted: Wanted) -> Outputs {
+    pub fn of(traced: &Traced, wanted: Wanted) -> Outputs {
         Outputs {
             loss: traced.losses.total.clone(),
             logits: traced.logits.clone(),
@@ -134,7 +134,7 @@ impl Outputs {
         }
     }
 
-    fn tensors(&self) -> Vec<&Tensor> {
+    pub fn tensors(&self) -> Vec<&Tensor> {
         let always = [&self.loss, &self.logits, &self.grad_norm].into_iter();
         always.chain(self.norms.iter().flatten()).chain(&self.rows).collect()
     }

@@ -15,8 +15,10 @@ mod recipe;
 mod run;
 mod settings;
 pub mod tabular;
+mod sources;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};
 pub use opened::{Opened, open, reopen};
 pub use recipe::{RECIPES, Recipe, check_manifest, find};
 pub use run::Run;
+pub use sources::SOURCES;

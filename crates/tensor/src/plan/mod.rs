@@ -91,6 +91,8 @@ pub struct Step {
     pub kernel: Kernel,
     /// The ops it holds, for people and for errors: name and origin, the main one first.
     pub ops: Vec<(&'static str, Origin)>,
+    /// Those ops as places in [`Trace::nodes`], in the same order. (A copy of a value, made for another layout, is no node.)
+    pub nodes: Vec<usize>,
 }
 
 /// What a step computes.

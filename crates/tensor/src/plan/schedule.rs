@@ -210,7 +210,8 @@ impl Assembly<'_> {
                 Kernel::Op { op: *self.trace.nodes[call.node].op(), inputs, output, epilogue }
             }
         };
-        Step { kernel, ops }
+        let nodes = group.ops.clone();
+        Step { kernel, ops, nodes }
     }
 
     /// Where an op writes its result: its own slot if others read it; else one that the epilogue overwrites; else a new one.

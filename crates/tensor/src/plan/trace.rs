@@ -103,6 +103,11 @@ fn check_update(update: &Update, again: bool) -> Result<()> {
 }
 
 impl<'a> Trace<'a> {
+    /// Its nodes, each behind its inputs.
+    pub fn nodes(&self) -> &[&'a Tensor] {
+        &self.nodes
+    }
+
     /// The nodes to be computed, in the order in which they were made: the gradient of a weight comes when what it is made of
     /// does, not when the weight is updated, so that the plan can let go of it.
     fn behind(&mut self, outputs: &[&'a Tensor], updates: &'a [Update]) -> Result<Vec<&'a Tensor>> {

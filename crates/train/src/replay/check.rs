@@ -59,14 +59,13 @@ impl Run {
         self.check_step(first)?;
         self.check_step(last)?;
         let mut differences = Vec::new();
-        let mut note = |difference| {
-            differences.push(difference);
+        let from = self.seek(first - 1, false, &mut |made| {
+            differences.extend(made.differences.iter().cloned());
             Ok(())
-        };
-        let from = self.seek(first - 1, false, &mut note)?;
+        })?;
         for _ in first..=last {
             let made = self.advance(false)?;
-            made.differences.into_iter().try_for_each(&mut note)?;
+            differences.extend(made.differences);
             heard(&made.record);
         }
         let made = self.ledger.steps().iter().filter(|record| (from + 1..=last).contains(&record.step));
@@ -79,6 +78,8 @@ impl Run {
 /// What a step came to again.
 pub(super) struct Made {
     pub record: StepRecord,
+    /// Whether the ledger has it.
+    pub recorded: bool,
     /// What of it differs from the ledger.
     pub differences: Vec<Difference>,
 }
@@ -88,9 +89,9 @@ impl Made {
     pub fn of(ledger: &Ledger, figures: &Figures, batch: &Batch, step: u64, hash: Option<u128>) -> Made {
         let (record, rows) = figures.record(step, batch);
         let record = StepRecord { hash, ..record };
-        let differences =
-            ledger.step(step).map_or(Vec::new(), |then| differences(then, &record, ledger.rows(step), &rows));
-        Made { record, differences }
+        let then = ledger.step(step);
+        let differences = then.map_or(Vec::new(), |then| differences(then, &record, ledger.rows(step), &rows));
+        Made { record, recorded: then.is_some(), differences }
     }
 }
 
@@ -129,6 +130,11 @@ fn differences(then: &StepRecord, now: &StepRecord, fed: Option<StepRows>, rows:
         differ("the hash of the state after it".to_owned(), format!("{then:032x}"), format!("{now:032x}"));
     }
     differences
+}
+
+/// An error unless a step came to what was recorded.
+pub(super) fn met(made: &Made) -> Result<()> {
+    made.differences.first().map_or(Ok(()), |difference| Err(refused(difference.clone())))
 }
 
 /// The error of a step that does not come to what was recorded, where its values were asked for.

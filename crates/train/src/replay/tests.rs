@@ -2,7 +2,7 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 
 use nn::state::torch_name;
-use tensor::{Tensor, Update};
+use tensor::{Op, Tensor, Update};
 
 use super::*;
 use crate::branch::branch_from;
@@ -365,4 +365,39 @@ fn the_step_that_diverged_is_recorded_and_can_be_looked_at() {
     assert!(at.record().loss.is_nan() && nan("losses") > 0 && nan("logits") == 0);
     let bad = at.run().ledger().rows(step).unwrap().rows.iter().filter(|row| row.loss.is_nan()).count();
     assert_eq!(bad, nan("losses"));
+}
+
+#[test]
+fn a_planned_step_is_the_one_that_training_runs_and_timing_it_leaves_the_run_as_it_was() {
+    for kind in [Kind::Conv, Kind::Recurrent] {
+        let folder = Folder::new();
+        let path = folder.path().join("run");
+        trained(kind, &[], &path);
+        let mut run = open(kind, &[], &path);
+        let planned = run.planned(1).unwrap();
+        let trains = crate::step::plan(&Cpu::new(1).unwrap(), &mut job(kind, &[])).unwrap();
+        assert_eq!(planned.plan.to_string(), trains.to_string(), "{kind:?}");
+        // What is computed lies in a kernel, unless it is seen through a view or repeated where it is used.
+        let held: Vec<usize> =
+            planned.plan.steps.iter().flat_map(|step| &step.nodes).map(|&at| planned.places[at]).collect();
+        for (at, node) in planned.nodes.iter().enumerate() {
+            // (Parts that lie as they were cut are joined by looking at them.)
+            let seen = node.op().is_view() || matches!(node.op(), Op::Concat { .. });
+            let heavy = !seen && !node.op().is_elementwise() && !node.inputs().is_empty();
+            assert!(!heavy || held.contains(&at), "{kind:?}: no kernel holds #{at} {node:?}");
+        }
+        for step in &planned.plan.steps {
+            let told: Vec<&str> =
+                step.nodes.iter().map(|&at| planned.nodes[planned.places[at]].op().page().name).collect();
+            let ops: Vec<&str> = step.ops.iter().map(|(name, _)| *name).collect();
+            assert!(told == ops || ops == ["copy"], "{told:?} {ops:?}");
+        }
+        // The same numbers as those of a step that is looked at.
+        let at = run.at(8).unwrap();
+        let names = |nodes: &[Tensor]| nodes.iter().map(|node| node.op().page().name).collect::<Vec<_>>();
+        assert_eq!(names(at.nodes()), names(&planned.nodes[..planned.numbered]));
+        assert_eq!(run.timed(8, 2).unwrap().len(), run.planned(8).unwrap().plan.steps.len());
+        assert_eq!(run.check(8..=9, &mut |_| ()).unwrap().differences, [], "{kind:?}");
+        assert_eq!(said(run.planned(STEPS + 1)), said(run.at(STEPS + 1)));
+    }
 }

@@ -54,7 +54,7 @@ impl Run {
     /// As for [`Run::at`]; if no row is left.
     pub fn what_if(&mut self, step: u64, change: &Change) -> Result<WhatIf> {
         self.check_step(step)?;
-        self.seek(step - 1, false, &mut |difference| Err(check::refused(difference)))?;
+        self.seek(step - 1, false, &mut check::met)?;
         let (batch, lr) = (self.batch()?, self.lr()?);
         let (other, rate) = match change {
             Change::Rate(rate) => (batch.clone(), *rate),
@@ -70,9 +70,14 @@ impl Run {
 
     /// What comes of a step on `batch` at rate `lr`; afterwards all is as before.
     fn tried(&self, batch: &Batch, lr: f64, measured: &Batch) -> Result<Tried> {
+        self.and_back(|| self.try_step(batch, lr, measured))
+    }
+
+    /// What `f` gives, which may change every variable; afterwards all are as before.
+    pub(super) fn and_back<R>(&self, f: impl FnOnce() -> Result<R>) -> Result<R> {
         let with_value = |var: Var| (var.clone(), var.value());
         let before: Vec<(Var, Arc<Array>)> = state::variables(&self.job).into_iter().map(with_value).collect();
-        let outcome = self.try_step(batch, lr, measured);
+        let outcome = f();
         before.into_iter().try_for_each(|(var, value)| var.set((*value).clone()))?;
         outcome
     }

@@ -3,7 +3,7 @@
 
 mod answers;
 mod chart;
-mod embed;
+pub mod embed;
 mod page;
 mod sections;
 mod series;

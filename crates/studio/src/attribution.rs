@@ -1,0 +1,80 @@
+//! What an answer hangs on: a map over the input, and what can be checked of it.
+
+use see::{Certificates, Method, Net, Options, attribute, black, certify};
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, Made};
+use crate::error::{Error, Result};
+use crate::inputs::{class, fed, part_of, row};
+use crate::query::Query;
+use crate::tensors::{describe, finite};
+
+/// Numbers that are sent of a map.
+const MOST: usize = 1 << 18;
+
+/// `/api/methods`: how maps can be made.
+pub fn methods(_: &crate::Studio, _: &Query) -> Result<Value> {
+    let one = |method: Method| json!({ "name": method.name(), "about": method.about(), "signed": method.is_signed() });
+    Ok(json!({ "methods": Method::ALL.map(one) }))
+}
+
+/// `/api/attribution?run=&step=&part=&row=&method=&class=`: a map for the score of a class (without `class`: of the answer), with its
+/// certificates. Absence is black, as the model is fed it.
+pub fn attribution(bench: &mut Bench, query: &Query) -> Result<Made> {
+    let (step, at): (u64, usize) = (query.number("step")?, query.number("row")?);
+    let name = query.get("method").unwrap_or(Method::Integrated.name());
+    let method = Method::ALL.into_iter().find(|method| method.name() == name);
+    let method = method.ok_or_else(|| Error::Asked(format!("there is no method {name:?}")))?;
+    let wanted: Option<usize> = query.get("class").map(|_| query.number("class")).transpose()?;
+    let mut object = bench.asked(step, |run, progress| {
+        let job = run.job();
+        let (part, rows) = part_of(run, query)?;
+        let sample = row(rows.as_ref(), at)?;
+        let label = class(&sample.target);
+        let x = fed(run, sample, at, None)?;
+        let net = Net { cpu: run.cpu(), model: job.model.as_ref(), scope: &job.scope };
+        let values = run.cpu().run(&[&x, &job.model.forward(&x, &nn::Pass::eval())], &[])?;
+        let (x, logits) = (&values[0], values[1].as_slice::<f32>().unwrap_or_default());
+        let of = wanted.unwrap_or_else(|| train::metric::best(logits));
+        let options = Options { baseline: black(&job.splits.input), ..Options::default() };
+        progress.check()?;
+        let map = attribute(&net, x, of, method, &options)?;
+        progress.check()?;
+        let checks = certify(&net, x, &map, &options)?;
+        let mut object = json!({
+            "part": part, "row": at, "class": label, "of": of, "method": method.name(), "about": method.about(),
+            "signed": method.is_signed(), "score": finite(map.score), "layer": map.layer,
+            "certificates": certificates(&checks),
+        });
+        object["map"] = describe(&map.places, None, MOST)?;
+        Ok(object)
+    })?;
+    object["step"] = step.into();
+    Ok(Made::Json(object))
+}
+
+fn certificates(checks: &Certificates) -> Value {
+    let completeness = checks.completeness.as_ref().map(|found| {
+        json!({ "sum": finite(found.sum), "difference": finite(found.difference), "residual": finite(found.residual) })
+    });
+    let stages: Vec<Value> = checks
+        .randomisation
+        .stages
+        .iter()
+        .map(|stage| {
+            json!({
+                "down_to": stage.down_to, "rank_correlation": finite(stage.rank_correlation),
+                "similarity": finite(stage.similarity),
+            })
+        })
+        .collect();
+    let deletion = &checks.deletion;
+    json!({
+        "completeness": completeness, "randomisation": stages,
+        "deletion": {
+            "removed": finite(deletion.removed), "score": finite(deletion.score),
+            "without_top": finite(deletion.without_top), "without_random": finite(deletion.without_random),
+            "beats": finite(deletion.beats),
+        },
+    })
+}

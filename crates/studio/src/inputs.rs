@@ -1,0 +1,154 @@
+//! The rows of a run's data: as they are stored, as a model is fed them, as pictures for the page.
+
+use std::sync::Arc;
+
+use data::{Dataset, Image, Sample, Target, augmentation_key};
+use serde_json::{Value, json};
+use tensor::Tensor;
+use train::Input;
+use train::pictures::as_seen;
+use train::report::embed::picture_uri;
+
+use crate::bench::{Bench, Made};
+use crate::error::{Error, Result};
+use crate::query::Query;
+use crate::tensors::finite;
+
+/// A part of a run's data by name: `train`, `val`, `test`.
+///
+/// # Errors
+/// If the run has no such part.
+pub fn part(run: &train::Run, name: &str) -> Result<Arc<dyn Dataset>> {
+    let splits = &run.job().splits;
+    match (name, &splits.val) {
+        ("train", _) => Ok(Arc::clone(&splits.train)),
+        ("test", _) => Ok(Arc::clone(&splits.test)),
+        ("val", Some(val)) => Ok(Arc::clone(val)),
+        ("val", None) => Err(Error::Asked("this run has no validation rows".to_owned())),
+        _ => Err(Error::Asked(format!("{name:?} is no part of the data: they are train, val and test"))),
+    }
+}
+
+/// The part that is asked about: `part`, or the rows that watched the training, or the test rows.
+///
+/// # Errors
+/// As for `part`.
+pub fn part_of(run: &train::Run, query: &Query) -> Result<(&'static str, Arc<dyn Dataset>)> {
+    let usual = if run.job().splits.val.is_some() { "val" } else { "test" };
+    let wanted = query.get("part").unwrap_or(usual);
+    let rows = part(run, wanted)?;
+    Ok((["train", "val", "test"].into_iter().find(|name| *name == wanted).unwrap_or(usual), rows))
+}
+
+/// A row of a part.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn row(rows: &dyn Dataset, row: usize) -> Result<Sample> {
+    if row >= rows.len() {
+        return Err(Error::Asked(format!("there is no row {row}: there are {}", rows.len())));
+    }
+    Ok(rows.get(row)?)
+}
+
+/// A row as the model sees it, `[1, ..]`: as `epoch` shows it in training, or as it is shown outside.
+///
+/// # Errors
+/// If it does not fit.
+pub fn fed(run: &train::Run, sample: Sample, row: usize, epoch: Option<u32>) -> Result<Tensor> {
+    let job = run.job();
+    let augment = if epoch.is_some() { job.splits.augment.as_slice() } else { &[] };
+    let seed = job.settings.get_int("train.seed")? as u64;
+    let key = augmentation_key(seed, epoch.unwrap_or(0), row);
+    let sample = job.splits.input.prepare(augment).apply(sample, key)?;
+    let shape: Vec<usize> = std::iter::once(1).chain(sample.shape).collect();
+    Ok(Tensor::from_vec(sample.x, shape))
+}
+
+/// A stored row as a picture in the page, if it is one.
+pub fn stored_uri(sample: &Sample) -> Option<String> {
+    let &[channels @ (1 | 3), height, width] = sample.shape.as_slice() else { return None };
+    picture_uri(Image { channels, height, width, pixels: sample.x.clone() }).ok()
+}
+
+/// What a model is fed as a picture, as it was before the normalisation.
+pub fn fed_uri(x: &[f32], shape: &[usize], input: &Input) -> Option<String> {
+    as_seen(x, shape, input)?.into_iter().next().and_then(|image| picture_uri(image).ok())
+}
+
+/// The class of a row, if it has one.
+pub fn class(target: &Target) -> Option<usize> {
+    match target {
+        Target::Class(class) => Some(*class),
+        _ => None,
+    }
+}
+
+/// `/api/data?run=`: parts, sizes, classes.
+pub fn parts(bench: &mut Bench, _: &Query) -> Result<Made> {
+    let job = bench.run().job();
+    let splits = &job.splits;
+    let mut parts = vec![json!({ "name": "train", "rows": splits.train.len() })];
+    parts.extend(splits.val.as_ref().map(|val| json!({ "name": "val", "rows": val.len() })));
+    parts.push(json!({ "name": "test", "rows": splits.test.len() }));
+    let augment: Vec<&str> = splits.augment.iter().map(|transform| transform.name()).collect();
+    Ok(Made::Json(json!({
+        "parts": parts, "classes": splits.input.classes, "shape": splits.input.shape, "augment": augment,
+        "light_on_dark": is_light_on_dark(&job.recipe),
+    })))
+}
+
+pub(crate) fn is_light_on_dark(recipe: &str) -> bool {
+    zoo::find(recipe).is_ok_and(|recipe| recipe.light_on_dark)
+}
+
+/// `/api/sample?run=&part=&row=`: a row as it is stored and, of the training rows, as some epochs showed it.
+pub fn sample(bench: &mut Bench, query: &Query) -> Result<Made> {
+    const EPOCHS: u32 = 6;
+    let run = bench.run();
+    let (part, rows) = part_of(run, query)?;
+    let at = query.number("row")?;
+    let sample = row(rows.as_ref(), at)?;
+    let input = &run.job().splits.input;
+    let as_epoch = |epoch: Option<u32>| -> Result<Option<String>> {
+        let x = fed(run, sample.clone(), at, epoch)?;
+        let value = run.cpu().run(&[&x], &[])?;
+        Ok(fed_uri(value[0].as_slice().unwrap_or_default(), x.dims(), input))
+    };
+    let mut epochs = Vec::new();
+    if part == "train" && !run.job().splits.augment.is_empty() {
+        for epoch in 0..EPOCHS {
+            epochs.push(json!({ "epoch": epoch + 1, "picture": as_epoch(Some(epoch))? }));
+        }
+    }
+    let class = class(&sample.target);
+    let (least, most) = sample.x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &x| (x.min(l), x.max(m)));
+    Ok(Made::Json(json!({
+        "part": part, "row": at, "rows": rows.len(), "id": rows.id(at), "class": class,
+        "label": class.and_then(|class| input.classes.get(class)), "shape": sample.shape,
+        "min": finite(least.into()), "max": finite(most.into()), "stored": stored_uri(&sample),
+        "fed": as_epoch(None)?, "epochs": epochs, "mean": input.mean, "std": input.std,
+    })))
+}
+
+/// `/api/history?run=&step=&row=`: the loss of a training row each time that it was learned from until a step: `[step, epoch,
+/// loss]`, from the log.
+pub fn history(bench: &mut Bench, query: &Query) -> Result<Made> {
+    let (wanted, until): (u32, u64) = (query.number("row")?, query.number("step")?);
+    bench.read_on(until)?;
+    let run = bench.run();
+    if wanted as usize >= run.job().splits.train.len() {
+        return Err(Error::Asked(format!("there is no training row {wanted}")));
+    }
+    let found: Vec<Value> = run
+        .ledger()
+        .all_rows()
+        .take_while(|step| step.step <= until)
+        .flat_map(|step| {
+            let (number, epoch) = (step.step, step.epoch);
+            let own = step.rows.into_iter().filter(|row| row.row == wanted);
+            own.map(move |row| json!([number, epoch + 1, finite(row.loss.into())])).collect::<Vec<_>>()
+        })
+        .collect();
+    Ok(Made::Json(json!({ "row": wanted, "losses": found })))
+}
