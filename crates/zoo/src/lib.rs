@@ -14,8 +14,8 @@ pub mod picture;
 mod recipe;
 mod run;
 mod settings;
-pub mod tabular;
 mod sources;
+pub mod tabular;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};
 pub use opened::{Opened, open, reopen};

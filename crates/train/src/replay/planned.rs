@@ -45,7 +45,7 @@ impl Run {
         let at = self.state.step;
         let traced = trace(&self.job, &self.batch()?, at, self.job.schedule.lr(at), |key| Pass::train(key).watching())?;
         traced.losses.total.check()?;
-        let figures = Outputs::of(&traced, Wanted::at(&self.job, step)?);
+        let figures = Outputs::of(&traced, Wanted::of(&self.job)?);
         let plan = self.cpu.plan(&figures.tensors(), &traced.updates)?;
         let walked = figures.tensors();
         let walked = walk(&walked, &traced.updates)?;
@@ -81,7 +81,7 @@ impl Run {
     /// As for [`Run::planned`].
     pub fn timed(&self, step: u64, times: usize) -> Result<Vec<Duration>> {
         self.check_step(step)?;
-        let wanted = Wanted::at(&self.job, step)?;
+        let wanted = Wanted::of(&self.job)?;
         let runs =
             self.and_back(|| (0..=times.max(1)).map(|_| self.kernel_times(wanted)).collect::<Result<Vec<_>>>())?;
         let kernels = runs.first().map_or(0, Vec::len);
