@@ -4,7 +4,6 @@ mod arrays;
 mod convention;
 mod json;
 mod listing;
-mod moved;
 mod pictures;
 mod problems;
 mod sounds;

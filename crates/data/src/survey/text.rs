@@ -122,7 +122,7 @@ impl Survey {
         if self.rows.iter().any(|row| row.size.is_some()) {
             let _ = writeln!(
                 page,
-                "\nnearly the same: difference hashes within {NEAR_BITS} of 64 bits, and 32 x 32 thumbnails that correlate to {NEAR_CORRELATION} or more; or moved by a pixel or two"
+                "\nnearly the same: difference hashes within {NEAR_BITS} of 64 bits, and 32 x 32 thumbnails that correlate to {NEAR_CORRELATION} or more"
             );
         }
         if self.twins.cut_short {

@@ -1,13 +1,12 @@
 //! Rows that are the same, or look the same: exact by hash; near by what is left of pictures when they are made very small.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::moved::{Inner, moved};
 use crate::parallel;
 use crate::picture::{Depth, Picture};
 
 /// Two pictures are near if at most so many of the 64 bits of their difference hashes differ, ...
-pub const NEAR_BITS: u32 = 7;
+pub const NEAR_BITS: u32 = 3;
 /// ... and their grey thumbnails of 32 x 32 correlate at least so well. With smaller
 /// thumbnails, a third of the digits of MNIST would be near some other.
 pub const NEAR_CORRELATION: f64 = 0.98;
@@ -18,9 +17,8 @@ const SIDE: usize = 32;
 const COARSE: usize = 8;
 /// Pictures whose thumbnails vary less (standard deviation, of 255) are too flat to be told from each other.
 const FLAT: f64 = 2.0;
-/// Bands of the hash: of two hashes that differ in fewer bits than there are bands, one band is equal. Each has a bit of every row
-/// and column of the picture, since the edges of many are empty.
-const BANDS: usize = NEAR_BITS as usize + 1;
+/// Bands of the hash: of two hashes that differ in fewer bits than there are bands, one band is equal.
+const BANDS: [(u32, u32); NEAR_BITS as usize + 1] = [(0, 16), (16, 16), (32, 16), (48, 16)];
 /// Pairs that are compared at most in one band.
 const MOST_PAIRS: u64 = 1_000_000_000;
 
@@ -32,8 +30,6 @@ pub(crate) struct Look {
     fine: Thumbnail<{ SIDE * SIDE }>,
     /// A few cells tell most pictures apart, sixteen times as fast.
     coarse: Thumbnail<{ COARSE * COARSE }>,
-    /// What it shows within its edges, if it is of a size at which a pixel or two matter.
-    pub(super) inner: Option<Inner>,
 }
 
 /// A small grey picture with its mean and standard deviation.
@@ -85,13 +81,13 @@ impl Look {
         let coarse = Thumbnail::of(plane, (height, width), COARSE).filter(|thumbnail| thumbnail.spread >= FLAT)?;
         let mut cells = [0; 8 * 9];
         shrink(plane, (height, width), (8, 9), &mut cells)?;
-        let bits = hash_of(|y, x| u32::from(cells[9 * y + x]));
-        Some(Box::new(Look { bits, fine, coarse, inner: Inner::of(plane, (height, width)) }))
-    }
-
-    /// The cells of a grey thumbnail of 32 x 32.
-    pub(super) fn thumbnail(&self) -> &[u8] {
-        &self.fine.cells
+        let mut bits = 0;
+        for (y, row) in cells.chunks_exact(9).enumerate() {
+            for x in 0..8 {
+                bits |= u64::from(row[x + 1] > row[x]) << (8 * y + x);
+            }
+        }
+        Some(Box::new(Look { bits, fine, coarse }))
     }
 
     /// Correlation with another picture, if it is near.
@@ -99,17 +95,6 @@ impl Look {
         let coarse = self.coarse.correlation(&other.coarse) >= NEAR_CORRELATION;
         coarse.then(|| self.fine.correlation(&other.fine)).filter(|&correlation| correlation >= NEAR_CORRELATION)
     }
-}
-
-/// The difference hash of a picture of 8 x 9 cells.
-pub(super) fn hash_of(cell: impl Fn(usize, usize) -> u32) -> u64 {
-    let mut bits = 0;
-    for y in 0..8 {
-        for x in 0..8 {
-            bits |= u64::from(cell(y, x + 1) > cell(y, x)) << (8 * y + x);
-        }
-    }
-    bits
 }
 
 /// The mean of each cell of a grid laid over a plane; small planes give a pixel to several cells. `None` if the plane has no pixel.
@@ -152,21 +137,15 @@ pub(crate) fn twins(hashes: &[[u8; 32]], looks: &[Option<Box<Look>>]) -> Twins {
     let mut exact: Vec<Vec<usize>> = groups.into_values().filter(|group| group.len() > 1).collect();
     exact.sort();
     let looks: Vec<(usize, &Look)> = rows.iter().filter_map(|&row| Some((row, looks[row].as_deref()?))).collect();
-    let (mut near, mut cut_short) = near(&looks);
-    let known: HashSet<(usize, usize)> = near.iter().map(|&(a, b, _)| (a, b)).collect();
-    let (moved, too_many) = moved(&looks);
-    near.extend(moved.into_iter().filter(|&(a, b, _)| !known.contains(&(a, b))));
-    near.sort_by_key(|&(a, b, _)| (a, b));
-    cut_short |= too_many;
+    let (near, cut_short) = near(&looks);
     Twins { exact, near, cut_short }
 }
 
 fn near(looks: &[(usize, &Look)]) -> (Vec<(usize, usize, f64)>, bool) {
     let mut found = Vec::new();
     let mut cut_short = false;
-    let key =
-        |bits: u64, band: usize| (0..8).fold(0, |key, row| key | (bits >> (8 * row + (band + row) % 8) & 1) << row);
-    for band in 0..BANDS {
+    for band in 0..BANDS.len() {
+        let key = |bits: u64, band: usize| (bits >> BANDS[band].0) & ((1 << BANDS[band].1) - 1);
         let mut order: Vec<usize> = (0..looks.len()).collect();
         order.sort_by_key(|&i| (key(looks[i].1.bits, band), i));
         let mut buckets: Vec<&[usize]> =
@@ -227,42 +206,6 @@ mod tests {
         let twins = twins(&hashes, &looks(&planes));
         let pairs: Vec<(usize, usize)> = twins.near.iter().map(|&(a, b, _)| (a, b)).collect();
         assert_eq!((pairs, twins.exact.len()), (vec![(4, 19), (7, 20)], 0));
-    }
-
-    /// A picture of a few slow waves.
-    fn smooth(seed: usize, side: usize) -> Vec<u8> {
-        let wave = |k: usize, y: f64, x: f64| {
-            let (fx, fy) = (((seed * 7 + k * 5) % 9) as f64, ((seed * 11 + k * 3) % 7) as f64);
-            (std::f64::consts::PI * (fx * x + fy * y) + (seed * k) as f64).sin()
-        };
-        let value = |y: usize, x: usize| {
-            let (y, x) = (y as f64 / side as f64, x as f64 / side as f64);
-            (128.0 + 28.0 * (0..4).map(|k| wave(k, y, x)).sum::<f64>()) as u8
-        };
-        (0..side * side).map(|i| value(i / side, i % side)).collect()
-    }
-
-    #[test]
-    fn moved_copies_are_near_and_so_are_those_that_were_packed_again() {
-        for side in [28, 40, 130] {
-            let part = |seed: usize, by: usize, change: fn(usize, u8) -> u8| -> Vec<u8> {
-                let whole = smooth(seed, side + 4);
-                let pixel = |i: usize| change(i, whole[(i / side + by % 3) * (side + 4) + i % side + by / 3]);
-                (0..side * side).map(pixel).collect()
-            };
-            let same = |_: usize, x: u8| x;
-            let mut planes: Vec<Vec<u8>> = (20..40).map(|seed| part(seed, 0, same)).collect();
-            let mut wanted = Vec::new();
-            for (at, by) in (1..9).enumerate() {
-                wanted.push((2 * at, planes.len()));
-                let change = if at % 2 == 0 { same } else { |_, x| (f64::from(x) * 0.8) as u8 + 7 };
-                planes.push(part(20 + 2 * at, by, change));
-            }
-            let hashes: Vec<[u8; 32]> = planes.iter().map(|plane| hmac_sha256::Hash::hash(plane)).collect();
-            let looks: Vec<_> = planes.iter().map(|plane| Look::of_plane(plane, side, side)).collect();
-            let pairs: Vec<(usize, usize)> = twins(&hashes, &looks).near.iter().map(|&(a, b, _)| (a, b)).collect();
-            assert_eq!(pairs, wanted, "{side}");
-        }
     }
 
     #[test]

@@ -23,6 +23,12 @@ const MANY: f64 = 0.35;
 const NOT_FEW: f64 = 8.0;
 /// A row is hard above so many blind guesses.
 const HARD: f64 = 1.18;
+/// Or its later losses are so many blind guesses high, by the median, ...
+const LATER_HIGH: f64 = 3.0;
+/// ... never below so many, ...
+const NEVER_BELOW: f64 = 2.0;
+/// ... and not below this share of those before: a row that is merely hard is learnt slowly.
+const STAYS: f64 = 0.7;
 /// If more of the rows stand out, they are not odd: the model does not fit them.
 const MOST: f64 = 0.03;
 
@@ -84,11 +90,15 @@ pub(super) fn unlearnt(ledger: &Ledger, guess: f64, class: impl Fn(u32) -> Optio
     let above = |level: f64| levels.values().filter(|&&of| of > level).count() as f64;
     let high = if above(HIGH_IF_MANY) >= (MANY * above(HARD)).max(NOT_FEW) { HIGH_IF_MANY } else { HIGH };
     let mut found: Vec<Unlearnt> = Vec::new();
-    for (&row, past) in rows.iter().filter(|(row, _)| levels[*row] > high) {
+    for (&row, past) in &rows {
         let Some((level, usual)) = class(row).and_then(|class| usual.get(&class)) else { continue };
         let later = later(past);
         let far = usual.distance(log(middle(&later))) > FAR;
-        if later.len() >= LEAST_EPOCHS && *level < LEARNT * guess && far {
+        if (levels[&row] > high || stays_high(past, &later, guess))
+            && later.len() >= LEAST_EPOCHS
+            && *level < LEARNT * guess
+            && far
+        {
             let top = later.iter().filter(|(epoch, _, loss)| loss >= &tops[epoch]).count();
             let [.., (_, before, _), (_, last, _)] = later[..] else { continue };
             let (steps, epochs) = ([last, before], later.len());
@@ -101,6 +111,15 @@ pub(super) fn unlearnt(ledger: &Ledger, guess: f64, class: impl Fn(u32) -> Optio
     }
     found.sort_by(|a, b| levels[&b.row].total_cmp(&levels[&a.row]));
     found
+}
+
+/// Whether the later losses of a row are higher still than those of rows that are found by all of theirs, each of them, and not
+/// falling: in a short run the first epochs know little.
+fn stays_high(past: &Past, later: &Past, guess: f64) -> bool {
+    let losses = |of: &[(u32, u64, f32)]| of.iter().map(|(.., loss)| f64::from(*loss)).collect::<Vec<_>>();
+    let before = median(losses(&past[..past.len() - later.len()]).into_iter().skip(1));
+    let (middle, lowest) = (median(losses(later)), losses(later).into_iter().fold(f64::INFINITY, f64::min));
+    middle > LATER_HIGH * guess && lowest > NEVER_BELOW * guess && middle > STAYS * before
 }
 
 /// How high the losses of a row are, without the first: their geometric mean; 0 if there are none.
