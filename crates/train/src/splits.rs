@@ -243,7 +243,7 @@ mod tests {
     fn an_input_comes_back_bit_for_bit_though_a_json_number_need_not() {
         let input = Input {
             shape: vec![3, 32, 32],
-            mean: vec![0.492_168_19, 0.481_397_93, 0.447_982_6],
+            mean: vec![0.492_168_2, 0.481_397_93, 0.447_982_6],
             std: vec![0.245_259_54, 0.242_838_07, 0.260_606_2],
             classes: vec!["cat".to_owned(), "dog".to_owned()],
         };
