@@ -36,10 +36,13 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
 const WINDOW: usize = 7;
 
 /// Structural similarity (Wang et al. 2004) of two maps `[height, width]`, each scaled to a largest size of 1: the mean over all
-/// square windows of the map. 1 for the same map.
+/// square windows of the map. 1 for the same map; 0 if they are no maps of this size.
 pub fn similarity(a: &[f64], b: &[f64], height: usize, width: usize) -> f64 {
     const C1: f64 = 0.01 * 0.01;
     const C2: f64 = 0.03 * 0.03;
+    if a.len() != height * width || b.len() != a.len() || a.is_empty() {
+        return 0.0;
+    }
     let scaled = |map: &[f64]| {
         let most = map.iter().copied().map(f64::abs).fold(0.0f64, f64::max);
         map.iter().map(|x| if most > 0.0 { x / most } else { 0.0 }).collect::<Vec<f64>>()

@@ -28,6 +28,9 @@ pub fn filters(scope: &Scope) -> Vec<Filters> {
 pub fn luminance(weight: &Array) -> Vec<Vec<f64>> {
     let &[count, channels, height, width] = &weight.shape()[..] else { return Vec::new() };
     let (size, values) = (height * width, floats(weight));
+    if values.len() != count * channels * size {
+        return Vec::new();
+    }
     let one = |filter: usize| {
         let channel = |c: usize| &values[(filter * channels + c) * size..][..size];
         let mut products = vec![0.0; channels * channels];

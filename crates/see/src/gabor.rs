@@ -95,12 +95,13 @@ impl Gabor {
     }
 }
 
-/// The Gabor function nearest to `filter [height, width]`, by least squares from several starts.
+/// The Gabor function nearest to `filter [height, width]`, by least squares from several starts. Of numbers that are no
+/// such filter it explains nothing.
 pub fn fit_gabor(filter: &[f64], height: usize, width: usize) -> GaborFit {
     let count = (height * width).max(1) as f64;
     let mean = filter.iter().sum::<f64>() / count;
     let variance: f64 = filter.iter().map(|x| (x - mean) * (x - mean)).sum();
-    let mut starts = starts(filter, height, width);
+    let mut starts = if filter.len() == height * width { starts(filter, height, width) } else { Vec::new() };
     starts.sort_by(|a, b| a.0.total_cmp(&b.0));
     let side = height.max(width) as f64;
     let bounds = [

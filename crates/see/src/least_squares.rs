@@ -42,7 +42,7 @@ pub fn levenberg_marquardt(start: &[f64], bounds: &[(f64, f64)], count: usize, r
     while steps < MOST_STEPS && !converged {
         let mut normal = vec![0.0; n * n];
         let mut gradient = vec![0.0; n];
-        for (row, &r) in jacobian.chunks_exact(n).zip(&r) {
+        for (row, &r) in jacobian.chunks_exact(n.max(1)).zip(&r) {
             for a in 0..n {
                 gradient[a] += row[a] * r;
                 (0..=a).for_each(|b| normal[a * n + b] += row[a] * row[b]);

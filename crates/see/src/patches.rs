@@ -67,6 +67,11 @@ const FLAT: f64 = 10.0 / (255.0 * 255.0);
 /// If a picture cannot be read, or they are smaller than a patch.
 pub fn learn_filters(cpu: &Cpu, set: &dyn Dataset, options: &PatchOptions) -> Result<Learnt> {
     let (width, count) = (options.size * options.size, options.filters);
+    for (name, value) in [("size", options.size), ("patches", options.patches), ("filters", count)] {
+        if value == 0 {
+            return Err(Error::usage(format!("{name} cannot be 0"), format!("give {name} of 1 or more")));
+        }
+    }
     let patches = patches(set, options)?;
     let whitening = whitening(&patches, width, options.epsilon);
     let rows = patches.len() / width.max(1);

@@ -59,7 +59,7 @@ pub fn tune(gratings: &Gratings, respond: &mut Respond<'_>) -> Result<Vec<Tuning
     let mut answers = vec![vec![0.0; orientations * each]; units];
     for orientation in 0..orientations {
         let pictures: Vec<f32> = (0..frequencies).flat_map(|f| gratings.drifting(orientation, f)).collect();
-        for (at, row) in respond(&pictures, each)?.chunks_exact(units.max(1)).enumerate() {
+        for (at, row) in respond(&pictures, each)?.chunks_exact(units.max(1)).enumerate().take(each) {
             for (unit, answer) in row.iter().enumerate() {
                 answers[unit][orientation * each + at] = (answer - grey[unit]).max(0.0);
             }

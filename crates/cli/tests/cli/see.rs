@@ -49,7 +49,8 @@ fn what_cannot_be_explained_is_said() {
         ("explain mine test:3 -o map.jpg", 2, "neither .svg nor .png"),
         ("explain mine none.png", 3, "none.png"),
         ("explain mine test:3 --method grad-cam --layer conv9", 2, "did you mean conv1?"),
-        ("explain mine test:3 --points 0", 2, "cannot be 0"),
+        ("explain mine test:3 --points 0", 2, "points cannot be 0"),
+        ("explain mine test:3 --points 1000000000", 2, "give points from 1 to 16384"),
         ("explain none test:3", 2, "none does not exist"),
     ] {
         let outcome = folder.run(line);
@@ -95,6 +96,8 @@ fn filters_are_learnt_from_a_folder_of_pictures() {
     assert!(text.contains("tolerance to place, pixels") && text.contains("\nrandom: 9 filters"), "{text}");
     let large = folder.run("experiment hubel-wiesel pets --size 13 -o out");
     assert!(large.code == 2 && large.err.contains("no patches of 13 x 13 pixels"), "{large:?}");
+    let none = folder.run("experiment hubel-wiesel pets --filters 0 -o out");
+    assert!(none.code == 2 && none.err.contains("filters cannot be 0"), "{none:?}");
 }
 
 #[test]

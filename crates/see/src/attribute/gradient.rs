@@ -6,7 +6,7 @@ use tensor::{Array, RandomKey};
 use train::Result;
 
 use super::score::{baseline, gradients};
-use super::{Options, at_least_one, like};
+use super::{Options, counted, like};
 use crate::net::{Net, floats};
 
 /// `ds/dx`.
@@ -22,7 +22,7 @@ pub(super) fn times_input(net: &Net, x: &Array, class: usize, options: &Options)
 
 /// The mean of `ds/dx` over noisy copies; the noise of a copy depends on the seed and its number alone.
 pub(super) fn smooth(net: &Net, x: &Array, class: usize, options: &Options) -> Result<Array> {
-    let samples = at_least_one("samples", options.samples)?;
+    let samples = counted("samples", options.samples)?;
     let values = floats(x);
     let (least, most) = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
     let sigma = (options.noise * f64::from(most - least)) as f32;
@@ -38,7 +38,7 @@ pub(super) fn smooth(net: &Net, x: &Array, class: usize, options: &Options) -> R
 
 /// `(x - b)` times the mean of `ds/dx` at the middles of equal stretches of the way from b to x.
 pub(super) fn integrated(net: &Net, x: &Array, class: usize, options: &Options) -> Result<Array> {
-    let steps = at_least_one("steps", options.steps)?;
+    let steps = counted("points", options.steps)?;
     let (values, from) = (floats(x), baseline(x, options)?);
     let mut rows = Vec::with_capacity(steps * values.len());
     for step in 0..steps {

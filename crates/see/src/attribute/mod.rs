@@ -194,10 +194,13 @@ fn like(shape: &Shape, values: Vec<f64>) -> Array {
     Array::of(*shape, values.into_iter().map(|x| x as f32).collect())
 }
 
-/// The settings, or what is wrong with them.
-fn at_least_one(name: &str, value: usize) -> Result<usize> {
+/// Most inputs that one map is made of: they lie in memory together.
+const MOST: usize = 1 << 14;
+
+/// A setting, or what is wrong with it.
+fn counted(name: &str, value: usize) -> Result<usize> {
     match value {
-        0 => Err(Error::usage(format!("{name} cannot be 0"), format!("give {name} of 1 or more"))),
-        value => Ok(value),
+        1..=MOST => Ok(value),
+        value => Err(Error::usage(format!("{name} cannot be {value}"), format!("give {name} from 1 to {MOST}"))),
     }
 }

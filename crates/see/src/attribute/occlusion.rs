@@ -3,8 +3,8 @@
 use tensor::Array;
 use train::Result;
 
+use super::Options;
 use super::score::{Frame, baseline, scores};
-use super::{Options, at_least_one};
 use crate::net::{Net, floats};
 use crate::pca::array;
 
@@ -13,7 +13,7 @@ pub(super) fn occlusion(net: &Net, x: &Array, class: usize, score: f64, options:
     let (frame, from) = (Frame::of(x)?, baseline(x, options)?);
     let (height, width) = frame.height_width();
     let side = if options.window == 0 { (height.max(width) / 7).max(1) } else { options.window };
-    let (tall, wide) = (side.min(height), at_least_one("window", side.min(width))?);
+    let (tall, wide) = (side.min(height), side.min(width));
     let stride = (side / 2).max(1);
     let windows: Vec<(usize, usize)> = starts(height, tall, stride)
         .into_iter()

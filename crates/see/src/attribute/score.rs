@@ -18,9 +18,10 @@ pub(super) struct Frame {
 impl Frame {
     /// Of `[1, C, ..]`, or of `[1, D]`, whose places are its columns.
     pub fn of(x: &Array) -> Result<Frame> {
+        let is_usable = x.as_slice::<f32>().is_some_and(|values| !values.is_empty());
         match x.shape()[..] {
-            [1, columns] if x.as_slice::<f32>().is_some() => Ok(Frame { channels: 1, spatial: vec![columns] }),
-            [1, channels, ref spatial @ ..] if x.as_slice::<f32>().is_some() && !spatial.is_empty() => {
+            [1, columns] if is_usable => Ok(Frame { channels: 1, spatial: vec![columns] }),
+            [1, channels, ref spatial @ ..] if is_usable && !spatial.is_empty() => {
                 Ok(Frame { channels, spatial: spatial.to_vec() })
             }
             _ => Err(Error::usage(
