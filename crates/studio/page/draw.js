@@ -360,11 +360,12 @@ export function stepSlider(state, facts, { first = 0 } = {}) {
   return { element, update, stop: () => { clearTimeout(timer); removeEventListener('stepped', step); } };
 }
 
-// The step of the address, or the newest checkpoint, or the last step.
+// The step of the address, or the newest checkpoint when the run was opened: a run that is trained is not looked at anew with each
+// of its checkpoints, which would take time from the training.
 export function stepOf(state, facts, { first = 0 } = {}) {
   const begin = Math.max(first, facts.branched_at ?? 0);
-  const usual = facts.checkpoints.filter((step) => step <= facts.step).at(-1) ?? facts.step;
-  return Math.min(facts.step, Math.max(begin, Math.round(state.number('step', usual))));
+  facts.usual ??= facts.checkpoints.filter((step) => step <= facts.step).at(-1) ?? facts.step;
+  return Math.min(facts.step, Math.max(begin, Math.round(state.number('step', facts.usual))));
 }
 
 // --- Layers

@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::run_dir::RunDir;
-use crate::splits::{DataFile, Splits};
+use crate::splits::{DataFile, Input, Splits};
 
 /// Settings that may change in the midst of a run, and sections of them that end with a dot: they say how long it is trained
 /// and what is kept, or change no result.
@@ -83,7 +83,8 @@ pub(crate) fn check_data(job: &Job, run: &RunDir) -> Result<()> {
         // Other files with the same rows in the same order, such as ones that are packed now.
         changes.clear();
     }
-    if changes.is_empty() && then["input"] != now["input"] {
+    // Read as numbers of a model: a JSON number may come back as its neighbour.
+    if changes.is_empty() && Input::from_json(&then["input"]).as_ref() != Some(&job.splits.input) {
         changes.push("its classes, its size or its normalisation changed".to_owned());
     }
     if changes.is_empty() {

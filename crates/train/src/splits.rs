@@ -240,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn an_input_comes_back_bit_for_bit_though_a_json_number_need_not() {
+        let input = Input {
+            shape: vec![3, 32, 32],
+            mean: vec![0.492_168_2, 0.481_397_93, 0.447_982_6],
+            std: vec![0.245_259_54, 0.242_838_07, 0.260_606_2],
+            classes: vec!["cat".to_owned(), "dog".to_owned()],
+        };
+        let written = input.to_json().to_string();
+        assert_eq!(Input::from_json(&serde_json::from_str(&written).unwrap()), Some(input));
+    }
+
+    #[test]
     fn an_input_that_no_network_could_take_is_none() {
         assert!(with("shape", json!([1, 28, 28])).is_some() && with("std", json!([1, 2, 3])).is_some());
         let shapes = [json!([]), json!([3, 8]), json!([2, 8, 8]), json!([3, 0, 8]), json!([3, 1_000_000, 1_000_000])];

@@ -14,7 +14,7 @@ function certificates({ completeness, randomisation, deletion }) {
   const fell = Number(deletion.score) - Number(deletion.without_top);
   const random = Number(deletion.score) - Number(deletion.without_random);
   const last = randomisation.at(-1);
-  const another = last && Math.abs(Number(last.rank_correlation)) < 0.5;
+  const another = last && Number(last.rank_correlation) < 0.5;
   return el('ul', { class: 'certificates' },
     completeness ? line(Number(completeness.residual) < 0.01, 'It adds up', `to ${show(completeness.sum, 4)}; the score differs from that of black by ${show(completeness.difference, 4)} (residual ${percent(completeness.residual, 2)})`) : null,
     last ? line(another, another ? 'It looks at the weights' : 'It hardly looks at the weights',
@@ -80,7 +80,7 @@ export default {
       panels.history.element.hidden = part !== 'train';
       if (part === 'train') {
         ask('history', { row, step: facts.step }, '/api/history', (answer) => {
-          if (!answer.losses.length) return empty('The log has no losses of single rows.');
+          if (!answer.losses.length) return empty('It was not learned from yet, or the log has no losses of single rows.');
           const box = el('div', { class: 'plot' });
           const steps = answer.losses.map((one) => one[0]);
           const losses = answer.losses.map((one) => one[2]);

@@ -11,7 +11,7 @@ function flowBars(parameters) {
   const share = (value) => (value > 0 ? (Math.log10(value) - least) / (most - least || 1) : 0);
   const row = (one) => ({
     label: one.name, share: share(Number(one.gradient)), mark: one.bad ? 'bad' : '', text: show(one.gradient, 3),
-    more: one.ratio === null ? '–' : percent(one.ratio, 2),
+    more: one.ratio === null ? '–' : `${show(100 * Number(one.ratio), 2)} %`,
   });
   return bars(parameters.map(row), { label: 'parameter', heads: ['parameter', 'gradient (log scale)', '', 'moved by'] });
 }
@@ -81,7 +81,7 @@ export default {
         panels.answer.load(async () => answer, (found) => [probabilities(found), rowLine(found)]);
         return layersList(answer, roomOf(panels.layers.body));
       });
-      ask('confusion', { step, part, most: 2000 }, '/api/confusion', (answer) => [
+      ask('confusion', { step, part, most: 1000 }, '/api/confusion', (answer) => [
         el('p', { class: 'note' }, `${percent(answer.accuracy, 2)} right, loss ${show(answer.loss, 4)}, on ${answer.asked < answer.rows ? `the first ${show(answer.asked)} of ${show(answer.rows)}` : `all ${show(answer.rows)}`} ${part} rows`),
         matrix(answer, { small: answer.classes.length > 6, choose: (label, taken) => state.open('confusion', { step, part, cell: `${label},${taken}` }) }),
       ]);
