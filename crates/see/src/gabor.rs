@@ -6,9 +6,8 @@
 
 use std::f64::consts::{PI, TAU};
 
+use nn::solve::levenberg_marquardt;
 use tensor::math::f64::{cos, exp, log, sin};
-
-use crate::least_squares::levenberg_marquardt;
 
 /// A Gabor function.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -35,7 +35,6 @@ mod experiment;
 mod explain;
 mod filters;
 mod gabor;
-mod least_squares;
 mod net;
 mod patches;
 mod pca;
@@ -55,7 +54,6 @@ pub use experiment::{Cell, HubelWiesel, Population, Summary, WINDOWS, experiment
 pub use explain::explain;
 pub use filters::{Filters, filters, luminance};
 pub use gabor::{Gabor, GaborFit, fit_gabor};
-pub use least_squares::{Fit, Residuals, levenberg_marquardt};
 pub use net::{LayerInfo, Net, Value};
 pub use patches::{Learnt, PatchOptions, learn_filters};
 pub use pca::{Pca, embed};

@@ -3,12 +3,14 @@
 
 mod conjugate;
 mod lbfgs;
+mod levenberg_marquardt;
 mod line_search;
 mod linear;
 mod newton;
 
 pub use conjugate::conjugate_gradients;
 pub use lbfgs::{Lbfgs, lbfgs};
+pub use levenberg_marquardt::{Fit, Residuals, levenberg_marquardt};
 pub use line_search::Objective;
 pub use linear::{Cholesky, least_squares};
 pub use newton::{Curved, Newton, newton};

@@ -107,8 +107,8 @@ fn block(now: &[f32], before: &mut [f32]) -> [f32; 2] {
             let difference = now[lane] - before[lane];
             weight[lane] += now[lane] * now[lane];
             change[lane] += difference * difference;
-            before[lane] = now[lane];
         }
+        *before = *now;
     }
     for (lane, (now, before)) in rest.iter().zip(rest_before).enumerate() {
         let difference = now - *before;

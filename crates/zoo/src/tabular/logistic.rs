@@ -2,6 +2,7 @@
 
 use nn::solve::Newton;
 use tensor::RandomKey;
+use tensor::math::f64::{exp, log1p, sigmoid};
 use train::{Error, Result};
 
 use super::design::Design;
@@ -103,11 +104,7 @@ fn check(design: &Design) -> Result<()> {
     Err(Error::usage("logistic regression tells two classes apart, 0 and 1", "give a target column of two classes"))
 }
 
-fn sigmoid(z: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-z))
-}
-
 /// ln(1 + e^z).
 fn softplus(z: f64) -> f64 {
-    z.max(0.0) + libm::log1p(libm::exp(-z.abs()))
+    z.max(0.0) + log1p(exp(-z.abs()))
 }

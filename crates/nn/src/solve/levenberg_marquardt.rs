@@ -3,6 +3,8 @@
 //!
 //! Step `d` solves `(J^T J + damping diag(J^T J)) d = -J^T r`, by Cholesky's decomposition.
 
+use super::linear::Cholesky;
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
@@ -52,7 +54,7 @@ pub fn levenberg_marquardt(start: &[f64], bounds: &[(f64, f64)], count: usize, r
         loop {
             let mut damped = normal.clone();
             (0..n).for_each(|a| damped[a * n + a] += damping * normal[a * n + a].max(f64::MIN_POSITIVE));
-            let step = solve(&mut damped, &gradient, n);
+            let step = Cholesky::of(&damped, n).map(|factor| factor.solve(&gradient));
             let trial: Option<Vec<f64>> =
                 step.map(|step| (0..n).map(|at| within(parameters[at] - step[at], at)).collect());
             if let Some(trial) = trial {
@@ -75,34 +77,6 @@ pub fn levenberg_marquardt(start: &[f64], bounds: &[(f64, f64)], count: usize, r
         residuals(&parameters, &mut r, Some(&mut jacobian));
     }
     Fit { parameters, cost, steps, converged }
-}
-
-/// The solution of `a x = b` for a symmetric positive `a [n, n]`, whose lower triangle is overwritten; `None` if it is none.
-fn solve(a: &mut [f64], b: &[f64], n: usize) -> Option<Vec<f64>> {
-    for i in 0..n {
-        for j in 0..=i {
-            let dot: f64 = (0..j).map(|k| a[i * n + k] * a[j * n + k]).sum();
-            let rest = a[i * n + j] - dot;
-            if i == j {
-                if !(rest > 0.0 && rest.is_finite()) {
-                    return None;
-                }
-                a[i * n + i] = rest.sqrt();
-            } else {
-                a[i * n + j] = rest / a[j * n + j];
-            }
-        }
-    }
-    let mut x = b.to_vec();
-    for i in 0..n {
-        let dot: f64 = (0..i).map(|k| a[i * n + k] * x[k]).sum();
-        x[i] = (x[i] - dot) / a[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let dot: f64 = (i + 1..n).map(|k| a[k * n + i] * x[k]).sum();
-        x[i] = (x[i] - dot) / a[i * n + i];
-    }
-    Some(x)
 }
 
 #[cfg(test)]
