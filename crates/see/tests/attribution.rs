@@ -267,10 +267,5 @@ fn an_embedding_brings_rows_of_a_class_together() {
     };
     assert!(mean(true) < 0.6 * mean(false), "{} {}", mean(true), mean(false));
     let svg = picture::scatter("fc1/relu", &places, &classes, &input.classes);
-        std::fs::write(format!("{d}/scatter.svg"), &svg).unwrap();
-        let maps = net.activation(&fresh().rows[0].0, "conv1/relu").unwrap().value;
-        data::write_png(std::path::Path::new(&format!("{d}/maps.png")), &picture::feature_maps(&maps, 0, 3, 4))
-            .unwrap();
-    }
     assert_eq!(svg.matches("<circle").count(), 300 + 10);
 }
