@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use cpu::Cpu;
 use data::{Dataset, Target, digits, mean_std};
-use glassbox_see::{Method, Net, Options, attribute, black, certify, rank_correlation};
+use glassbox_see::{Method, Net, Options, Pca, attribute, black, certify, embed, picture, rank_correlation};
 use nn::{
     Adam, Flatten, Group, Layer, Optimiser, Pass, Relu, Scope, Sequential, adaptive_avg_pool2d, conv2d, linear,
     max_pool2d,
@@ -240,4 +240,32 @@ fn activations_and_gradients_have_the_names_and_shapes_of_the_layers() {
     let last = gradients.last().unwrap().value.to_f64();
     assert!(last.iter().enumerate().all(|(at, &g)| g == f64::from(u8::from(at == *class))));
     assert!(net.activation(x, "conv3").unwrap_err().to_string().contains("did you mean conv"));
+}
+
+#[test]
+fn an_embedding_brings_rows_of_a_class_together() {
+    let Trained { scope, model, input, .. } = fresh();
+    let cpu = Cpu::new(0).unwrap();
+    let net = Net { cpu: &cpu, model: &model, scope: &scope };
+    let (_, test) = digits().unwrap();
+    let rows: Vec<usize> = (0..300).map(|at| at * 3).collect();
+    let features = embed(&net, &input, &test, &rows, "fc1/relu", 64).unwrap();
+    assert_eq!(features.shape().to_vec(), [300, 84]);
+    assert_eq!(features, embed(&net, &input, &test, &rows, "fc1/relu", 7).unwrap());
+    let pca = Pca::of(features.as_slice().unwrap(), 84, 2);
+    let places = pca.project(features.as_slice().unwrap());
+    let classes: Vec<usize> = rows
+        .iter()
+        .map(|&row| if let Target::Class(class) = test.target(row).unwrap() { class } else { panic!("no class") })
+        .collect();
+    let apart = |a: usize, b: usize| (places[a][0] - places[b][0]).hypot(places[a][1] - places[b][1]);
+    let mean = |same: bool| {
+        let pairs = (0..300).flat_map(|a| (0..a).map(move |b| (a, b)));
+        let chosen: Vec<f64> =
+            pairs.filter(|&(a, b)| (classes[a] == classes[b]) == same).map(|(a, b)| apart(a, b)).collect();
+        chosen.iter().sum::<f64>() / chosen.len() as f64
+    };
+    assert!(mean(true) < 0.6 * mean(false), "{} {}", mean(true), mean(false));
+    let svg = picture::scatter("fc1/relu", &places, &classes, &input.classes);
+    assert_eq!(svg.matches("<circle").count(), 300 + 10);
 }
