@@ -19,8 +19,8 @@ pub(super) fn error_of(run: &RunDir) -> Option<String> {
         return None;
     }
     let log = std::fs::read(run.path().join("log").join("events.jsonl")).unwrap_or_default();
-    let notes = log.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let text = notes.filter(|event| event["event"] == "note").last()?["text"].as_str()?.to_owned();
+    let mut notes = log.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let text = notes.rfind(|event| event["event"] == "note")?["text"].as_str()?.to_owned();
     Some(text)
 }
 
