@@ -100,8 +100,7 @@ fn squares(simd: Simd, now: &[f32], before: &mut [f32]) -> [f32; 2] {
 #[inline(always)]
 fn block(now: &[f32], before: &mut [f32]) -> [f32; 2] {
     let (mut weight, mut change) = ([0.0; LANES], [0.0; LANES]);
-    let (whole, rest) = now.as_chunks::<LANES>();
-    let (whole_before, rest_before) = before.as_chunks_mut::<LANES>();
+    let ((whole, rest), (whole_before, rest_before)) = (now.as_chunks::<LANES>(), before.as_chunks::<LANES>());
     for (now, before) in whole.iter().zip(whole_before) {
         for lane in 0..LANES {
             let difference = now[lane] - before[lane];
@@ -111,11 +110,11 @@ fn block(now: &[f32], before: &mut [f32]) -> [f32; 2] {
         *before = *now;
     }
     for (lane, (now, before)) in rest.iter().zip(rest_before).enumerate() {
-        let difference = now - *before;
+        let difference = now - before;
         weight[lane] += now * now;
         change[lane] += difference * difference;
-        *before = *now;
     }
+    before.copy_from_slice(now);
     [fold_lanes(weight, |a, b| a + b), fold_lanes(change, |a, b| a + b)]
 }
 
