@@ -4,8 +4,10 @@
 //! A kernel takes one operand as *lanes* (vectors along them) and the other as *factors* (splat). Lanes are the columns of
 //! B, or, where C has few columns, the rows of A; C is then written transposed.
 
-use super::kernel::{DOT_ROWS, DOT_VECTORS, Factors, Kernel, MR_MAX, NR_MAX, RawLines, Rows};
+use super::kernel::{DOT_ROWS, DOT_VECTORS, Kernel, MR_MAX, NR_MAX};
+use super::lines::RawLines;
 use super::pack::Plain;
+use super::tile::{Factors, Rows};
 use crate::machine::second_level;
 use crate::scratch::with_scratch;
 use crate::simd::Simd;

@@ -4,7 +4,8 @@
 //! A *lane* is one such vector; a *panel* is as many lanes as a tile has rows (of A) or columns (of B), interleaved:
 //! element (lane, p) of a panel lies at `p * width + lane`.
 
-use super::kernel::{Kernel, RawLines};
+use super::kernel::Kernel;
+use super::lines::RawLines;
 use crate::simd::{Simd, prefetch};
 use std::ops::Range;
 
