@@ -171,7 +171,10 @@ impl Blocked<'_> {
             height = even(m, height.min((FINISHED / (width * together)).max(FINISHED_ROWS)));
         }
         let height = height.next_multiple_of(mr);
-        let group = (third / 2 / (depth * nr)).max(1);
+        // (A last group of one or two panels would make the rows pass by for little.)
+        let all = width / nr * together;
+        let most = (third / 2 / (depth * nr)).max(1);
+        let group = if all <= 2 * most { all } else { even(all, most) };
         // Packed columns that no other rows need give way to the next: the buffer stays in the cache.
         let once = m <= height;
         let shared_b = self.shared.is_some_and(|shared| shared.b.is_some());

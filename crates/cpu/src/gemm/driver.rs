@@ -19,6 +19,9 @@ pub(crate) const SMALL: usize = 1 << 21;
 const UNIT: usize = 1 << 18;
 /// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
 const UNITS_PER_THREAD: usize = 4;
+/// And more of them where a unit would be longer than this many multiply-adds, up to so many.
+const LONG_UNIT: usize = 1 << 26;
+const UNITS_MOST: usize = 16;
 /// An epilogue runs over whole rows in one go, and over parts of rows one by one: rows of a unit are not made shorter than
 /// this where the other cut is as good.
 const LONG_ROW: usize = 1024;
@@ -79,7 +82,7 @@ fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
         return cut;
     }
     let units = |cut: Cut| job.batch.div_ceil(cut.items) * job.m.div_ceil(cut.rows) * job.n.div_ceil(cut.columns);
-    let wanted = (threads * UNITS_PER_THREAD).min(work / UNIT);
+    let wanted = (threads * UNITS_PER_THREAD).max(work / LONG_UNIT).min(work / UNIT).min(threads * UNITS_MOST);
     if job.epilogue.is_some() && job.batch == 1 && plain(job) {
         let parts = wanted.clamp(1, job.m.div_ceil(LOW[usize::from(job.k > LONG_SUM)]));
         let shared = job.k.saturating_mul(job.n) <= SHARED_MOST;
@@ -150,7 +153,7 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
     };
     // Several units of one matrix of A would each pack it; and several units of rows all of B.
     let of_a = units > down * job.a_period;
-    let of_b = job.batch == 1 && down > 1 && plain(job);
+    let of_b = job.batch == 1 && down > 2 && across == 1 && plain(job);
     if (of_a || of_b) && job.multiply_adds() >= SMALL && !work.direct(place(0)) {
         Shared::with(machine, job, (of_a, of_b), |shared| each(Some(shared)));
     } else {

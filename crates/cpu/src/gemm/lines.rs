@@ -2,7 +2,8 @@
 
 use super::kernel::DOT_VECTORS;
 use super::lane::{Lane, WIDTH_MAX};
-use super::tile::Factors;
+use super::tile::{Factors, LINE};
+use crate::simd::prefetch;
 use std::sync::atomic::{Ordering, compiler_fence};
 
 /// Vectors along k in memory: element p of line i lies at `start + i * stride + p`.
@@ -106,6 +107,12 @@ pub(super) unsafe fn transpose<L: Lane>(lines: RawLines, steps: usize, to: *mut 
             let here = L::WIDTH.min(lines.count - first);
             let starts = lines.starts(first);
             for p in (0..whole).step_by(L::WIDTH) {
+                if p.is_multiple_of(LINE) {
+                    // The panel after this one, of as many lines: short runs of lines far apart are nothing that hardware foresees.
+                    for start in &starts[..here] {
+                        prefetch(start.wrapping_add(lines.count * lines.stride + p).cast());
+                    }
+                }
                 let block = L::transposed(&starts, p);
                 store::<L>(block.as_ref(), here, to.add(p * to_stride + first), to_stride);
             }

@@ -52,13 +52,13 @@ impl Rows {
     /// Rows `step` apart.
     #[inline(always)]
     pub fn even(start: *const f32, step: usize) -> Rows {
-        Rows { start, step, shifts: std::ptr::null(), next: std::ptr::null(), ahead: start, ahead_step: 0 }
+        Rows { start, step, shifts: std::ptr::null(), next: std::ptr::null(), ahead: std::ptr::null(), ahead_step: 0 }
     }
 
     /// Rows that begin at `start + shifts[p]`.
     #[inline(always)]
     pub fn shifted(start: *const f32, shifts: &[usize]) -> Rows {
-        Rows { start, step: 0, shifts: shifts.as_ptr(), next: std::ptr::null(), ahead: start, ahead_step: 0 }
+        Rows { start, step: 0, shifts: shifts.as_ptr(), next: std::ptr::null(), ahead: std::ptr::null(), ahead_step: 0 }
     }
 
     /// The tile of C that comes next begins at `next`: its lines are asked for while the sums run. Unless told, it is the one below.
@@ -127,7 +127,7 @@ pub(super) unsafe fn tile<L: Lane, const M: usize, const V: usize, const KIND: u
                 L::prefetch(next.wrapping_add(LINE));
                 next = next.wrapping_add(c_stride);
             }
-            if KIND == EVEN {
+            if KIND == EVEN && !ahead.is_null() {
                 prefetch(ahead.cast());
                 prefetch(ahead.wrapping_add(LINE).cast());
                 ahead = ahead.wrapping_add(b.ahead_step);
