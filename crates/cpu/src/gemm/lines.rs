@@ -12,6 +12,8 @@ pub(crate) struct RawLines {
     pub start: *const f32,
     pub stride: usize,
     pub count: usize,
+    /// Whether as many lines follow, which are wanted next.
+    pub more: bool,
 }
 
 impl RawLines {
@@ -107,8 +109,8 @@ pub(super) unsafe fn transpose<L: Lane>(lines: RawLines, steps: usize, to: *mut 
             let here = L::WIDTH.min(lines.count - first);
             let starts = lines.starts(first);
             for p in (0..whole).step_by(L::WIDTH) {
-                if p.is_multiple_of(LINE) {
-                    // The panel after this one, of as many lines: short runs of lines far apart are nothing that hardware foresees.
+                if lines.more && p.is_multiple_of(LINE) {
+                    // Short runs of lines far apart are nothing that hardware foresees.
                     for start in &starts[..here] {
                         prefetch(start.wrapping_add(lines.count * lines.stride + p).cast());
                     }
