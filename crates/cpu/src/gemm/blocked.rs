@@ -5,7 +5,9 @@
 //! loads wait for stores of the tile before, which look like the same address: 5 to 8 % of the time on Zen 3.
 
 use super::driver::Job;
-use super::kernel::{Factors, Kernel, Rows};
+use super::kernel::Kernel;
+use super::pack::Plain;
+use super::tile::{BEAT, Factors, LINE, Rows};
 use crate::machine::{Machine, second_level};
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
@@ -33,54 +35,82 @@ pub(super) struct Blocked<'a> {
     pub targets: &'a [*mut f32],
     pub rows: Range<usize>,
     pub columns: Range<usize>,
-    /// All of A, if several rectangles share it.
+    /// What rectangles share.
     pub shared: Option<&'a Shared<'a>>,
 }
 
-/// Every matrix of A, packed: block of k after block of k, panel of rows after panel of rows.
+/// Operands that several rectangles use, packed once: block of k after block of k, panel after panel.
 pub(super) struct Shared<'a> {
-    packed: &'a [f32],
-    /// Rows of a matrix, up to whole panels.
-    rows: usize,
+    /// Every matrix of A, if it is one of them, and the rows of a matrix, up to whole panels.
+    a: Option<(&'a [f32], usize)>,
+    /// B of the one item, if it is one of them, and its columns, up to whole panels.
+    b: Option<(&'a [f32], usize)>,
 }
 
-/// Floats of A, of all its matrices, that are packed at once, at most: 16 MiB.
-const SHARED_MOST: usize = 1 << 22;
-/// Panels of A that one unit packs.
-const PANELS: usize = 8;
+/// Floats of an operand, of all its matrices, that are packed at once, at most: 16 MiB.
+pub(super) const SHARED_MOST: usize = 1 << 22;
+/// Panels of A that one unit packs, and of B.
+const PANELS: [usize; 2] = [8, 4];
 
 impl<'a> Shared<'a> {
-    /// Packs A on all threads, where it is not too large, and lends it.
-    pub fn with<R>(machine: &Machine, job: &Job<'_>, task: impl FnOnce(Option<&Shared<'_>>) -> R) -> R {
+    /// Packs A, B or both on all threads, where they are not too large, and lends them. (B is that of a single item.)
+    pub fn with<R>(
+        machine: &Machine,
+        job: &Job<'_>,
+        (of_a, of_b): (bool, bool),
+        task: impl FnOnce(&Shared<'_>) -> R,
+    ) -> R {
         let kernel = Kernel::of(machine.simd);
-        let rows = job.m.next_multiple_of(kernel.mr);
-        let size = rows * job.k;
-        if size.saturating_mul(job.a_period) > SHARED_MOST {
-            return task(None);
-        }
+        let (rows, columns) = (job.m.next_multiple_of(kernel.mr), job.n.next_multiple_of(kernel.nr));
+        let size = |wanted: bool, lanes: usize, count: usize| {
+            let size = lanes.saturating_mul(job.k).saturating_mul(count);
+            if wanted && size <= SHARED_MOST { size } else { 0 }
+        };
+        let (a_size, b_size) = (size(of_a, rows, job.a_period), size(of_b, columns, 1));
         let depth = depth(kernel, job.k);
-        let (strips, steps) = (job.m.div_ceil(PANELS * kernel.mr), job.k.div_ceil(depth));
-        with_scratch(size * job.a_period, |packed| {
-            let all = Disjoint::new(&mut *packed);
-            machine.pool.run(job.a_period * steps * strips, |unit| {
-                let (matrix, unit) = (unit / (steps * strips), unit % (steps * strips));
-                let first = unit / strips * depth;
-                let k = first..job.k.min(first + depth);
-                let row = unit % strips * PANELS * kernel.mr;
-                let here = row..job.m.min(row + PANELS * kernel.mr);
-                let start = matrix * size + k.start * rows + row * k.len();
-                // SAFETY: the panels of different units are apart.
-                let to = unsafe { all.slice(start, here.len().next_multiple_of(kernel.mr) * k.len()) };
-                pack_a(machine.simd, job, matrix, (here, k), to);
+        let steps = job.k.div_ceil(depth);
+        let [a_part, b_part] = [PANELS[0] * kernel.mr, PANELS[1] * kernel.nr];
+        let (a_parts, b_parts) = (job.m.div_ceil(a_part), job.n.div_ceil(b_part));
+        let a_units = if a_size > 0 { job.a_period * steps * a_parts } else { 0 };
+        let b_units = if b_size > 0 { steps * b_parts } else { 0 };
+        with_scratch(a_size + b_size, |room| {
+            let (packed_a, packed_b) = room.split_at_mut(a_size);
+            let all = (Disjoint::new(&mut *packed_a), Disjoint::new(&mut *packed_b));
+            let steps_of = |block: usize| block * depth..job.k.min((block + 1) * depth);
+            machine.pool.run(a_units + b_units, |unit| {
+                if unit < a_units {
+                    let (matrix, unit) = (unit / (steps * a_parts), unit % (steps * a_parts));
+                    let (k, first) = (steps_of(unit / a_parts), unit % a_parts * a_part);
+                    let lanes = first..job.m.min(first + a_part);
+                    let start = matrix * rows * job.k + k.start * rows + first * k.len();
+                    // SAFETY: the panels of different units are apart.
+                    let to = unsafe { all.0.slice(start, lanes.len().next_multiple_of(kernel.mr) * k.len()) };
+                    pack_a(machine.simd, job, matrix, (lanes, k), to);
+                } else {
+                    let unit = unit - a_units;
+                    let (k, first) = (steps_of(unit / b_parts), unit % b_parts * b_part);
+                    let lanes = first..job.n.min(first + b_part);
+                    let start = k.start * columns + first * k.len();
+                    // SAFETY: the panels of different units are apart.
+                    let to = unsafe { all.1.slice(start, lanes.len().next_multiple_of(kernel.nr) * k.len()) };
+                    pack_b(machine.simd, job, 0, (lanes, k), to);
+                }
             });
-            task(Some(&Shared { packed, rows }))
+            task(&Shared {
+                a: (a_units > 0).then_some((&*packed_a, rows)),
+                b: (b_units > 0).then_some((&*packed_b, columns)),
+            })
         })
     }
 
-    /// The panels of some rows of a matrix, which begin with a panel.
-    fn rows(&self, matrix: usize, (rows, k): (&Range<usize>, &Range<usize>), of: usize) -> &'a [f32] {
-        let start = matrix * self.rows * of + k.start * self.rows + rows.start * k.len();
-        &self.packed[start..]
+    /// The panels of A of some rows of a matrix, which begin with a panel.
+    fn rows(&self, matrix: usize, (rows, k): (&Range<usize>, &Range<usize>), of: usize) -> Option<&'a [f32]> {
+        self.a.map(|(packed, all)| &packed[matrix * all * of + k.start * all + rows.start * k.len()..])
+    }
+
+    /// The panels of B from column `first` on, where one begins.
+    fn columns(&self, first: usize, k: &Range<usize>) -> Option<&'a [f32]> {
+        self.b.map(|(packed, all)| &packed[k.start * all + first * k.len()..])
     }
 }
 
@@ -97,6 +127,19 @@ fn pack_a(simd: Simd, job: &Job<'_>, matrix: usize, (rows, k): (Range<usize>, Ra
         None => {
             for (rows, packed) in parts(rows, mr).zip(packed.chunks_exact_mut(mr * k.len())) {
                 job.a.pack(simd, matrix, k.clone(), rows, mr, packed);
+            }
+        }
+    }
+}
+
+/// Writes some columns of an item of B as panels.
+fn pack_b(simd: Simd, job: &Job<'_>, item: usize, (columns, k): (Range<usize>, Range<usize>), packed: &mut [f32]) {
+    let nr = Kernel::of(simd).nr;
+    match job.b.plain(item) {
+        Some(b) => b.pack_all(simd, k, columns, nr, packed),
+        None => {
+            for (columns, packed) in parts(columns, nr).zip(packed.chunks_exact_mut(nr * k.len())) {
+                job.b.pack(simd, item, k.clone(), columns, nr, packed);
             }
         }
     }
@@ -125,14 +168,26 @@ impl Blocked<'_> {
         let third = second_level() / size_of::<f32>() / 3;
         let mut height = even(m, (third / depth).max(mr));
         if job.epilogue.is_some() {
-            height = height.min((FINISHED / (width * together)).max(FINISHED_ROWS));
+            height = even(m, height.min((FINISHED / (width * together)).max(FINISHED_ROWS)));
         }
         let height = height.next_multiple_of(mr);
-        let group = (third / (depth * nr)).max(1);
+        // (A last group of one or two panels would make the rows pass by for little.)
+        let all = width / nr * together;
+        let most = (third / 2 / (depth * nr)).max(1);
+        let group = if all <= 2 * most { all } else { even(all, most) };
+        // Packed columns that no other rows need give way to the next: the buffer stays in the cache.
+        let once = m <= height;
+        let shared_b = self.shared.is_some_and(|shared| shared.b.is_some());
+        let columns_kept = match (shared_b, once) {
+            (true, _) => 0,
+            (false, true) => (group * nr).min(width * together),
+            (false, false) => width * together,
+        };
         let mut panels = Vec::with_capacity(width / nr * together);
         let matrix = self.items.start % job.a_period;
-        let own = if self.shared.is_some() { 0 } else { height * depth };
-        with_scratch(own + depth * width * together, |room| {
+        let shared_a = self.shared.is_some_and(|shared| shared.a.is_some());
+        let own = if shared_a { 0 } else { height * depth };
+        with_scratch(own + depth * columns_kept, |room| {
             let (own, packed_b) = room.split_at_mut(own);
             for items in parts(self.items.clone(), together) {
                 for columns in parts(self.columns.clone(), width) {
@@ -142,20 +197,33 @@ impl Blocked<'_> {
                     }
                     for k in parts(0..job.k, depth) {
                         for rows in parts(self.rows.clone(), height) {
-                            let packed_a = match self.shared {
-                                Some(shared) => shared.rows(matrix, (&rows, &k), job.k),
+                            let lent = self.shared.and_then(|shared| shared.rows(matrix, (&rows, &k), job.k));
+                            let packed_a = match lent {
+                                Some(lent) => lent,
                                 None => {
                                     pack_a(self.simd, job, matrix, (rows.clone(), k.clone()), own);
                                     &*own
                                 }
                             };
-                            let groups = panels.chunks(group).zip(packed_b.chunks_mut(group * nr * k.len()));
-                            for (group, packed_b) in groups {
-                                if rows.start == self.rows.start {
-                                    self.pack_b(group, k.clone(), packed_b);
-                                }
+                            let first = rows.start == self.rows.start;
+                            for (number, part) in panels.chunks(group).enumerate() {
+                                let mut ahead = Ahead::default();
+                                let lent = self.shared.and_then(|shared| shared.columns(part[0].columns.start, &k));
+                                let packed_b = match lent {
+                                    Some(lent) => lent,
+                                    None => {
+                                        let start = if once { 0 } else { number * group * nr * k.len() };
+                                        let packed_b = &mut packed_b[start..][..part.len() * nr * k.len()];
+                                        if first {
+                                            self.pack_b(part, k.clone(), packed_b);
+                                            let next = panels.chunks(group).nth(number + 1);
+                                            ahead = next.map_or(ahead, |next| self.ahead(next, &k));
+                                        }
+                                        &*packed_b
+                                    }
+                                };
                                 // SAFETY: the caller's promise.
-                                unsafe { self.tiles(group, (rows.clone(), k.clone()), packed_a, packed_b) };
+                                unsafe { self.tiles(part, (rows.clone(), k.clone()), packed_a, packed_b, &mut ahead) };
                             }
                             if k.end == job.k {
                                 items.clone().for_each(|item| finish(item, rows.clone(), columns.clone()));
@@ -174,14 +242,16 @@ impl Blocked<'_> {
             .scan(packed, |rest, panels| rest.split_off_mut(..panels.len() * nr * k.len()).map(|here| (panels, here)))
         {
             let columns = panels[0].columns.start..panels[panels.len() - 1].columns.end;
-            match self.job.b.plain(panels[0].item) {
-                Some(b) => b.pack_all(self.simd, k.clone(), columns, nr, packed),
-                None => {
-                    for (panel, packed) in panels.iter().zip(packed.chunks_exact_mut(nr * k.len())) {
-                        self.job.b.pack(self.simd, panel.item, k.clone(), panel.columns.clone(), nr, packed);
-                    }
-                }
-            }
+            pack_b(self.simd, self.job, panels[0].item, (columns, k.clone()), packed);
+        }
+    }
+
+    /// The memory that a group of panels will be packed from, where it lies in one piece.
+    fn ahead(&self, group: &[Panel], k: &Range<usize>) -> Ahead {
+        let (first, last) = (&group[0], &group[group.len() - 1]);
+        match self.job.b.plain(first.item).filter(|_| first.item == last.item) {
+            Some(b) => Ahead::new(b, first.columns.start..last.columns.end, k.clone()),
+            None => Ahead::default(),
         }
     }
 
@@ -192,6 +262,7 @@ impl Blocked<'_> {
         (rows, k): (Range<usize>, Range<usize>),
         packed_a: &[f32],
         packed_b: &[f32],
+        ahead: &mut Ahead,
     ) {
         let Kernel { mr, nr, .. } = *self.kernel;
         let c_stride = self.job.c_row_stride;
@@ -202,12 +273,55 @@ impl Blocked<'_> {
                 // SAFETY: the panels hold `k.len()` steps of full tiles; the rest is the caller's promise.
                 unsafe {
                     let c = self.targets[panel.item - self.items.start].add(row * c_stride + panel.columns.start);
-                    let b = Rows::even(b.as_ptr(), nr).next_tile(c.wrapping_add(nr));
+                    let mut b = Rows::even(b.as_ptr(), nr).next_tile(c.wrapping_add(nr));
+                    if let Some((start, step)) = ahead.next(k.len().div_ceil(BEAT)) {
+                        b = b.ahead(start, step);
+                    }
                     let size = (height, panel.columns.len(), k.len());
                     self.kernel.tile(size, Factors::strided(a.as_ptr(), 1, mr), b, (c, c_stride), accumulate);
                 }
             }
         }
+    }
+}
+
+/// Memory that is packed next. While tiles are computed, it is asked for: otherwise the multipliers would wait for memory whenever panels
+/// are packed, and memory for them in between.
+#[derive(Default)]
+struct Ahead {
+    /// Runs of contiguous floats, `stride` apart.
+    start: usize,
+    stride: usize,
+    runs: usize,
+    floats: usize,
+    /// The place in a run and the run that come next.
+    place: usize,
+    run: usize,
+}
+
+impl Ahead {
+    fn new(of: Plain<'_>, lanes: Range<usize>, k: Range<usize>) -> Ahead {
+        let start = of.data.as_ptr().wrapping_add(lanes.start * of.lane_stride + k.start * of.step) as usize;
+        match (of.lane_stride, of.step) {
+            (1, stride) => Ahead { start, stride, runs: k.len(), floats: lanes.len(), place: 0, run: 0 },
+            (stride, 1) => Ahead { start, stride, runs: lanes.len(), floats: k.len(), place: 0, run: 0 },
+            _ => Ahead::default(),
+        }
+    }
+
+    /// Where the next tile shall ask, and the step from there to the next place, of which there are `count`.
+    #[inline(always)]
+    fn next(&mut self, count: usize) -> Option<(*const f32, usize)> {
+        if self.place >= self.floats {
+            return None;
+        }
+        let run = self.run.min(self.runs.saturating_sub(count));
+        let found = (self.start as *const f32).wrapping_add(self.place + run * self.stride);
+        self.run += count;
+        if self.run >= self.runs {
+            (self.place, self.run) = (self.place + 2 * LINE, 0);
+        }
+        Some((found, self.stride))
     }
 }
 

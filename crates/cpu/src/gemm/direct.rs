@@ -4,8 +4,10 @@
 //! A kernel takes one operand as *lanes* (vectors along them) and the other as *factors* (splat). Lanes are the columns of
 //! B, or, where C has few columns, the rows of A; C is then written transposed.
 
-use super::kernel::{DOT_ROWS, DOT_VECTORS, Factors, Kernel, MR_MAX, NR_MAX, RawLines, Rows};
+use super::kernel::{DOT_ROWS, DOT_VECTORS, Kernel, MR_MAX, NR_MAX};
+use super::lines::RawLines;
 use super::pack::Plain;
+use super::tile::{Factors, Rows};
 use crate::machine::second_level;
 use crate::scratch::with_scratch;
 use crate::simd::Simd;
@@ -182,7 +184,7 @@ impl<'a> Direct<'a> {
                 let factors = self.factors.data.as_ptr().add(self.factor_range.start * self.factors.lane_stride);
                 let factors = Factors::strided(factors, self.factors.lane_stride, self.factors.step);
                 let start = self.lanes.data.as_ptr().add(first * self.lanes.lane_stride);
-                let lines = RawLines { start, stride: self.lanes.lane_stride, count: lanes };
+                let lines = RawLines { start, stride: self.lanes.lane_stride, count: lanes, more: false };
                 let c = self.c.add(self.factor_range.start * self.c_factor_stride + first * self.c_lane_stride);
                 if accumulate {
                     self.fetch(c, (count, lanes), &mut aside, NR_MAX);

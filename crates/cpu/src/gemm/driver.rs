@@ -3,7 +3,7 @@
 //! Each element of C is one chain of fused multiply-adds, k ascending. Between blocks of k the chain rests in C itself,
 //! which loses nothing, so neither the blocks nor the units show in the result.
 
-use super::blocked::{Blocked, Shared};
+use super::blocked::{Blocked, SHARED_MOST, Shared};
 use super::direct::{Direct, small_footprint};
 use super::kernel::Kernel;
 use super::pack::Panels;
@@ -19,9 +19,18 @@ pub(crate) const SMALL: usize = 1 << 21;
 const UNIT: usize = 1 << 18;
 /// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
 const UNITS_PER_THREAD: usize = 4;
+/// And more of them where a unit would be longer than this many multiply-adds, up to so many.
+const LONG_UNIT: usize = 1 << 26;
+const UNITS_MOST: usize = 16;
 /// An epilogue runs over whole rows in one go, and over parts of rows one by one: rows of a unit are not made shorter than
 /// this where the other cut is as good.
 const LONG_ROW: usize = 1024;
+/// Sums of more steps than this cost so much that C may pass through memory once more for its epilogue.
+const LONG_SUM: usize = 256;
+/// Fewest rows of a unit of whole rows, for short sums and for long ones: the packed columns pass by once for each unit.
+const LOW: [usize; 2] = [24, 64];
+/// Elements of C, at most, whose epilogue may follow the product: 4 MiB, which stay in the third-level cache.
+const AFTER_MOST: usize = 1 << 20;
 /// Items of at most this many columns share the packed part of A.
 const FEW_COLUMNS: usize = 256;
 /// One batched product, checked.
@@ -47,13 +56,14 @@ impl Job<'_> {
     }
 }
 
-/// How C is cut: each unit is `rows` x `columns` of `items` batch items (less at the edges). Several items only where all
-/// share one A.
+/// How C is cut: each unit is about `rows` x `columns` of `items` batch items. Several items only where all share one A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cut {
     items: usize,
     rows: usize,
     columns: usize,
+    /// The epilogue follows when all of C is done, over whole rows: the units are parts of rows.
+    epilogue_after: bool,
 }
 
 /// Cuts so that every thread has work, and every cut-off piece is still worth a unit. Columns are cut first, since a
@@ -62,7 +72,8 @@ struct Cut {
 fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
     let small = job.m * job.n + (job.m + job.n).saturating_mul(job.k) <= small_footprint();
     let together = job.a_period == 1 && (kernel.nr..=FEW_COLUMNS).contains(&job.n) && !(small && plain(job));
-    let mut cut = Cut { items: if together { job.batch } else { 1 }, rows: job.m, columns: job.n };
+    let items = if together { job.batch } else { 1 };
+    let mut cut = Cut { items, rows: job.m, columns: job.n, epilogue_after: false };
     let work = job.multiply_adds();
     if work < SMALL {
         return Cut { items: 1, ..cut };
@@ -71,9 +82,21 @@ fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
         return cut;
     }
     let units = |cut: Cut| job.batch.div_ceil(cut.items) * job.m.div_ceil(cut.rows) * job.n.div_ceil(cut.columns);
-    let wanted = (threads * UNITS_PER_THREAD).min(work / UNIT);
+    let wanted = (threads * UNITS_PER_THREAD).max(work / LONG_UNIT).min(work / UNIT).min(threads * UNITS_MOST);
+    if job.epilogue.is_some() && job.batch == 1 && plain(job) {
+        let parts = wanted.clamp(1, job.m.div_ceil(LOW[usize::from(job.k > LONG_SUM)]));
+        let shared = job.k.saturating_mul(job.n) <= SHARED_MOST;
+        if parts == wanted && shared {
+            return Cut { rows: even_part(job.m, job.m.div_ceil(parts), kernel.mr), ..cut };
+        }
+        let parts = wanted.clamp(1, job.n.div_ceil(2 * kernel.nr));
+        if parts >= threads && job.m * job.n <= AFTER_MOST {
+            let columns = even_part(job.n, job.n.div_ceil(parts), kernel.nr);
+            return Cut { columns, epilogue_after: true, ..cut };
+        }
+    }
     // Long sums outweigh any epilogue.
-    let rows_matter = job.epilogue.is_some() && job.k <= 256 && plain(job);
+    let rows_matter = job.epilogue.is_some() && job.k <= LONG_SUM && plain(job);
     while units(cut) < wanted {
         let fewer = Cut { items: cut.items.div_ceil(2), ..cut };
         let narrower = Cut { columns: even_part(job.n, cut.columns / 2, kernel.nr), ..cut };
@@ -115,20 +138,50 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
     let cut = cut(kernel, machine.pool.threads(), job);
     let (down, across) = (job.m.div_ceil(cut.rows), job.n.div_ceil(cut.columns));
     let units = job.batch.div_ceil(cut.items) * down * across;
-    let work = Work { simd: machine.simd, kernel, job };
+    let product = Job { epilogue: job.epilogue.filter(|_| !cut.epilogue_after), ..*job };
+    let work = Work { simd: machine.simd, kernel, job: &product };
     let place = |unit: usize| {
         let (part, place) = (unit / (down * across), unit % (down * across));
-        let (row, column) = (place / across * cut.rows, place % across * cut.columns);
+        let rows = share(job.m, kernel.mr, down, place / across);
+        let columns = share(job.n, kernel.nr, across, place % across);
         let item = part * cut.items;
-        (item..job.batch.min(item + cut.items), row..job.m.min(row + cut.rows), column..job.n.min(column + cut.columns))
+        (item..job.batch.min(item + cut.items), rows, columns)
     };
     let each = |shared: Option<&Shared<'_>>| {
         let unit = |unit: usize| work.unit(place(unit), shared);
         if job.multiply_adds() < SMALL { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
     };
-    // Several units of one matrix of A would each pack it.
-    let sharing = units > down * job.a_period && job.multiply_adds() >= SMALL && !work.direct(place(0));
-    if sharing { Shared::with(machine, job, each) } else { each(None) }
+    // Several units of one matrix of A would each pack it; and several units of rows all of B.
+    let of_a = units > down * job.a_period;
+    let of_b = job.batch == 1 && down > 2 && across == 1 && plain(job);
+    if (of_a || of_b) && job.multiply_adds() >= SMALL && !work.direct(place(0)) {
+        Shared::with(machine, job, (of_a, of_b), |shared| each(Some(shared)));
+    } else {
+        each(None);
+    }
+    if cut.epilogue_after {
+        after(machine, job);
+    }
+}
+
+/// Part `number` of `parts` of `total`: they begin at multiples of `step`, and differ by one step at most.
+fn share(total: usize, step: usize, parts: usize, number: usize) -> Range<usize> {
+    let steps = total.div_ceil(step);
+    let start = |number: usize| total.min(number * steps / parts * step);
+    start(number)..start(number + 1)
+}
+
+/// The epilogue of a single product whose C is complete, some whole rows at a time.
+fn after(machine: &Machine, job: &Job<'_>) {
+    /// Elements of C at a time.
+    const TOGETHER: usize = 1 << 14;
+    let Some(epilogue) = job.epilogue else { return };
+    let rows = (TOGETHER / job.n).clamp(1, job.m);
+    machine.pool.run(job.m.div_ceil(rows), |unit| {
+        let rows = (unit * rows, job.m.min((unit + 1) * rows));
+        // SAFETY: each unit has rows of its own, and no kernel runs on them now.
+        epilogue(unsafe { Tile::new(job.c, job.c_batch_stride, job.c_row_stride, 0, rows, (0, job.n)) });
+    });
 }
 
 /// Items, rows and columns.

@@ -8,15 +8,19 @@ mod direct;
 mod driver;
 mod kernel;
 mod lane;
+mod lines;
 mod pack;
+mod side;
+mod tile;
 mod wide;
 
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 pub(crate) use driver::{Job, SMALL, run};
-pub(crate) use kernel::{Factors, Kernel, MR_MAX, NR_MAX, Rows, SIDE_B, SIDE_COLUMNS, SIDE_ROWS, SIDE_STEPS};
+pub(crate) use kernel::{Kernel, MR_MAX, NR_MAX, SIDE_B, SIDE_COLUMNS, SIDE_ROWS, SIDE_STEPS};
 pub(crate) use pack::{Lines, Panels, Strided};
 use std::ops::Range;
+pub(crate) use tile::{Factors, Rows};
 pub use wide::gemm_f64;
 
 /// The sizes of a batched product: `batch` times [m, k] x [k, n] -> [m, n].

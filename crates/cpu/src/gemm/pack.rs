@@ -4,7 +4,8 @@
 //! A *lane* is one such vector; a *panel* is as many lanes as a tile has rows (of A) or columns (of B), interleaved:
 //! element (lane, p) of a panel lies at `p * width + lane`.
 
-use super::kernel::{Kernel, RawLines};
+use super::kernel::Kernel;
+use super::lines::RawLines;
 use crate::simd::{Simd, prefetch};
 use std::ops::Range;
 
@@ -50,6 +51,7 @@ impl Panels for Strided<'_> {
                 k_stride: self.k_inner_stride,
                 lanes: lanes.len(),
                 steps,
+                more: false,
             };
             source.pack(simd, width, here);
             rest = after;
@@ -78,7 +80,8 @@ impl Plain<'_> {
     pub fn pack(&self, simd: Simd, k: Range<usize>, lanes: Range<usize>, width: usize, panel: &mut [f32]) {
         let data = &self.data[k.start * self.step + lanes.start * self.lane_stride..];
         let (lane_stride, k_stride) = (self.lane_stride, self.step);
-        Source { data, lane_stride, k_stride, lanes: lanes.len(), steps: k.len() }.pack(simd, width, panel);
+        let more = false;
+        Source { data, lane_stride, k_stride, lanes: lanes.len(), steps: k.len(), more }.pack(simd, width, panel);
     }
 }
 
@@ -117,10 +120,13 @@ impl Plain<'_> {
             );
         }
         for (panel, to) in rest.chunks_exact_mut(size).enumerate() {
-            let first = lanes.start + whole + panel * width;
-            if first < lanes.end {
-                self.pack(simd, k.clone(), first..lanes.end.min(first + width), width, to);
+            let here = lanes.start + whole + panel * width..lanes.end.min(lanes.start + whole + (panel + 1) * width);
+            if here.is_empty() {
+                continue;
             }
+            let data = &self.data[k.start * self.step + here.start * self.lane_stride..];
+            let (lane_stride, k_stride, more) = (self.lane_stride, self.step, here.end < lanes.end);
+            Source { data, lane_stride, k_stride, lanes: here.len(), steps: k.len(), more }.pack(simd, width, to);
         }
     }
 
@@ -152,7 +158,7 @@ impl Lines<'_> {
     /// Writes them as a panel.
     pub fn pack(&self, simd: Simd, width: usize, panel: &mut [f32]) {
         let Lines { data, stride, lanes, steps } = *self;
-        Source { data, lane_stride: stride, k_stride: 1, lanes, steps }.pack(simd, width, panel);
+        Source { data, lane_stride: stride, k_stride: 1, lanes, steps, more: false }.pack(simd, width, panel);
     }
 }
 
@@ -163,6 +169,8 @@ struct Source<'a> {
     k_stride: usize,
     lanes: usize,
     steps: usize,
+    /// Whether as many lanes follow, which are packed next.
+    more: bool,
 }
 
 impl Source<'_> {
@@ -222,7 +230,7 @@ impl Source<'_> {
         }
         assert!((lanes - 1) * self.lane_stride + steps <= self.data.len());
         assert!((steps - 1) * width + lanes <= panel.len());
-        let lines = RawLines { start: self.data.as_ptr(), stride: self.lane_stride, count: lanes };
+        let lines = RawLines { start: self.data.as_ptr(), stride: self.lane_stride, count: lanes, more: self.more };
         // SAFETY: the last element read and the last one written are in bounds, by the assertions.
         unsafe { Kernel::of(simd).transpose(lines, steps, panel.as_mut_ptr(), width) };
     }

@@ -142,24 +142,26 @@ fn batches_and_repeated_operands_are_the_single_products() {
 
 #[test]
 fn the_epilogue_sees_every_element_once_and_finished() {
-    let (m, n, k) = (75, 190, 600);
-    let (a, b, bias) = (numbers(m * k, 5), numbers(k * n, 6), numbers(n, 7));
-    let size = Size { batch: 1, m, n, k };
-    let (a, b) = (Matrix::row_major(&a, k), Matrix::row_major(&b, n));
-    let mut expected = vec![0.0; m * n];
-    naive(size, a, b, Accumulate::Zero, MatrixMut::row_major(&mut expected, n));
-    expected.iter_mut().enumerate().for_each(|(i, c)| *c += bias[i % n]);
-    for machine in machines() {
-        let mut found = vec![0.0; m * n];
-        let add_bias = |mut tile: Tile<'_, f32>| {
-            for row in tile.rows.clone() {
-                let cols = tile.cols.clone();
-                tile.row(row).iter_mut().zip(&bias[cols]).for_each(|(c, bias)| *c += bias);
-            }
-        };
-        let c = MatrixMut::row_major(&mut found, n);
-        gemm(&machine, size, a, b, Accumulate::Zero, c, Some(&add_bias)).unwrap();
-        assert!(bits(&found) == bits(&expected));
+    // Cut by columns, the epilogue after all of them; by rows for short sums; by rows for long ones.
+    for (m, n, k) in [(75, 190, 600), (310, 210, 64), (530, 50, 300)] {
+        let (a, b, bias) = (numbers(m * k, 5), numbers(k * n, 6), numbers(n, 7));
+        let size = Size { batch: 1, m, n, k };
+        let (a, b) = (Matrix::row_major(&a, k), Matrix::row_major(&b, n));
+        let mut expected = vec![0.0; m * n];
+        naive(size, a, b, Accumulate::Zero, MatrixMut::row_major(&mut expected, n));
+        expected.iter_mut().enumerate().for_each(|(i, c)| *c += bias[i % n]);
+        for machine in machines() {
+            let mut found = vec![0.0; m * n];
+            let add_bias = |mut tile: Tile<'_, f32>| {
+                for row in tile.rows.clone() {
+                    let cols = tile.cols.clone();
+                    tile.row(row).iter_mut().zip(&bias[cols]).for_each(|(c, bias)| *c += bias);
+                }
+            };
+            let c = MatrixMut::row_major(&mut found, n);
+            gemm(&machine, size, a, b, Accumulate::Zero, c, Some(&add_bias)).unwrap();
+            assert!(bits(&found) == bits(&expected), "{size:?}");
+        }
     }
 }
 
