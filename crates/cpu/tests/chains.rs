@@ -17,6 +17,14 @@ fn odd(dims: &[usize], seed: u64) -> Array {
     Array::of::<f64>(shape, values.collect()).cast(DType::F32)
 }
 
+/// Numbers without surprises, whose sums show their order.
+fn even(dims: &[usize], seed: u64) -> Array {
+    let shape = Shape::new(dims).unwrap();
+    let key = RandomKey::new(seed);
+    let values = (0..shape.count() as u64).map(|i| f64::from(key.uniform(i)) * 3.0 - 1.0);
+    Array::of::<f64>(shape, values.collect()).cast(DType::F32)
+}
+
 fn bits(array: &Array) -> Vec<u64> {
     array.to_f64().iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_bits() }).collect()
 }
@@ -70,6 +78,51 @@ fn chains_over_rows_and_columns_round_like_their_parts() {
             let centred = (&x - x.mean_keep(1)) * &row + &column * &y - 0.5;
             let of_columns = ((&y - y.mean_keep(0)) * &column + &row) / (&x * 2.0 + 3.0);
             vec![centred.clone(), centred.sum(1), of_columns.clone(), of_columns.sum(0)]
+        });
+    }
+}
+
+#[test]
+fn sums_made_together_keep_their_order_at_the_edges_of_tiles_and_blocks() {
+    // Rows that fit a tile; that do not; in pieces that begin with any of the 16 chains, or are gathered.
+    let rows = [[3, 1, 1, 40], [2, 1, 1, 128], [3, 1, 1, 255], [2, 1, 1, 1000], [1, 1, 1, 4097], [2, 1, 1, 9000]];
+    let pieces = [[3, 2, 7, 7], [40, 2, 7, 7], [9, 3, 10, 25], [2, 1, 63, 65], [5, 2, 40, 49], [23, 3, 20, 10]];
+    for dims in rows.into_iter().chain(pieces) {
+        for axes in [[0isize, 2, 3].as_slice(), [2, 3].as_slice()] {
+            for numbers in [odd, even] {
+                check(&format!("{dims:?} over {axes:?}"), || {
+                    let [x, y] = [1, 2].map(|seed| Tensor::from_array(numbers(&dims, seed)));
+                    let mean = x.mean_keep(axes);
+                    let centred = &x - &mean;
+                    let variance = (&centred * &centred).mean_keep(axes);
+                    let (both, twice) = ((&centred * &y).sum_keep(axes), (&y + &y * 0.5).sum_keep(axes));
+                    let next = (&centred * &both + &y) * (&variance + 1e-5).rsqrt() - &twice;
+                    vec![
+                        // What is summed is also kept, summed once more, or nothing but a load or a number.
+                        next.sum_keep(axes),
+                        (&next * &next - &x).sum_keep(axes),
+                        next,
+                        centred.sum_keep(axes),
+                        centred.max_keep(axes),
+                        y.sum_keep(axes) + y.full_like(0.1).sum_keep(axes),
+                        both,
+                        variance,
+                    ]
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn several_sums_of_columns_keep_their_order() {
+    for dims in [[16, 256], [15, 300], [33, 1025], [40, 260], [4099, 257]] {
+        check(&format!("{dims:?}"), || {
+            let [x, y] = [1, 2].map(|seed| Tensor::from_array(even(&dims, seed)));
+            let (mean, column) = (x.mean_keep(1), Tensor::from_array(even(&[dims[0], 1], 3)));
+            let normal = (&x - &mean) * &column;
+            let repeated = column.expand(dims);
+            vec![(&normal * &y).sum(0), y.sum(0), normal.max(0), (repeated * 1.0).sum(0), normal]
         });
     }
 }

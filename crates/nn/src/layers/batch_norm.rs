@@ -107,7 +107,7 @@ impl BatchNorm {
         match &self.running {
             Some(running) if !pass.is_training() => {
                 let [mean, variance] = [&running.mean, &running.variance].map(|p| per_channel(&p.tensor(), x.rank()));
-                self.scale(x.standardise(&mean, &variance, self.eps))
+                self.scaled(x, &mean, &variance)
             }
             running => {
                 let count = x.count() / self.channels.max(1);
@@ -115,19 +115,22 @@ impl BatchNorm {
                     let message = format!("{}: one value a channel has no variance", x.shape());
                     return x.refused(self.kind, message, Some("train with larger batches".into()));
                 }
-                let [y, mean, variance] = x.batch_norm(self.eps);
+                let [_, mean, variance] = x.batch_norm(self.eps);
                 if let Some(running) = running {
                     self.track_batch(running, &mean, &variance, count as f64, pass);
                 }
-                self.scale(y)
+                self.scaled(x, &mean, &variance)
             }
         }
     }
 
-    fn scale(&self, y: Tensor) -> Tensor {
-        let rank = y.rank();
-        let y = self.weight.iter().fold(y, |y, weight| y * per_channel(&weight.tensor(), rank));
-        self.bias.iter().fold(y, |y, bias| y + per_channel(&bias.tensor(), rank))
+    /// `weight (x - mean) / sqrt(variance + eps) + bias`. What is known of a channel comes first: it is one factor then, and
+    /// waits for nobody.
+    fn scaled(&self, x: &Tensor, mean: &Tensor, variance: &Tensor) -> Tensor {
+        let raise = |p: &Param| per_channel(&p.tensor(), x.rank());
+        let inverse = (variance + self.eps).rsqrt();
+        let factor = self.weight.iter().fold(inverse, |factor, weight| factor * raise(weight));
+        self.bias.iter().fold(factor * (x - mean), |y, bias| y + raise(bias))
     }
 
     /// `running += share (batch - running)`; the variance without bias.

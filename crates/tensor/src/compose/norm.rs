@@ -4,13 +4,6 @@ use crate::shape::AxisSet;
 use crate::tensor::Tensor;
 
 impl Tensor {
-    /// `(x - mean) / sqrt(variance + eps)`, with the statistics given (they broadcast against `self`).
-    #[track_caller]
-    pub fn standardise(&self, mean: &Tensor, variance: &Tensor, eps: f64) -> Tensor {
-        // The deviation first: what is known of a channel before its values then waits for nobody.
-        (variance + eps).rsqrt() * (self - mean)
-    }
-
     /// Layer normalisation (Ba et al. 2016): each slice over the last `axes` axes gets mean 0 and variance 1.
     #[track_caller]
     pub fn layer_norm(&self, axes: usize, eps: f64) -> Tensor {

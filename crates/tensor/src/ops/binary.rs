@@ -47,7 +47,8 @@ static TABLE: [Function; 17] = [
     entry(Binary::Sub, "sub", "y = a - b", "g, -g",
         Some(|_, _, _, g| [Some(g.clone()), Some(-g)]), || samples::binary(Binary::Sub)),
     entry(Binary::Mul, "mul", "y = a b", "g b, g a",
-        Some(|a, b, _, g| [Some(g * b), Some(g * a)]), || samples::binary(Binary::Mul)),
+        Some(|a, b, _, g| if a.id() == b.id() { [Some(doubled(g) * a), None] } else { [Some(g * b), Some(g * a)] }),
+        || samples::binary(Binary::Mul)),
     entry(Binary::Div, "div", "y = a / b", "g / b, -g y / b",
         Some(|_, b, y, g| [Some(g / b), Some(-g * y / b)]), || samples::binary(Binary::Div)),
     entry(Binary::Rem, "rem", "y = a - b floor(a / b)", "g, -g floor(a / b)",
@@ -77,6 +78,14 @@ static TABLE: [Function; 17] = [
 fn share(a: &Tensor, b: &Tensor, g: &Tensor, a_loses: Tensor, b_loses: Tensor) -> [Option<Tensor>; 2] {
     let share = (g * 0.5).where_else(&a.eq(b), g);
     [Some(share.zero_where(&a_loses)), Some(share.zero_where(&b_loses))]
+}
+
+/// `g + g`; of what was repeated, doubled before.
+fn doubled(g: &Tensor) -> Tensor {
+    match (g.op(), g.inputs()) {
+        (Op::Expand, [x]) => (x * 2.0).spread(*g.shape(), Location::caller()),
+        _ => g * 2.0,
+    }
 }
 
 fn differentiate(y: &Tensor, g: &Tensor) -> Vec<Option<Tensor>> {

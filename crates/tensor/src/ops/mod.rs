@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod binary;
 pub mod conv;
+mod factor;
 pub mod index;
 pub mod join;
 pub mod matmul;

@@ -5,7 +5,7 @@ use std::panic::Location;
 use crate::array::{Array, Element, Values};
 use crate::error::{Error, ErrorKind};
 use crate::layout::Layout;
-use crate::op::{Op, Page, Reduction};
+use crate::op::{Op, Page};
 use crate::samples;
 use crate::shape::{Axes, AxisSet, Dims, MAX_RANK, Shape, resolve_axis};
 use crate::tensor::{Inputs, Node, Tensor, checked, provenance};
@@ -45,7 +45,7 @@ pub static EXPAND: Page = Page {
         let lead = y.rank() - x.rank();
         let repeated: AxisSet =
             (0..y.rank()).filter(|&a| a < lead || (x.dims()[a - lead] == 1 && y.dims()[a] != 1)).collect();
-        vec![Some(g.reduce(Reduction::Sum, repeated).reshape(x.shape()))]
+        vec![Some(super::factor::sum(g, repeated).reshape(x.shape()))]
     }),
     reference: gather_view,
     samples: samples::expand,

@@ -1,16 +1,13 @@
 //! The working memory of one unit of work, and a program's instructions carried out in it, tile after tile.
 
-use std::mem::MaybeUninit;
-
 use tensor::RandomKey;
 use tensor::order::{BLOCK, LANES};
 
 use super::ahead::Ahead;
 use super::fold::{Fold, Folded};
 use super::kernels::{Arg, Call, Kernel};
-use super::program::{Chain, Item, Kind, Line, Pass, Placed, Program, RESULT, Source, What};
+use super::program::{Item, Kind, Line, Pass, Placed, Program, RESULT, Source, What};
 use super::source;
-use super::strip::{self, LONGEST, MOST_PORTS, Port};
 use super::walk::{Operand, Order, Tile, gather, scatter};
 use crate::exec::memory::Slots;
 use crate::simd::Simd;
@@ -87,54 +84,8 @@ impl Frame<'_> {
         }
     }
 
-    /// Fills a strip with the single value of a line.
-    fn repeat(&self, line: u16, number: usize) {
-        // SAFETY: the value is a number of f32, since chains read nothing else; the strip has room for `LONGEST` floats.
-        unsafe {
-            let value = self.regs[line as usize].data.cast::<f32>().read();
-            std::slice::from_raw_parts_mut(self.strip(number), strip::length(self.simd)).fill(value);
-        }
-    }
-
-    fn strip(&self, number: usize) -> *mut f32 {
-        self.strips.wrapping_add(number * LONGEST * size_of::<f32>()).cast()
-    }
-
-    /// Computes the lines of a chain on one tile.
-    fn chain(&mut self, chain: &Chain, pass: &Pass, tile: &Tile) {
-        let mut ports = [const { MaybeUninit::<Port>::uninit() }; MOST_PORTS];
-        for (number, (port, &source)) in ports.iter_mut().zip(&chain.ports).enumerate() {
-            let strip = chain.first_strip + number;
-            port.write(match source {
-                Source::Line(line) => {
-                    let value = self.regs[line as usize];
-                    if value.many {
-                        Port { data: value.data.cast_mut().cast(), mask: usize::MAX }
-                    } else {
-                        if self.program.lines[line as usize].kind != Kind::Uniform {
-                            self.repeat(line, strip);
-                        }
-                        Port { data: self.strip(strip), mask: 0 }
-                    }
-                }
-                Source::Out(out) => {
-                    let placed = &chain.outs[out as usize];
-                    let data = self.place(placed, pass, tile);
-                    self.regs[placed.line as usize] = Arg { data, many: true };
-                    Port { data: data.cast(), mask: usize::MAX }
-                }
-                Source::Spare => Port { data: self.strip(strip), mask: 0 },
-            });
-        }
-        let spare = self.strip(chain.first_strip);
-        // SAFETY: as many ports are written as the chain has, `MOST_PORTS` at most; there is a strip for each.
-        let ports = unsafe { std::slice::from_raw_parts(ports.as_ptr().cast(), chain.ports.len()) };
-        // SAFETY: see above.
-        unsafe { strip::run(self.simd, &chain.steps, ports, spare, tile.kn * tile.rn) };
-    }
-
     /// Where the value of a line goes: its buffer, or the memory of its store.
-    fn place(&self, placed: &Placed, pass: &Pass, tile: &Tile) -> *mut u8 {
+    pub(super) fn place(&self, placed: &Placed, pass: &Pass, tile: &Tile) -> *mut u8 {
         let store = placed.store.map(|store| &pass.stores[store as usize].operand);
         let direct = store.and_then(|operand| {
             let at = operand.direct(tile, self.program.order)?;
@@ -143,7 +94,7 @@ impl Frame<'_> {
         direct.unwrap_or_else(|| self.tiles.wrapping_add(placed.home * self.program.points))
     }
 
-    fn row_register(&self, row: usize, k0: usize, size: usize) -> *mut u8 {
+    pub(super) fn row_register(&self, row: usize, k0: usize, size: usize) -> *mut u8 {
         let skipped = if self.shared { k0 } else { k0 - self.base };
         self.rows.wrapping_add(row * self.capacity * 8 + skipped * size)
     }
@@ -238,6 +189,10 @@ impl Frame<'_> {
                     self.chain(chain, pass, tile);
                     continue;
                 }
+                Item::Moments(number) => {
+                    self.whole_sums(&pass.moments[*number as usize], pass, tile);
+                    continue;
+                }
             };
             let index = placed.line as usize;
             let line = &program.lines[index];
@@ -256,9 +211,14 @@ impl Frame<'_> {
                         kernel(self.simd, &Call { out, args: self.args(line), len: points });
                         Arg { data: out, many: true }
                     }
-                    What::Load { operand, buffered } => {
+                    What::Load { operand, buffered, summed } => {
                         let operand = &program.operands[operand as usize];
+                        let single = !summed && program.by_chains && operand.same_for_all_kept();
                         match operand.direct(tile, order) {
+                            _ if single && !buffered => {
+                                let first = operand.first(tile) * operand.size as isize;
+                                Arg { data: self.memory(operand).wrapping_offset(first), many: false }
+                            }
                             Some(at) if !buffered => {
                                 let data = self.memory(operand).wrapping_offset(at * operand.size as isize);
                                 Arg { data, many: true }
@@ -394,16 +354,18 @@ impl Frame<'_> {
             while r < end {
                 let rn = program.tile_reduced.min(end - r).min(program.run - r % program.run);
                 let tile = Tile { k0, kn, r0: r, rn };
-                self.tile(pass, &tile, (r + 2 * rn <= r1).then_some(&Tile { r0: r + rn, ..tile }));
-                for (number, &fold_line) in pass.folds.iter().enumerate() {
-                    let line = &program.lines[fold_line as usize];
+                let after = if program.by_chains { next_of_chains(r, block, end) } else { r + rn };
+                self.tile(pass, &tile, (after + rn <= r1).then_some(&Tile { r0: after, ..tile }));
+                pass.moments.iter().for_each(|moments| self.add_sums(moments, &tile));
+                for &number in &pass.apart {
+                    let line = &program.lines[pass.folds[number as usize] as usize];
                     let What::Fold(fold) = line.what else { continue };
                     let data = self.regs[line.args[0] as usize].data;
                     let folded = Folded { tile: data, rows: rn, width: kn, phase: r % LANES };
                     // SAFETY: see above.
-                    unsafe { (fold.add)(self.simd, self.chains.wrapping_add(number * stride), &folded) };
+                    unsafe { (fold.add)(self.simd, self.chains.wrapping_add(number as usize * stride), &folded) };
                 }
-                r += rn;
+                r = after;
             }
             for (number, &fold_line) in pass.folds.iter().enumerate() {
                 let line = &program.lines[fold_line as usize];
@@ -477,5 +439,17 @@ impl Frame<'_> {
                 unsafe { std::ptr::copy_nonoverlapping(value.data, to, count) };
             }
         }
+    }
+}
+
+/// What follows point `r` of a block if all that is added to one chain comes before the next chain.
+fn next_of_chains(r: usize, block: usize, end: usize) -> usize {
+    let next_chain = block + (r - block) % LANES + 1;
+    if r + LANES < end {
+        r + LANES
+    } else if next_chain < end.min(block + LANES) {
+        next_chain
+    } else {
+        end
     }
 }

@@ -1,6 +1,7 @@
 //! The parts of a pass: which lines it computes, in which order, joined how, and where their values lie.
 
-use super::chain::join;
+use super::chain::{Join, join};
+use super::moments::{Moments, find};
 use super::program::{FullStore, Item, Kind, Line, Pass, Placed, What};
 use super::walk::{Operand, Order};
 use tensor::plan::SlotId;
@@ -36,20 +37,54 @@ impl<'a> Parts<'a> {
         Parts { lines, operands, levels, order, squares, read }
     }
 
-    /// Gives a pass what `roots` need; with the row lines behind a fold too if `rows`. Returns the bytes of buffers for each
-    /// point.
-    pub fn fill(&self, pass: &mut Pass, roots: &[u16], rows: bool) -> usize {
-        let wanted = self.needed(roots, rows);
-        let outside = |line: u16| {
-            pass.stores.iter().any(|store| store.line == line)
-                || pass.folds.iter().any(|&fold| self.lines[fold as usize].args[0] == line)
+    /// Gives a pass what its reductions and stores need; if `rows`, all passes in one, with the row lines `after` the folds.
+    /// `together`: whether sums are made together. Returns the bytes of buffers for each point.
+    pub fn fill(&self, pass: &mut Pass, after: &[u16], rows: bool, together: bool) -> usize {
+        if together {
+            pass.moments = find(self.lines, self.levels, &pass.folds);
+        }
+        let Pass { folds, moments, stores, .. } = &*pass;
+        let of_fold = |fold: u16| {
+            let number = folds.iter().position(|&other| other == fold)? as u16;
+            moments.iter().position(|moments| moments.sums.contains(&Some(number)))
         };
-        pass.items = join(self.lines, wanted, &outside);
-        self.place(pass)
+        let inputs = |line: u16| match of_fold(line) {
+            Some(number) => moments[number].inputs(),
+            None => self.lines[line as usize].inputs().to_vec(),
+        };
+        let mut roots: Vec<u16> = stores.iter().map(|store| store.line).chain(after.iter().copied()).collect();
+        let apart: Vec<u16> = folds.iter().copied().filter(|&fold| of_fold(fold).is_none()).collect();
+        if !rows {
+            // Summed behind the items, tile after tile.
+            roots.extend(&apart);
+            let full = |line: &u16| self.lines[*line as usize].kind == Kind::Full;
+            roots.extend(moments.iter().flat_map(Moments::inputs).filter(full));
+        }
+        let list = self.needed(&roots, rows, &inputs);
+        let outside = |line: u16| {
+            let summed = !rows && folds.iter().any(|&fold| inputs(fold).contains(&line));
+            summed || stores.iter().any(|store| store.line == line)
+        };
+        let reads = |user: u16, line: u16| inputs(user).contains(&line);
+        let mut items = join(&Join { lines: self.lines, list: &list, reads: &reads, outside: &outside });
+        // Where the first of sums that are made together stands, all of them are made.
+        let mut made = vec![false; moments.len()];
+        items.retain_mut(|item| {
+            let number = if let Item::Line(placed) = item { of_fold(placed.line) } else { None };
+            let Some(number) = number else { return true };
+            *item = Item::Moments(number as u16);
+            !std::mem::replace(&mut made[number], true)
+        });
+        let numbers = 0..folds.len() as u16;
+        let alone = numbers.filter(|&number| !moments.iter().any(|moments| moments.sums.contains(&Some(number))));
+        pass.apart = alone.collect();
+        pass.items = items;
+        self.place(pass, rows)
     }
 
-    /// The full lines that `roots` need, in order; with the row lines behind a fold too if `rows`.
-    fn needed(&self, roots: &[u16], rows: bool) -> Vec<u16> {
+    /// The full lines that `roots` need, in an order in which they can be computed; with the row lines behind a fold too if
+    /// `rows`, the folds of one level side by side.
+    fn needed(&self, roots: &[u16], rows: bool, inputs: &dyn Fn(u16) -> Vec<u16>) -> Vec<u16> {
         let mut wanted = vec![false; self.lines.len()];
         roots.iter().for_each(|&root| wanted[root as usize] = true);
         for index in (0..self.lines.len()).rev() {
@@ -58,7 +93,7 @@ impl<'a> Parts<'a> {
             // Row values are there already, unless this list makes them.
             let walks_on = rows || root || line.kind == Kind::Full;
             if wanted[index] && walks_on {
-                line.inputs().iter().for_each(|&arg| wanted[arg as usize] = true);
+                inputs(index as u16).iter().for_each(|&arg| wanted[arg as usize] = true);
             }
         }
         let belongs = |line: usize| match self.lines[line].kind {
@@ -67,26 +102,34 @@ impl<'a> Parts<'a> {
             Kind::Uniform => false,
         };
         // Spread lines stand behind what they repeat, and before its users: they were made when first needed.
-        (0..self.lines.len()).filter(|&line| wanted[line] && belongs(line)).map(|line| line as u16).collect()
+        let mut list: Vec<u16> = (0..self.lines.len() as u16).collect();
+        list.retain(|&line| wanted[line as usize] && belongs(line as usize));
+        let fold = |line: usize| matches!(self.lines[line].what, What::Fold(_));
+        list.sort_by_key(|&line| 2 * self.levels[line as usize] - usize::from(fold(line as usize)));
+        list
     }
 
     /// Gives the lines of a pass buffers, shared where lives do not overlap; returns the bytes for each point.
-    fn place(&self, pass: &mut Pass) -> usize {
+    fn place(&self, pass: &mut Pass, rows: bool) -> usize {
         let mut last_use = vec![0; self.lines.len()];
         for (index, item) in pass.items.iter().enumerate() {
-            item.inputs(self.lines).for_each(|arg| last_use[arg as usize] = index);
+            item.inputs(self.lines, &pass.moments).for_each(|arg| last_use[arg as usize] = index);
         }
         pass.stores.iter().for_each(|store| last_use[store.line as usize] = usize::MAX);
-        let listed =
-            |fold: u16| pass.items.iter().any(|item| matches!(item, Item::Line(placed) if placed.line == fold));
-        for &fold in pass.folds.iter().filter(|&&fold| !listed(fold)) {
-            last_use[self.lines[fold as usize].args[0] as usize] = usize::MAX;
+        // What is summed behind the items.
+        if !rows {
+            for &number in &pass.apart {
+                let fold = pass.folds[number as usize];
+                last_use[self.lines[fold as usize].args[0] as usize] = usize::MAX;
+            }
+            pass.moments.iter().flat_map(Moments::inputs).for_each(|arg| last_use[arg as usize] = usize::MAX);
         }
         let mut buffers = Buffers { home_of: vec![None; self.lines.len()], free: Vec::new(), end: 0 };
         for index in 0..pass.items.len() {
             let outs = match &pass.items[index] {
                 Item::Line(placed) => vec![placed.line],
                 Item::Chain(chain) => chain.outs.iter().map(|placed| placed.line).collect(),
+                Item::Moments(_) => Vec::new(),
             };
             for (number, &line) in
                 outs.iter().enumerate().filter(|&(_, &line)| self.lines[line as usize].kind == Kind::Full)
@@ -95,13 +138,14 @@ impl<'a> Parts<'a> {
                 let placed = match &mut pass.items[index] {
                     Item::Line(placed) => placed,
                     Item::Chain(chain) => &mut chain.outs[number],
+                    Item::Moments(_) => continue,
                 };
                 placed.store = store.map(|store| store as u16);
                 if !self.in_memory(line, store.map(|store| &pass.stores[store])) {
                     placed.home = buffers.take(line, self.lines[line as usize].size);
                 }
             }
-            for arg in pass.items[index].inputs(self.lines) {
+            for arg in pass.items[index].inputs(self.lines, &pass.moments) {
                 if last_use[arg as usize] == index {
                     buffers.give_back(arg, self.lines[arg as usize].size);
                 }
@@ -113,7 +157,7 @@ impl<'a> Parts<'a> {
     /// Whether the value of a line always lies in the memory of its operand or its store.
     fn in_memory(&self, line: u16, store: Option<&FullStore>) -> bool {
         let operand = match (&self.lines[line as usize].what, store) {
-            (What::Load { operand, buffered: false }, _) => &self.operands[*operand as usize],
+            (What::Load { operand, buffered: false, .. }, _) => &self.operands[*operand as usize],
             (What::Load { .. }, _) | (_, None) => return false,
             (_, Some(store)) => &store.operand,
         };
@@ -138,7 +182,7 @@ impl<'a> Parts<'a> {
         self.lines.iter().enumerate().all(|(load, line)| match line.what {
             What::Load { operand, .. } if self.operands[operand as usize].slot == slot => {
                 let within = || match &pass.items[index] {
-                    Item::Line(_) => false,
+                    Item::Line(_) | Item::Moments(_) => false,
                     Item::Chain(chain) => chain.reads_before(load as u16, number),
                 };
                 line.kind == Kind::Full && (last_use[load] < index || (last_use[load] == index && within()))
@@ -179,8 +223,9 @@ impl Buffers {
 
 impl Item {
     /// The lines that it reads, of those outside of it.
-    fn inputs<'a>(&'a self, lines: &'a [Line]) -> Box<dyn Iterator<Item = u16> + 'a> {
+    fn inputs<'a>(&'a self, lines: &'a [Line], moments: &[Moments]) -> Box<dyn Iterator<Item = u16> + 'a> {
         match self {
+            Item::Moments(number) => Box::new(moments[*number as usize].inputs().into_iter()),
             Item::Line(Placed { line, .. }) => Box::new(lines[*line as usize].inputs().iter().copied()),
             Item::Chain(chain) => Box::new(chain.inputs()),
         }

@@ -1,6 +1,6 @@
 //! Making a program ready: once for a plan.
 
-use tensor::op::{Binary, Op, Scalar, Unary};
+use tensor::op::{Binary, Op, Reduction, Scalar, Unary};
 use tensor::plan::{Code, Fused, SlotId, View};
 use tensor::{AxisSet, DType, Layout, Shape};
 
@@ -15,6 +15,10 @@ use super::walk::{Operand, Order};
 const TILE_BYTES: usize = 24 << 10;
 /// Bytes of buffers up to which whole rows are kept: they then stay in the second-level cache.
 const RESIDENT_BYTES: usize = 256 << 10;
+/// The same where nothing is dear to compute again: what is read from the second-level cache costs more.
+const CHEAP_BYTES: usize = 48 << 10;
+/// Cost from which an instruction is dear.
+const DEAR: usize = 12;
 /// Tiles are cut to shorter runs of memory than they could be, down to this many points; below, copying is cheaper.
 const SHORTEST_RUN: usize = 192;
 /// Points of memory side by side that are worth coming back for.
@@ -23,6 +27,13 @@ const LONG_RUN: usize = 1024;
 const SQUARE: (usize, usize) = (16, 64);
 /// Shorter axes are not worth squares.
 const LEAST_SQUARE: usize = 8;
+/// Rows shorter than this are summed one sum at a time.
+const SHORTEST_SUM: usize = 128;
+/// Columns from which several sums of columns go along rows.
+const LONG_ROW: usize = 256;
+/// Most and least columns of such a tile.
+const LONG_LINE: usize = 1024;
+const SHORT_LINE: usize = 128;
 /// Kept points side by side: their 16 chains of f32 are 16 KiB.
 const MOST_COLUMNS: usize = 256;
 
@@ -135,7 +146,10 @@ impl<'a> Builder<'a> {
                 let arg = self.full(arg, true);
                 let level = self.levels[arg as usize] + 1;
                 let kind = self.row();
-                self.push(What::Fold(fold), [arg, 0, 0], instr.dtype, kind, level)
+                let line = self.push(What::Fold(fold), [arg, 0, 0], instr.dtype, kind, level);
+                let sums = op == Reduction::Sum && instr.dtype == DType::F32;
+                self.lines[line as usize].function = sums.then_some(Function::Sum);
+                line
             }
             Code::Op(op) => {
                 let mut args = instr.args;
@@ -205,7 +219,7 @@ impl<'a> Builder<'a> {
             (false, false) => Kind::Full,
         };
         self.operands.push(operand);
-        let what = What::Load { operand: self.operands.len() as u16 - 1, buffered: false };
+        let what = What::Load { operand: self.operands.len() as u16 - 1, buffered: false, summed: false };
         self.push(what, [0; 3], dtype, kind, 0)
     }
 
@@ -270,8 +284,15 @@ impl<'a> Builder<'a> {
         let stored: Vec<SlotId> = self.fused.stores.iter().map(|store| self.slot(store.slot)).collect();
         for store in &full_stores {
             // What is loaded and stored elsewhere must not be changed in between by another store.
-            if let What::Load { operand, buffered } = &mut self.lines[store.line as usize].what {
+            if let What::Load { operand, buffered, .. } = &mut self.lines[store.line as usize].what {
                 *buffered = stored.contains(&self.operands[*operand as usize].slot);
+            }
+        }
+        for index in 0..self.lines.len() {
+            let of = self.lines[index].args[0] as usize;
+            let folds = matches!(self.lines[index].what, What::Fold(_));
+            if let What::Load { summed, .. } = &mut self.lines[of].what {
+                *summed |= folds;
             }
         }
         let cost_of = |full: bool| -> usize {
@@ -289,6 +310,7 @@ impl<'a> Builder<'a> {
             tile_kept: 1,
             tile_reduced: 1,
             run: usize::MAX,
+            by_chains: false,
             uniform: all().filter(|&line| self.lines[line as usize].kind == Kind::Uniform).collect(),
             before: all().filter(|line| plain_row(line) && self.levels[*line as usize] == 0).collect(),
             passes: Vec::new(),
@@ -323,11 +345,10 @@ impl<'a> Builder<'a> {
             let pass = if early { self.levels[store.line as usize] } else { last };
             passes[pass].stores.push(store);
         }
+        let together = order == Order::Rows && reduced >= SHORTEST_SUM;
         let mut bytes = 0;
         for pass in &mut passes {
-            let roots: Vec<u16> =
-                pass.folds.iter().copied().chain(pass.stores.iter().map(|store| store.line)).collect();
-            bytes = bytes.max(parts.fill(pass, &roots, false));
+            bytes = bytes.max(parts.fill(pass, &[], false, together));
         }
         program.passes = passes;
         program.bytes = bytes;
@@ -336,7 +357,9 @@ impl<'a> Builder<'a> {
         if self.squares {
             program.square_tiles();
         } else {
-            program.choose_tiles(shortest, threads);
+            let costs = self.lines.iter().zip(&self.costs);
+            let dear = costs.clone().any(|(line, &cost)| line.kind == Kind::Full && cost >= DEAR);
+            program.choose_tiles(shortest, threads, if dear { RESIDENT_BYTES } else { CHEAP_BYTES });
         }
         if program.resident {
             let mut whole = Pass::default();
@@ -345,8 +368,7 @@ impl<'a> Builder<'a> {
                 whole.folds.extend(pass.folds);
             }
             let after: Vec<u16> = all().filter(|line| is_row(line) && self.levels[*line as usize] > 0).collect();
-            let roots: Vec<u16> = after.into_iter().chain(whole.stores.iter().map(|store| store.line)).collect();
-            program.bytes = parts.fill(&mut whole, &roots, true);
+            program.bytes = parts.fill(&mut whole, &after, true, together);
             program.passes = vec![whole];
         }
         if order == Order::Rows && program.tile_kept == 1 && !program.resident {
@@ -376,8 +398,9 @@ impl Program {
         self.points = self.tile_kept * self.tile_reduced;
     }
 
-    /// `shortest`: the shortest run of folded points in memory, if an operand jumps.
-    fn choose_tiles(&mut self, shortest: Option<usize>, threads: usize) {
+    /// `shortest`: the shortest run of folded points in memory, if an operand jumps; `resident`: bytes of buffers up to which
+    /// whole rows are kept.
+    fn choose_tiles(&mut self, shortest: Option<usize>, threads: usize, resident: usize) {
         let bytes = self.bytes.max(4);
         let room = TILE_BYTES / bytes;
         // A power of two, so that tiles never cross a block.
@@ -391,7 +414,7 @@ impl Program {
         } else {
             1024
         };
-        let small = |points: usize| points * bytes <= RESIDENT_BYTES;
+        let small = |points: usize| points * bytes <= resident;
         let folds = self.most_folds() > 0;
         let (kept, reduced) = (self.kept.max(1), self.reduced);
         let (k, r) = match self.order {
@@ -413,6 +436,13 @@ impl Program {
                 if self.passes.len() > 1 && reduced > 0 && reduced <= 1024 && small(whole * reduced) {
                     self.resident = true;
                     (whole, reduced)
+                } else if self.most_folds() > 1 && kept >= LONG_ROW && reduced >= tensor::order::LANES {
+                    // All 16 chains of several sums would not stay in the first-level cache; and what has one value for all
+                    // kept points is a single number here.
+                    self.by_chains = true;
+                    let cuts =
+                        kept.div_ceil(LONG_LINE).max(if threads > 1 { threads.min(kept / SHORT_LINE) } else { 1 });
+                    (kept.div_ceil(cuts).next_multiple_of(16), 1)
                 } else {
                     let rows = (room / columns).max(1);
                     (columns, 1 << rows.ilog2())

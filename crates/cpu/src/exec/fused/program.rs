@@ -7,6 +7,7 @@ use tensor::plan::SlotId;
 use super::chain::Function;
 use super::fold::Fold;
 use super::kernels::Kernel;
+use super::moments::Moments;
 use super::strip::Step;
 use super::walk::{Operand, Order};
 
@@ -27,6 +28,8 @@ pub struct Program {
     pub tile_reduced: usize,
     /// Folded points after which operands jump in memory, if that is seldom: tiles end there, so that nothing is copied.
     pub run: usize,
+    /// Tiles are one folded point each, and those of one chain of the sums come before those of the next.
+    pub by_chains: bool,
     /// Loads, counters, random numbers and their places.
     pub operands: Vec<Operand>,
     /// Bits of the numbers of the program.
@@ -84,8 +87,8 @@ pub enum Kind {
 
 /// What a line does.
 pub enum What {
-    /// Reads an operand; `buffered` forbids to use the memory itself as the register.
-    Load { operand: u16, buffered: bool },
+    /// Reads an operand; `buffered` forbids to use the memory itself as the register, `summed` to use one value for all points.
+    Load { operand: u16, buffered: bool, summed: bool },
     /// Positions of an operand.
     Count { operand: u16, dtype: DType },
     /// Random numbers for the positions of an operand, under the key in a slot.
@@ -107,6 +110,10 @@ pub struct Pass {
     pub items: Vec<Item>,
     /// The reductions of this pass.
     pub folds: Vec<u16>,
+    /// Sums made together.
+    pub moments: Vec<Moments>,
+    /// The other reductions, by their numbers in `folds`.
+    pub apart: Vec<u16>,
     /// Full stores.
     pub stores: Vec<FullStore>,
     /// Row lines that follow the folds.
@@ -119,6 +126,8 @@ pub enum Item {
     Line(Placed),
     /// A loop over the tile in strips.
     Chain(Chain),
+    /// Sums made together, by their number: if the tile holds whole rows.
+    Moments(u16),
 }
 
 /// Lines whose values stay in registers from one to the next.

@@ -160,6 +160,11 @@ impl Operand {
         order == Order::Rows && self.linear == Some(Order::Rows)
     }
 
+    /// Whether all kept points have the same element.
+    pub fn same_for_all_kept(&self) -> bool {
+        self.kept.is_zero()
+    }
+
     /// Folded points after which it jumps in memory, if it does.
     pub fn run(&self) -> Option<usize> {
         match self.reduced.dims[..] {

@@ -1,0 +1,354 @@
+//! Sums made together: those of one or two arrays, of their squares and their product, each array less a number of its row.
+//!
+//! Normalisations and their gradients are made of such sums. A sum folds in 16 chains, additions of which each waits for
+//! the one before; several sums side by side take little longer than one, and what is summed never goes through memory.
+//! Differences, products and sums round one by one, in the order of [`tensor::order`], as they do apart.
+
+use tensor::order::LANES;
+
+use super::chain::Function;
+use super::frame::Frame;
+use super::kernels::Arg;
+use super::program::{Kind, Line, Pass, What};
+use super::vector::{Plain, Vector};
+use super::walk::Tile;
+use crate::simd::{Level, Simd};
+
+/// Sums made in one loop.
+#[derive(Debug, PartialEq)]
+pub struct Moments {
+    x: Array,
+    y: Option<Array>,
+    /// The reductions that are the sums of x, x x, y and x y, by their numbers in the pass.
+    pub sums: [Option<u16>; 4],
+}
+
+const X: usize = 0;
+const XX: usize = 1;
+const Y: usize = 2;
+const XY: usize = 3;
+
+/// A line less a number of its row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Array {
+    line: u16,
+    less: Option<u16>,
+}
+
+impl Moments {
+    /// The lines that it reads.
+    pub fn inputs(&self) -> Vec<u16> {
+        let of = |array: &Array| [Some(array.line), array.less].into_iter().flatten();
+        of(&self.x).chain(self.y.iter().flat_map(of)).collect()
+    }
+
+    /// Exchanges x and y, if there is room for the square of y.
+    fn turned(&mut self, x: Array) -> bool {
+        if self.y != Some(x) || self.sums[XX].is_some() {
+            return false;
+        }
+        self.y = Some(std::mem::replace(&mut self.x, x));
+        self.sums.swap(X, Y);
+        true
+    }
+}
+
+/// What of these reductions is made together.
+pub fn find(lines: &[Line], levels: &[usize], folds: &[u16]) -> Vec<Moments> {
+    let mut all: Vec<(usize, Moments)> = Vec::new();
+    let sums = folds.iter().enumerate().filter(|&(_, &fold)| lines[fold as usize].function == Some(Function::Sum));
+    let mut sums: Vec<(usize, u16, Term)> = sums
+        .map(|(number, &fold)| (levels[fold as usize], number as u16, term(lines, lines[fold as usize].args[0])))
+        .collect();
+    // What needs two arrays first: what needs one finds them there.
+    sums.sort_by_key(|(.., term)| match term {
+        Term::Product(..) => 0,
+        Term::Square(_) => 1,
+        Term::One(_) => 2,
+    });
+    for (level, number, term) in sums {
+        let mut of_level = all.iter_mut().filter(|(other, _)| *other == level).map(|(_, moments)| moments);
+        let free = |moments: &Moments, sum: usize| moments.sums[sum].is_none();
+        let (x, y, sum) = match term {
+            Term::Product(x, y) => {
+                let place = |m: &mut Moments| {
+                    let same = (m.x, m.y) == (x, Some(y)) || (m.x, m.y) == (y, Some(x));
+                    let fits = same && free(m, XY);
+                    m.sums[XY] = if fits { Some(number) } else { m.sums[XY] };
+                    fits
+                };
+                if of_level.any(place) {
+                    continue;
+                }
+                (x, Some(y), XY)
+            }
+            Term::Square(x) => {
+                let place = |m: &mut Moments| {
+                    let fits = (m.x == x && free(m, XX)) || m.turned(x);
+                    m.sums[XX] = if fits { Some(number) } else { m.sums[XX] };
+                    fits
+                };
+                if of_level.any(place) {
+                    continue;
+                }
+                (x, None, XX)
+            }
+            Term::One(x) => {
+                let place = |m: &mut Moments| {
+                    let at = if m.x == x && free(m, X) {
+                        X
+                    } else if m.y.is_none_or(|y| y == x) && free(m, Y) {
+                        m.y = Some(x);
+                        Y
+                    } else {
+                        return false;
+                    };
+                    m.sums[at] = Some(number);
+                    true
+                };
+                if of_level.any(place) {
+                    continue;
+                }
+                (x, None, X)
+            }
+        };
+        let mut moments = Moments { x, y, sums: [None; 4] };
+        moments.sums[sum] = Some(number);
+        all.push((level, moments));
+    }
+    all.into_iter().map(|(_, moments)| moments).collect()
+}
+
+/// What is summed.
+enum Term {
+    One(Array),
+    Square(Array),
+    Product(Array, Array),
+}
+
+fn term(lines: &[Line], line: u16) -> Term {
+    if let (Some(Function::Mul), &[a, b]) = (lines[line as usize].function, lines[line as usize].inputs()) {
+        match (array(lines, a), array(lines, b)) {
+            (Some(x), Some(y)) if x == y => return Term::Square(x),
+            (Some(x), Some(y)) => return Term::Product(x, y),
+            _ => {}
+        }
+    }
+    Term::One(array(lines, line).unwrap_or(Array { line, less: None }))
+}
+
+/// A line of a value a point, taken apart if it is a difference of one and a number of the row.
+fn array(lines: &[Line], line: u16) -> Option<Array> {
+    let many = |line: u16| {
+        let line = &lines[line as usize];
+        line.kind == Kind::Full && !matches!(line.what, What::Spread { .. })
+    };
+    if let (Some(Function::Sub), &[a, b]) = (lines[line as usize].function, lines[line as usize].inputs()) {
+        let less = match lines[b as usize].what {
+            What::Spread { .. } => Some(lines[b as usize].args[0]),
+            _ => (lines[b as usize].kind == Kind::Uniform).then_some(b),
+        };
+        if less.is_some() && many(a) {
+            return Some(Array { line: a, less });
+        }
+    }
+    many(line).then_some(Array { line, less: None })
+}
+
+// SAFETY notes in this block: sums are of f32; their lines have a value for each point of a tile, or one for each row.
+impl Frame<'_> {
+    /// Adds a tile, a part of one row, to sums.
+    pub(super) fn add_sums(&self, moments: &Moments, tile: &Tile) {
+        let chains = moments.sums.map(|sum| sum.map(|number| self.chains_of(number)));
+        let arrays = self.arrays(moments, tile, 0);
+        // SAFETY: see above.
+        unsafe { add(self.simd, arrays, chains, tile.r0 % LANES, tile.rn) };
+    }
+
+    /// The sums of whole rows.
+    pub(super) fn whole_sums(&mut self, moments: &Moments, pass: &Pass, tile: &Tile) {
+        for k in 0..tile.kn {
+            let mut chains = [[0.0f32; LANES]; 4];
+            let mut pointers = [None; 4];
+            for ((pointer, sum), chains) in pointers.iter_mut().zip(moments.sums).zip(&mut chains) {
+                *pointer = sum.map(|_| chains.as_mut_ptr());
+            }
+            // SAFETY: see above.
+            unsafe { add(self.simd, self.arrays(moments, tile, k), pointers, 0, tile.rn) };
+            for (sum, chains) in moments.sums.iter().zip(chains) {
+                let Some((_, row, size)) = sum.and_then(|number| self.row_of(pass, number)) else { continue };
+                let value = tensor::order::fold_lanes(chains, |a, b| a + b);
+                // SAFETY: a row register has room for a value of each kept point.
+                unsafe { self.row_register(row, tile.k0 + k, size).cast::<f32>().write(value) };
+            }
+        }
+        for number in moments.sums.into_iter().flatten() {
+            if let Some((line, row, size)) = self.row_of(pass, number) {
+                self.regs[line] = Arg { data: self.row_register(row, tile.k0, size), many: true };
+            }
+        }
+    }
+
+    /// Line, row register and bytes of a value of a reduction.
+    fn row_of(&self, pass: &Pass, number: u16) -> Option<(usize, usize, usize)> {
+        let line = pass.folds[number as usize] as usize;
+        let of = &self.program.lines[line];
+        if let Kind::Row(row) = of.kind { Some((line, row, of.size)) } else { None }
+    }
+
+    fn chains_of(&self, number: u16) -> *mut f32 {
+        self.chains.wrapping_add(number as usize * LANES * self.program.tile_kept * 8).cast()
+    }
+
+    /// Where the arrays of row `k` of a tile begin, and what is subtracted from each.
+    fn arrays(&self, moments: &Moments, tile: &Tile, k: usize) -> [(*const f32, f32); 2] {
+        let of = |array: Array| {
+            let data = self.regs[array.line as usize].data.cast::<f32>().wrapping_add(k * tile.rn);
+            let less = array.less.map_or(0.0, |line| {
+                let value = self.regs[line as usize];
+                // SAFETY: see above.
+                unsafe { *value.data.cast::<f32>().wrapping_add(if value.many { k } else { 0 }) }
+            });
+            (data, less)
+        };
+        [of(moments.x), moments.y.map_or((std::ptr::null(), 0.0), of)]
+    }
+}
+
+/// Adds `len` points to the chains of the sums that there are, the first to the chain `phase`. (A number less zero is itself.)
+///
+/// # Safety
+/// The first array, and the second if there is one, holds `len` floats; chains are 16 floats each.
+unsafe fn add(simd: Simd, arrays: [(*const f32, f32); 2], chains: [Option<*mut f32>; 4], phase: usize, len: usize) {
+    // SAFETY of every block: by the promise of the caller; a `Simd` says what the processor has.
+    let mut sums = [[0.0f32; LANES]; 4];
+    for (sums, chains) in sums.iter_mut().zip(chains) {
+        if let Some(chains) = chains {
+            unsafe { std::ptr::copy_nonoverlapping(chains, sums.as_mut_ptr(), LANES) };
+        }
+    }
+    unsafe {
+        match simd.level() {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => simd.run(
+                #[inline(always)]
+                || loops::<std::arch::x86_64::__m256>(arrays, &mut sums, phase, len),
+            ),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => simd.run(
+                #[inline(always)]
+                || loops::<std::arch::x86_64::__m512>(arrays, &mut sums, phase, len),
+            ),
+            _ => loops::<Plain>(arrays, &mut sums, phase, len),
+        }
+    }
+    for (sums, chains) in sums.iter().zip(chains) {
+        if let Some(chains) = chains {
+            unsafe { std::ptr::copy_nonoverlapping(sums.as_ptr(), chains, LANES) };
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn loops<V: Vector>(
+    [(x, s), (y, t)]: [(*const f32, f32); 2],
+    sums: &mut [[f32; LANES]; 4],
+    phase: usize,
+    len: usize,
+) {
+    let points = |sums: &mut [[f32; LANES]; 4], from: usize, to: usize, phase: usize| {
+        for i in from..to {
+            let lane = phase + i - from;
+            // SAFETY: `i` is below `len`.
+            let a = unsafe { *x.add(i) } - s;
+            sums[X][lane] += a;
+            sums[XX][lane] += a * a;
+            if !y.is_null() {
+                // SAFETY: as above.
+                let b = unsafe { *y.add(i) } - t;
+                sums[Y][lane] += b;
+                sums[XY][lane] += a * b;
+            }
+        }
+    };
+    let head = ((LANES - phase) % LANES).min(len);
+    let rest = len - (len - head) % LANES;
+    points(sums, 0, head, phase);
+    // SAFETY: within the arrays.
+    unsafe {
+        if y.is_null() {
+            one::<V>(x.add(head), s, sums, (rest - head) / LANES);
+        } else {
+            two::<V>((x.add(head), s), (y.add(head), t), sums, (rest - head) / LANES);
+        }
+    }
+    points(sums, rest, len, 0);
+}
+
+/// One array, by groups of 16.
+#[inline(always)]
+unsafe fn one<V: Vector>(x: *const f32, s: f32, sums: &mut [[f32; LANES]; 4], groups: usize) {
+    let [of_x, of_xx, ..] = sums;
+    // SAFETY: of all that follows: within the array, by the promise of the caller, and within the chains.
+    unsafe {
+        let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
+        for group in 0..groups {
+            for v in 0..LANES / V::WIDTH {
+                let a = V::load(x.add(group * LANES + v * V::WIDTH)).sub(s);
+                sum_x[v] = sum_x[v].add(a);
+                sum_xx[v] = sum_xx[v].add(a.mul(a));
+            }
+        }
+        store(sum_x, of_x);
+        store(sum_xx, of_xx);
+    }
+}
+
+/// Two arrays, by groups of 16.
+#[inline(always)]
+unsafe fn two<V: Vector>(
+    (x, s): (*const f32, f32),
+    (y, t): (*const f32, f32),
+    sums: &mut [[f32; LANES]; 4],
+    groups: usize,
+) {
+    let [of_x, of_xx, of_y, of_xy] = sums;
+    // SAFETY: of all that follows: as above.
+    unsafe {
+        let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
+        let (mut sum_y, mut sum_xy, t) = (load::<V>(of_y), load::<V>(of_xy), V::splat(t));
+        for group in 0..groups {
+            for v in 0..LANES / V::WIDTH {
+                let at = group * LANES + v * V::WIDTH;
+                let (a, b) = (V::load(x.add(at)).sub(s), V::load(y.add(at)).sub(t));
+                sum_x[v] = sum_x[v].add(a);
+                sum_xx[v] = sum_xx[v].add(a.mul(a));
+                sum_y[v] = sum_y[v].add(b);
+                sum_xy[v] = sum_xy[v].add(a.mul(b));
+            }
+        }
+        store(sum_x, of_x);
+        store(sum_xx, of_xx);
+        store(sum_y, of_y);
+        store(sum_xy, of_xy);
+    }
+}
+
+/// 16 chains in registers; those past the end are not used.
+#[inline(always)]
+unsafe fn load<V: Vector>(chains: &[f32; LANES]) -> [V; LANES / 4] {
+    // SAFETY: of both: within the chains.
+    let mut registers = unsafe { [V::splat(0.0); LANES / 4] };
+    for (v, register) in registers[..LANES / V::WIDTH].iter_mut().enumerate() {
+        *register = unsafe { V::load(chains.as_ptr().add(v * V::WIDTH)) };
+    }
+    registers
+}
+
+#[inline(always)]
+unsafe fn store<V: Vector>(registers: [V; LANES / 4], chains: &mut [f32; LANES]) {
+    for (v, register) in registers[..LANES / V::WIDTH].iter().enumerate() {
+        // SAFETY: within the chains.
+        unsafe { register.store(chains.as_mut_ptr().add(v * V::WIDTH)) };
+    }
+}

@@ -1,0 +1,235 @@
+//! Vector registers of floats: one trait for each instruction set.
+
+/// A vector register of floats and what is done with it, lane by lane.
+///
+/// # Safety
+/// The functions may be called only where the processor has the instruction set, pointers must be valid for `WIDTH` floats.
+pub trait Vector: Copy {
+    /// Floats in it.
+    const WIDTH: usize;
+    /// The floats from an address on.
+    unsafe fn load(from: *const f32) -> Self;
+    /// Writes them.
+    unsafe fn store(self, to: *mut f32);
+    /// The same float everywhere.
+    unsafe fn splat(value: f32) -> Self;
+    /// Sum.
+    unsafe fn add(self, other: Self) -> Self;
+    /// Difference.
+    unsafe fn sub(self, other: Self) -> Self;
+    /// Product.
+    unsafe fn mul(self, other: Self) -> Self;
+    /// Quotient.
+    unsafe fn div(self, other: Self) -> Self;
+    /// As [`tensor::ops::binary::max`].
+    unsafe fn max(self, other: Self) -> Self;
+    /// As [`tensor::ops::binary::min`].
+    unsafe fn min(self, other: Self) -> Self;
+    /// Root.
+    unsafe fn sqrt(self) -> Self;
+    /// The other sign.
+    unsafe fn neg(self) -> Self;
+    /// Without sign.
+    unsafe fn abs(self) -> Self;
+    /// 0 where it is negative.
+    unsafe fn relu(self) -> Self;
+}
+
+/// Four floats as any processor has them: loops that the compiler makes vector instructions of.
+#[derive(Clone, Copy)]
+pub struct Plain([f32; 4]);
+
+impl Plain {
+    #[inline(always)]
+    fn map(self, f: impl Fn(f32) -> f32) -> Plain {
+        let [a, b, c, d] = self.0;
+        Plain([f(a), f(b), f(c), f(d)])
+    }
+
+    #[inline(always)]
+    fn zip(self, other: Plain, f: impl Fn(f32, f32) -> f32) -> Plain {
+        let ([a, b, c, d], [p, q, r, s]) = (self.0, other.0);
+        Plain([f(a, p), f(b, q), f(c, r), f(d, s)])
+    }
+}
+
+// SAFETY of every block: pointers are valid by the contract of the trait.
+impl Vector for Plain {
+    const WIDTH: usize = 4;
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Plain(unsafe { from.cast::<[f32; 4]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { to.cast::<[f32; 4]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Plain([value; 4])
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        self.zip(other, tensor::ops::binary::max)
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        self.zip(other, tensor::ops::binary::min)
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        self.map(f32::sqrt)
+    }
+    #[inline(always)]
+    unsafe fn neg(self) -> Self {
+        self.map(|x| -x)
+    }
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        self.map(f32::abs)
+    }
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        self.map(|x| if x < 0.0 { 0.0 } else { x })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Vector;
+    use std::arch::x86_64::*;
+
+    // SAFETY of every block: the contract of the trait is that of the intrinsics.
+    impl Vector for __m256 {
+        const WIDTH: usize = 8;
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { _mm256_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm256_storeu_ps(to, self) }
+        }
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            unsafe { _mm256_set1_ps(value) }
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            unsafe { _mm256_add_ps(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn sub(self, other: Self) -> Self {
+            unsafe { _mm256_sub_ps(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            unsafe { _mm256_mul_ps(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn div(self, other: Self) -> Self {
+            unsafe { _mm256_div_ps(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            // The instruction returns the second where one is not a number, and where both are zero.
+            unsafe { _mm256_blendv_ps(_mm256_max_ps(self, other), self, _mm256_cmp_ps::<_CMP_UNORD_Q>(self, self)) }
+        }
+        #[inline(always)]
+        unsafe fn min(self, other: Self) -> Self {
+            unsafe { _mm256_blendv_ps(_mm256_min_ps(self, other), self, _mm256_cmp_ps::<_CMP_UNORD_Q>(self, self)) }
+        }
+        #[inline(always)]
+        unsafe fn sqrt(self) -> Self {
+            unsafe { _mm256_sqrt_ps(self) }
+        }
+        #[inline(always)]
+        unsafe fn neg(self) -> Self {
+            unsafe { _mm256_xor_ps(self, _mm256_set1_ps(-0.0)) }
+        }
+        #[inline(always)]
+        unsafe fn abs(self) -> Self {
+            unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self) }
+        }
+        #[inline(always)]
+        unsafe fn relu(self) -> Self {
+            // The second where neither is larger: -0 and what is not a number stay.
+            unsafe { _mm256_max_ps(_mm256_setzero_ps(), self) }
+        }
+    }
+
+    // SAFETY of every block: as above.
+    impl Vector for __m512 {
+        const WIDTH: usize = 16;
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { _mm512_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm512_storeu_ps(to, self) }
+        }
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            unsafe { _mm512_set1_ps(value) }
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            unsafe { _mm512_add_ps(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn sub(self, other: Self) -> Self {
+            unsafe { _mm512_sub_ps(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            unsafe { _mm512_mul_ps(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn div(self, other: Self) -> Self {
+            unsafe { _mm512_div_ps(self, other) }
+        }
+        #[inline(always)]
+        unsafe fn max(self, other: Self) -> Self {
+            let nan = unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self, self) };
+            unsafe { _mm512_mask_mov_ps(_mm512_max_ps(self, other), nan, self) }
+        }
+        #[inline(always)]
+        unsafe fn min(self, other: Self) -> Self {
+            let nan = unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self, self) };
+            unsafe { _mm512_mask_mov_ps(_mm512_min_ps(self, other), nan, self) }
+        }
+        #[inline(always)]
+        unsafe fn sqrt(self) -> Self {
+            unsafe { _mm512_sqrt_ps(self) }
+        }
+        #[inline(always)]
+        unsafe fn neg(self) -> Self {
+            unsafe { _mm512_xor_ps(self, _mm512_set1_ps(-0.0)) }
+        }
+        #[inline(always)]
+        unsafe fn abs(self) -> Self {
+            unsafe { _mm512_andnot_ps(_mm512_set1_ps(-0.0), self) }
+        }
+        #[inline(always)]
+        unsafe fn relu(self) -> Self {
+            unsafe { _mm512_max_ps(_mm512_setzero_ps(), self) }
+        }
+    }
+}
