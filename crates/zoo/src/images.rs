@@ -13,8 +13,9 @@ use crate::nets::{NAMES, published};
 use crate::recipe::{Loss, Recipe, weighted_loss};
 use crate::settings::{Defaults, settings};
 
-/// A narrow residual net: a convolution of `first` x `first` (an odd number) at full size, then three stages of a basic block (He et al. 2015, figure 2) with a
-/// widening 3x3 convolution between them; every stage at half the size; then the mean over the picture. Any height and width from 8 on.
+/// A narrow residual net: a convolution of `first` x `first` (an odd number) at full size, then three stages of a basic block (He et
+/// al. 2015, figure 2) with a widening 3x3 convolution between them; every stage at half the size; then the mean over the picture.
+/// Any height and width from 8 on.
 #[rustfmt::skip]
 pub fn small_resnet(at: &Scope, channels: usize, first: usize, width: usize, classes: usize) -> Sequential {
     let wide = |at: &Scope, name: &str, from: usize, to: usize, side: usize| {
@@ -31,7 +32,8 @@ pub fn small_resnet(at: &Scope, channels: usize, first: usize, width: usize, cla
     };
     let (w1, w2, w3) = (width, 2 * width, 4 * width);
     Sequential::new()
-        .then(wide(at, "stem", channels, w1, first)).then(Relu).then(max_pool2d(2)).then(block("block1", w1)) // [N, width, H/2, W/2]
+        .then(wide(at, "stem", channels, w1, first)).then(Relu).then(max_pool2d(2))
+        .then(block("block1", w1))                                                                   // [N, width, H/2, W/2]
         .then(conv(at, "wide2", w1, w2)).then(Relu).then(max_pool2d(2)).then(block("block2", w2))     // [N, 2 width, H/4, W/4]
         .then(conv(at, "wide3", w2, w3)).then(Relu).then(max_pool2d(2)).then(block("block3", w3))     // [N, 4 width, H/8, W/8]
         .then(adaptive_avg_pool2d(1)).then(Flatten)                                                  // [N, 4 width]
