@@ -67,10 +67,15 @@ pub fn studio(place: &Place) -> Arc<Studio> {
     Arc::new(Studio::new(&place.0.join("runs"), Limits::default()).unwrap())
 }
 
-/// The JSON that a studio answers, and the status.
+/// The JSON that a studio answers, and the status. A slow machine is asked again, as the page does.
 pub fn ask(studio: &Studio, target: &str) -> (u16, Value) {
-    let response = studio.answer(false, &Query::parse(target, Vec::new()).unwrap(), &|| false);
-    (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null))
+    let query = Query::parse(target, Vec::new()).unwrap();
+    loop {
+        let response = studio.answer(false, &query, &|| false);
+        if response.status != 202 {
+            return (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null));
+        }
+    }
 }
 
 /// A server that runs until it is dropped.
