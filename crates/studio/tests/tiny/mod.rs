@@ -67,11 +67,21 @@ pub fn studio(place: &Place) -> Arc<Studio> {
     Arc::new(Studio::new(&place.0.join("runs"), Limits::default()).unwrap())
 }
 
-/// The JSON that a studio answers, and the status. A slow machine is asked again, as the page does.
+/// The JSON that a studio answers, and the status.
 pub fn ask(studio: &Studio, target: &str) -> (u16, Value) {
-    let query = Query::parse(target, Vec::new()).unwrap();
+    said(studio, false, target, Vec::new())
+}
+
+/// What a studio makes of an input that is sent to it.
+pub fn post(studio: &Studio, target: &str, body: Vec<u8>) -> (u16, Value) {
+    said(studio, true, target, body)
+}
+
+/// A slow machine is asked again, as the page does.
+fn said(studio: &Studio, post: bool, target: &str, body: Vec<u8>) -> (u16, Value) {
+    let query = Query::parse(target, body).unwrap();
     loop {
-        let response = studio.answer(false, &query, &|| false);
+        let response = studio.answer(post, &query, &|| false);
         if response.status != 202 {
             return (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null));
         }
