@@ -5,7 +5,7 @@ mod tiny;
 use glassbox_studio::tensors::encoded;
 use serde_json::Value;
 use tensor::{RandomKey, Values};
-use tiny::{ask, place, studio};
+use tiny::{ask, place, post, studio};
 
 #[test]
 fn fifty_random_values_of_random_steps_are_those_of_the_librarys_replay() {
@@ -117,8 +117,7 @@ fn a_picture_of_ones_own_is_answered_as_predict_answers_it() {
     let bytes: Vec<u8> = image.pixels.iter().map(|&x| (255.0 * x) as u8).collect();
     let png = data::encode_png(1, 40, 40, &bytes).unwrap();
     let target = format!("/api/try?run=tiny&step={}", opened.step);
-    let response = studio.answer(true, &glassbox_studio::Query::parse(&target, png).unwrap(), &|| false);
-    let answer: Value = serde_json::from_slice(&response.body).unwrap();
+    let (_, answer) = post(&studio, &target, png);
     let (image, _) = zoo::picture::prepared(image, opened.recipe.light_on_dark).unwrap();
     let cpu = cpu::Cpu::new(1).unwrap();
     let prediction = train::predict(&cpu, opened.model.as_ref(), image, &opened.input).unwrap();
@@ -127,8 +126,7 @@ fn a_picture_of_ones_own_is_answered_as_predict_answers_it() {
         assert_eq!(answer["probabilities"][class].as_f64(), Some(f64::from(probability)), "{name}");
     }
     for body in [vec![], b"no picture".to_vec()] {
-        let response = studio.answer(true, &glassbox_studio::Query::parse(&target, body).unwrap(), &|| false);
-        assert_eq!(response.status, 422);
+        assert_eq!(post(&studio, &target, body).0, 422);
     }
 }
 

@@ -69,8 +69,23 @@ pub fn studio(place: &Place) -> Arc<Studio> {
 
 /// The JSON that a studio answers, and the status.
 pub fn ask(studio: &Studio, target: &str) -> (u16, Value) {
-    let response = studio.answer(false, &Query::parse(target, Vec::new()).unwrap(), &|| false);
-    (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null))
+    said(studio, false, target, Vec::new())
+}
+
+/// What a studio makes of an input that is sent to it.
+pub fn post(studio: &Studio, target: &str, body: Vec<u8>) -> (u16, Value) {
+    said(studio, true, target, body)
+}
+
+/// A slow machine is asked again, as the page does.
+fn said(studio: &Studio, post: bool, target: &str, body: Vec<u8>) -> (u16, Value) {
+    let query = Query::parse(target, body).unwrap();
+    loop {
+        let response = studio.answer(post, &query, &|| false);
+        if response.status != 202 {
+            return (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null));
+        }
+    }
 }
 
 /// A server that runs until it is dropped.
