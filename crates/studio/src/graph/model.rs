@@ -181,13 +181,16 @@ impl StepGraph {
             if !self.nodes[at].layer.is_empty() {
                 continue;
             }
+            // The sum behind a block stands with the block: with what it was made of last.
+            let last = self.nodes[at].inputs.iter().max().map_or("input", |&input| self.nodes[input].layer.as_str());
+            let block = last.split('/').next().filter(|&top| top != "input").unwrap_or("model").to_owned();
             let served = self.nodes[at].serves.map(|of| self.nodes[of].layer.clone());
             let node = &mut self.nodes[at];
             node.layer = match node.phase {
                 Phase::Update if at >= self.numbered => "ledger".to_owned(),
                 Phase::Update => "optimiser".to_owned(),
                 Phase::Backward => served.unwrap_or_else(|| "loss".to_owned()),
-                Phase::Forward if in_model => "model".to_owned(),
+                Phase::Forward if in_model => block,
                 Phase::Forward => "loss".to_owned(),
             };
         }

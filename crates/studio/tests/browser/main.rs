@@ -166,7 +166,7 @@ fn the_lesson_is_told_step_by_step_and_learns() {
 fn a_bar_is_turned_and_a_unit_listened_to() {
     let Some(mut browser) = at_the_page(1280, 900) else { return };
     look(&mut browser, "cells", "&angle=30");
-    browser.wait("document.querySelectorAll('.cells-unit').length === 6 && document.querySelector('.cells-curve')");
+    browser.wait("document.querySelectorAll('.cells-unit').length === 6 && document.querySelector('.cells-curve') && document.querySelector('.cells-now')");
     let answer = |browser: &mut Browser| browser.text(".cells-now");
     let before = answer(&mut browser);
     browser.value("document.querySelector('.cells-screen').focus()");
@@ -206,7 +206,7 @@ fn a_drawn_digit_is_answered_and_every_layer_shown() {
     );
     settle(&mut browser);
     let shares =
-        browser.value("[...document.querySelectorAll('.bars tr td.number')].map((it) => parseFloat(it.innerText))");
+        browser.value("[...document.querySelectorAll('.bars tr td.number')].map((it) => it.innerText).filter((text) => text.includes('%')).map(parseFloat)");
     let sum: f64 = shares.as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum();
     assert!((sum - 100.0).abs() < 1.0, "{shares}");
     browser.shot("try-drawn");
