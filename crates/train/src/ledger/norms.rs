@@ -107,7 +107,6 @@ fn block(now: &[f32], before: &mut [f32]) -> [f32; 2] {
             weight[lane] += now[lane] * now[lane];
             change[lane] += difference * difference;
         }
-        *before = *now;
     }
     for (lane, (now, before)) in rest.iter().zip(rest_before).enumerate() {
         let difference = now - before;
