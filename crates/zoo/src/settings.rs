@@ -63,7 +63,7 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
             "ledger.norms_every",
             -1,
             -1..=1_000_000,
-            "steps between lengths of weights and of their update; -1: as few as cost 2 % of a step, 0: none",
+            "steps between lengths of weights and of their update; -1: 1 unless that costs over 2 % of a step, 0: none",
         )
         .int("ledger.hash_every", 50, 0..=1_000_000, "steps between hashes of all weights and moments; 0: none")
 }

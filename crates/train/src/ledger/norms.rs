@@ -13,10 +13,13 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::step::plan_of;
 
-/// Measured on two cores of an EPYC: while the two lengths take in one weight, a core makes so many operations of products.
-const OPERATIONS: f64 = 40.0;
-/// Share of the operations of a step that the lengths may take.
-const SHARE: f64 = 0.02;
+/// While the lengths take in one weight, a core makes so many operations of the products of a step: by the 18 % of a step of
+/// `mlp`, which makes 256 for each, on two cores of an EPYC.
+const OPERATIONS: f64 = 46.0;
+/// Share of a step that the lengths may take to be taken at each, ...
+const SHARE: f64 = 0.018;
+/// ... and that they take otherwise, on average: they then need the weights before the step too.
+const RARE_SHARE: f64 = 0.01;
 
 /// What is needed to take the lengths of a step.
 pub(crate) struct Norms {
@@ -43,23 +46,33 @@ impl Norms {
         let parameters = job.optimizer.parameters();
         let before = parameters.iter().map(|var| vec![0.0; var.shape().count()]).collect();
         let mut norms = Norms { parameters, before, every, simd: cpu.machine().simd };
-        norms.lengths(next);
+        norms.remember(next);
         Ok(Some(norms))
     }
 
     /// The lengths of the weights after `step` (from 1), which was just made, and of what it added to them; `None` if they are
     /// not due. Remembers the weights for the next step.
     pub fn take(&mut self, step: u64) -> Option<[f32; 2]> {
-        let lengths = self.lengths(step + 1);
-        lengths.filter(|_| step.is_multiple_of(self.every))
+        if step.is_multiple_of(self.every) {
+            return self.lengths();
+        }
+        self.remember(step + 1);
+        None
     }
 
-    /// The lengths of the weights and of how they differ from those that were remembered; remembers them in their place. Does
-    /// nothing if neither that nor this is of use to step `next`.
-    fn lengths(&mut self, next: u64) -> Option<[f32; 2]> {
-        if !next.is_multiple_of(self.every) && !(next - 1).is_multiple_of(self.every) {
-            return None;
+    /// Remembers the weights, if the lengths of step `next` are due.
+    fn remember(&mut self, next: u64) {
+        if next.is_multiple_of(self.every) {
+            for (var, before) in self.parameters.iter().zip(&mut self.before) {
+                let state = var.state();
+                let now = state.value.as_slice().unwrap_or_default();
+                before.iter_mut().zip(now).for_each(|(before, now)| *before = *now);
+            }
         }
+    }
+
+    /// The lengths of the weights and of how they differ from those that were remembered; remembers them in their place.
+    fn lengths(&mut self) -> Option<[f32; 2]> {
         let mut sums: Option<[f32; 2]> = None;
         for (var, before) in self.parameters.iter().zip(&mut self.before) {
             let state = var.state();
@@ -70,14 +83,15 @@ impl Norms {
     }
 }
 
-/// How often lengths are taken if nobody says: at as many steps as they cost [`SHARE`] of them. A function of the step's graph
+/// How often lengths are taken if nobody says: at each step, unless that costs too much of it. A function of the step's graph
 /// alone, so that the ledger of a run is the same bytes wherever it is trained.
 fn usual(cpu: &Cpu, job: &mut Job, loader: &Loader) -> Result<u64> {
     let batch = loader.batch_at(Position::default())?;
     let plan = plan_of(cpu, job, &batch)?;
     let products: usize = plan.steps.iter().map(|step| plan.product_flops(step)).sum();
     let weights: usize = job.optimizer.parameters().iter().map(|var| var.shape().count()).sum();
-    Ok(((OPERATIONS * weights as f64 / (SHARE * products.max(1) as f64)).ceil() as u64).clamp(1, 100))
+    let cost = OPERATIONS * weights as f64 / products.max(1) as f64;
+    Ok(if cost <= SHARE { 1 } else { ((2.0 * cost / RARE_SHARE).ceil() as u64).min(100) })
 }
 
 /// The sums of the squares of `now`, and of how it differs from `before`, which becomes `now`.
@@ -143,7 +157,7 @@ mod tests {
                 sizes.iter().map(|&n| Var::new(n.to_string(), array(&noise("old", n)))).collect();
             let before = parameters.iter().map(|var| vec![f32::NAN; var.shape().count()]).collect();
             let mut norms = Norms { parameters, before, every: 1, simd };
-            norms.lengths(1);
+            norms.remember(1);
             for (var, n) in norms.parameters.iter().zip(sizes) {
                 var.set(array(&noise("new", n))).unwrap();
             }
@@ -163,7 +177,7 @@ mod tests {
     fn lengths_that_come_rarely_are_those_of_one_step() {
         let var = Var::new("w", array(&[0.0]));
         let mut norms = Norms { parameters: vec![var.clone()], before: vec![vec![0.0]], every: 3, simd: Simd::SCALAR };
-        norms.lengths(1);
+        norms.remember(1);
         for step in 1..=9 {
             var.set(array(&[(step * step) as f32])).unwrap();
             let wanted = [(step * step) as f32, (2 * step - 1) as f32];
