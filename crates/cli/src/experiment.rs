@@ -49,11 +49,11 @@ struct HubelWieselArguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Filters that are learnt from a folder of pictures
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    filters: usize,
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    filters: u16,
     /// Side of those filters, in pixels
-    #[arg(long, value_name = "N", default_value_t = 12)]
-    size: usize,
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(2..=64))]
+    size: u16,
     #[command(flatten)]
     machine: Machine,
     /// Print one JSON object
@@ -78,7 +78,11 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
         step: arguments.step,
         layer: arguments.layer.clone(),
         data: arguments.data.clone(),
-        patches: PatchOptions { filters: arguments.filters, size: arguments.size, ..PatchOptions::default() },
+        patches: PatchOptions {
+            filters: arguments.filters.into(),
+            size: arguments.size.into(),
+            ..PatchOptions::default()
+        },
     };
     let found = hubel_wiesel(&cpu, &arguments.target, &asked)?;
     let written = write(&arguments.out, &found)?;

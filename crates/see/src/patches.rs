@@ -99,7 +99,7 @@ pub fn learn_filters(cpu: &Cpu, set: &dyn Dataset, options: &PatchOptions) -> Re
 /// Patches `[N, size * size]` without mean and contrast.
 fn patches(set: &dyn Dataset, options: &PatchOptions) -> Result<Vec<f32>> {
     let (size, key) = (options.size, RandomKey::new(options.seed).stream("patches"));
-    let mut all = Vec::with_capacity(options.patches * size * size);
+    let mut all = Vec::new();
     let pictures = options.patches.div_ceil(PER_PICTURE);
     for number in 0..pictures {
         let row = key.below(number as u64, set.len().max(1) as u64) as usize;

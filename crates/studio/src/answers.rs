@@ -6,6 +6,7 @@ use std::sync::Arc;
 use data::{Loader, LoaderConfig, Position};
 use serde_json::{Value, json};
 use tensor::Tensor;
+use tensor::math::f64::{exp, log};
 use train::metric::Confusion;
 
 use crate::bench::{Bench, Made, Progress};
@@ -84,7 +85,7 @@ fn pass_rows(run: &train::Run, progress: &Progress, name: &str, most: usize, wan
 fn judged(logits: &[f32]) -> (usize, Vec<f64>) {
     let best = train::metric::best(logits);
     let most = f64::from(logits.get(best).copied().unwrap_or(0.0));
-    let weights: Vec<f64> = logits.iter().map(|&logit| (f64::from(logit) - most).exp()).collect();
+    let weights: Vec<f64> = logits.iter().map(|&logit| exp(f64::from(logit) - most)).collect();
     let sum: f64 = weights.iter().sum();
     (best, weights.iter().map(|weight| weight / sum).collect())
 }
@@ -105,7 +106,7 @@ pub fn confusion(bench: &mut Bench, query: &Query) -> Result<Made> {
         confusion.add(logits, &[label as i64]);
         let (taken, probabilities) = judged(logits);
         right += usize::from(taken == label);
-        loss -= probabilities.get(label).copied().unwrap_or(0.0).max(f64::MIN_POSITIVE).ln();
+        loss -= log(probabilities.get(label).copied().unwrap_or(0.0).max(f64::MIN_POSITIVE));
     }
     let counts: Vec<Vec<usize>> =
         (0..width).map(|label| (0..width).map(|taken| confusion.count(label, taken)).collect()).collect();

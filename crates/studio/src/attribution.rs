@@ -1,9 +1,11 @@
 //! What an answer hangs on: a map over the input, and what can be checked of it.
 
+use nn::{Description, Layer, Pass};
 use see::{Certificates, Method, Net, Options, attribute, black, certify};
 use serde_json::{Value, json};
+use tensor::Tensor;
 
-use crate::bench::{Bench, Made};
+use crate::bench::{Bench, Made, Progress};
 use crate::error::{Error, Result};
 use crate::inputs::{class, fed, part_of, row};
 use crate::query::Query;
@@ -32,15 +34,19 @@ pub fn attribution(bench: &mut Bench, query: &Query) -> Result<Made> {
         let sample = row(rows.as_ref(), at)?;
         let label = class(&sample.target);
         let x = fed(run, sample, at, None)?;
-        let net = Net { cpu: run.cpu(), model: job.model.as_ref(), scope: &job.scope };
+        let model = Heard { model: job.model.as_ref(), progress };
+        let net = Net { cpu: run.cpu(), model: &model, scope: &job.scope };
         let values = run.cpu().run(&[&x, &job.model.forward(&x, &nn::Pass::eval())], &[])?;
         let (x, logits) = (&values[0], values[1].as_slice::<f32>().unwrap_or_default());
         let of = wanted.unwrap_or_else(|| train::metric::best(logits));
-        let options = Options { baseline: black(&job.splits.input), ..Options::default() };
+        let options = Options { baseline: black(&job.splits.input), batch: BATCH, ..Options::default() };
         progress.check()?;
-        let map = attribute(&net, x, of, method, &options)?;
+        let map = attribute(&net, x, of, method, &options);
         progress.check()?;
-        let checks = certify(&net, x, &map, &options)?;
+        let map = map?;
+        let checks = certify(&net, x, &map, &options);
+        progress.check()?;
+        let checks = checks?;
         let mut object = json!({
             "part": part, "row": at, "class": label, "of": of, "method": method.name(), "about": method.about(),
             "signed": method.is_signed(), "score": finite(map.score), "layer": map.layer,
@@ -51,6 +57,28 @@ pub fn attribution(bench: &mut Bench, query: &Query) -> Result<Made> {
     })?;
     object["step"] = step.into();
     Ok(Made::Json(object))
+}
+
+/// Inputs evaluated at once: a training beside it needs the memory.
+const BATCH: usize = 8;
+
+/// A model that refuses as soon as nobody waits for its answers: a map asks it many hundred times.
+struct Heard<'a> {
+    model: &'a dyn Layer,
+    progress: &'a Progress,
+}
+
+impl Layer for Heard<'_> {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        match self.progress.check() {
+            Ok(()) => self.model.forward(x, pass),
+            Err(_) => x.refused("attribution", "nobody waits for it any more", None),
+        }
+    }
+
+    fn describe(&self) -> Description {
+        self.model.describe()
+    }
 }
 
 fn certificates(checks: &Certificates) -> Value {

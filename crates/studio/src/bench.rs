@@ -190,7 +190,7 @@ impl Bench {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn read_on(&mut self, step: u64) -> Result<()> {
-        if self.run.ledger().steps().last().is_some_and(|record| record.step < step) {
+        if self.run.ledger().steps().last().is_none_or(|record| record.step < step) {
             self.run.reread()?;
         }
         Ok(())

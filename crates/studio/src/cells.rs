@@ -41,6 +41,7 @@ pub fn tuning(bench: &mut Bench, query: &Query) -> Result<Made> {
     let answer = bench.asked(query.number("step")?, |run, progress| {
         let [_, height, width] = screen(run)?;
         let units = Units::new(net(run), &run.job().splits.input, query.text("layer")?, &[window])?;
+        check_window(&units, window)?;
         let gratings = Gratings::standard(height, width);
         let reach = (REACH * height.min(width) as f64 / 2.0).floor();
         let shifts: Vec<f64> = (0..=2 * reach as usize).map(|at| at as f64 - reach).collect();
@@ -89,6 +90,7 @@ pub fn answer(bench: &mut Bench, query: &Query) -> Result<Made> {
         let [channels, height, width] = screen(run)?;
         let net = net(run);
         let units = Units::new(net, &run.job().splits.input, query.text("layer")?, &[window])?;
+        check_window(&units, window)?;
         if unit >= units.maps() {
             return Err(Error::Missing(format!("{} has {} units, and none is {unit}", units.layer(), units.maps())));
         }
@@ -113,6 +115,14 @@ pub fn answer(bench: &mut Bench, query: &Query) -> Result<Made> {
         }))
     })?;
     Ok(answer.into())
+}
+
+/// An error if the units have no such neighbours.
+fn check_window(units: &Units, window: usize) -> Result<()> {
+    if units.windows().is_empty() {
+        return Err(Error::Asked(format!("{} has no {window} x {window} neighbours", units.layer())));
+    }
+    Ok(())
 }
 
 fn net(run: &train::Run) -> Net<'_> {

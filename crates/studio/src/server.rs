@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Studio;
 use crate::gate::{Entry, Gate};
@@ -91,7 +91,9 @@ impl Server {
             };
             let place = Place::take(&open);
             if place.is_none() {
-                refuse(&stream, 503, "too many connections");
+                // Nobody is waited for here: others want to come in.
+                let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
+                let _ = Response::refusal(503, "too many connections").write(&mut &stream, false, true);
                 continue;
             }
             let (studio, gate) = (Arc::clone(&self.studio), Arc::clone(&self.gate));
@@ -164,13 +166,21 @@ fn converse(stream: &TcpStream, studio: &Studio, gate: &Gate) -> io::Result<()> 
 
 /// Says no, and lets the other side read it: a socket that is closed with bytes unread takes back what was written.
 fn refuse(mut stream: &TcpStream, status: u16, why: &str) {
-    const UNREAD: u64 = 256 << 10;
+    const UNREAD: usize = 256 << 10;
+    const LISTENS: Duration = Duration::from_secs(1);
     let mut refused = || -> io::Result<()> {
         stream.set_write_timeout(Some(WRITE_TIME))?;
         Response::refusal(status, why).write(&mut stream, false, true)?;
         stream.shutdown(Shutdown::Write)?;
         stream.set_read_timeout(Some(Duration::from_millis(200)))?;
-        io::copy(&mut stream.take(UNREAD), &mut io::sink()).map(drop)
+        let (until, mut left, mut piece) = (Instant::now() + LISTENS, UNREAD, [0; 8 << 10]);
+        while left > 0 && Instant::now() < until {
+            match stream.read(&mut piece)? {
+                0 => break,
+                read => left = left.saturating_sub(read),
+            }
+        }
+        Ok(())
     };
     // Whoever does not want to hear it does not.
     let _ = refused();

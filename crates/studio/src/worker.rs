@@ -127,6 +127,7 @@ impl Worker {
             if let Some(outcome) = task.inner().outcome.clone() {
                 break outcome;
             }
+            state.running.iter().filter(|task| task.is_dropped()).for_each(|task| task.cancel());
             drop(self.shared.changed.wait_timeout(state, LOOK));
             if gone() {
                 break Err(Error::Gone);
@@ -135,18 +136,22 @@ impl Worker {
                 break Err(Error::Pending);
             }
         };
+        // Held, so that none joins a task that is given up meanwhile.
+        let _state = self.shared.state();
         let mut inner = task.inner();
         inner.readers -= 1;
         inner.left = Instant::now();
         if inner.readers == 0 && outcome == Err(Error::Gone) {
-            task.progress.cancelled.store(true, Ordering::Relaxed);
+            task.cancel();
         }
+        drop(inner);
         outcome
     }
 
     /// What is being done, for the page.
     pub fn progress(&self) -> Value {
         let state = self.shared.state();
+        state.running.iter().filter(|task| task.is_dropped()).for_each(|task| task.cancel());
         let running = state.running.as_ref().map(|task| {
             let mut object = task.progress.to_json();
             object["what"] = task.query.path().into();
@@ -162,7 +167,7 @@ impl Drop for Worker {
         self.shared.stop.store(true, Ordering::Relaxed);
         {
             let state = self.shared.state();
-            state.running.iter().for_each(|task| task.progress.cancelled.store(true, Ordering::Relaxed));
+            state.running.iter().for_each(|task| task.cancel());
             self.shared.changed.notify_all();
         }
         if let Some(thread) = self.thread.take() {
@@ -181,6 +186,10 @@ impl Shared {
 impl Task {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cancel(&self) {
+        self.progress.cancelled.store(true, Ordering::Relaxed);
     }
 
     /// Whether nobody waits for it any more.

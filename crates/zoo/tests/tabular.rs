@@ -202,6 +202,8 @@ fn what_teaches_nothing_is_refused_in_words() {
     assert!(said(closed_form(&broken, 0.0).unwrap_err()).contains("not finite"));
     assert!(said(newton(&twice, 1.0).unwrap_err()).contains("two classes"));
     assert!(closed_form(&design(std::iter::empty()), 0.0).is_err());
+    let exact = design((0..10).map(|at| (vec![f64::from(at)], 3.0 * f64::from(at) - 1.0)));
+    assert!(said(maximum_likelihood(&Cpu::new(1).unwrap(), &exact).unwrap_err()).contains("closed form"));
 }
 
 #[test]

@@ -40,8 +40,8 @@ pub fn levenberg_marquardt(start: &[f64], bounds: &[(f64, f64)], count: usize, r
     residuals(&parameters, &mut r, Some(&mut jacobian));
     let squares = |r: &[f64]| r.iter().map(|x| x * x).sum::<f64>();
     let mut cost = squares(&r);
-    let (mut damping, mut steps, mut converged) = (DAMPING, 0, false);
-    while steps < MOST_STEPS && !converged {
+    let (mut damping, mut steps, mut done) = (DAMPING, 0, false);
+    while steps < MOST_STEPS && !done {
         let mut normal = vec![0.0; n * n];
         let mut gradient = vec![0.0; n];
         for (row, &r) in jacobian.chunks_exact(n.max(1)).zip(&r) {
@@ -62,21 +62,21 @@ pub fn levenberg_marquardt(start: &[f64], bounds: &[(f64, f64)], count: usize, r
                 residuals(&trial, &mut after, None);
                 let lower = squares(&after);
                 if lower < cost {
-                    converged = cost - lower <= LEAST_GAIN * cost;
+                    done = cost.is_finite() && cost - lower <= LEAST_GAIN * cost;
                     (parameters, cost, damping) = (trial, lower, (damping / 3.0).max(1e-15));
                     break;
                 }
             }
             damping *= 4.0;
             if damping > MOST_DAMPING {
-                converged = true;
+                done = true;
                 break;
             }
         }
         steps += 1;
         residuals(&parameters, &mut r, Some(&mut jacobian));
     }
-    Fit { parameters, cost, steps, converged }
+    Fit { parameters, converged: done && cost.is_finite(), cost, steps }
 }
 
 #[cfg(test)]
@@ -115,6 +115,15 @@ mod tests {
         let fit = levenberg_marquardt(&[-1.2, 1.0], &[], 2, &valley);
         assert!((fit.parameters[0] - 1.0).abs() < 1e-6 && (fit.parameters[1] - 1.0).abs() < 1e-6, "{fit:?}");
         assert!(fit.steps < 60, "{fit:?}");
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_found() {
+        let nowhere = |_: &[f64], r: &mut [f64], jacobian: Option<&mut [f64]>| {
+            r.fill(f64::NAN);
+            jacobian.into_iter().for_each(|j| j.fill(1.0));
+        };
+        assert!(!levenberg_marquardt(&[1.0], &[], 2, &nowhere).converged);
     }
 
     #[test]

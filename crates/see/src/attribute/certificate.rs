@@ -168,7 +168,8 @@ fn deletion(net: &Net, x: &Array, map: &Attribution, options: &Options) -> Resul
     let (frame, from) = (Frame::of(x)?, baseline(x, options)?);
     let places = frame.places();
     let count = ((options.removed * places as f64).round() as usize).clamp(1, places.max(1));
-    let mut order: Vec<usize> = (0..places).collect();
+    // Equal values in an order of chance: those of the top rows are not the ones that matter.
+    let mut order = RandomKey::new(options.seed).stream("ties").permutation(places);
     let values = map.values();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     let key = RandomKey::new(options.seed).stream("random removals");

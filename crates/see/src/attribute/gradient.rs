@@ -11,7 +11,7 @@ use crate::net::{Net, floats};
 
 /// `ds/dx`.
 pub(super) fn plain(net: &Net, x: &Array, class: usize) -> Result<Array> {
-    mean(net, x, floats(x), class, 1)
+    mean(net, x, 1, class, 1, |_, rows| rows.extend(floats(x)))
 }
 
 /// `(x - b) ds/dx`.
@@ -27,36 +27,43 @@ pub(super) fn smooth(net: &Net, x: &Array, class: usize, options: &Options) -> R
     let (least, most) = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
     let sigma = (options.noise * f64::from(most - least)) as f32;
     let key = RandomKey::new(options.seed).stream("smoothgrad");
-    let mut rows = Vec::with_capacity(samples * values.len());
-    for sample in 0..samples {
+    mean(net, x, samples, class, options.batch, |sample, rows| {
         let key = key.step(sample as u32);
         let noisy = |(at, &x): (usize, &f32)| x + sigma * random_f32(Distribution::Normal, key, at as u64);
         rows.extend(values.iter().enumerate().map(noisy));
-    }
-    mean(net, x, &rows, class, options.batch)
+    })
 }
 
 /// `(x - b)` times the mean of `ds/dx` at the middles of equal stretches of the way from b to x.
 pub(super) fn integrated(net: &Net, x: &Array, class: usize, options: &Options) -> Result<Array> {
     let steps = counted("points", options.steps)?;
     let (values, from) = (floats(x), baseline(x, options)?);
-    let mut rows = Vec::with_capacity(steps * values.len());
-    for step in 0..steps {
+    let gradient = mean(net, x, steps, class, options.batch, |step, rows| {
         let share = (step as f32 + 0.5) / steps as f32;
         rows.extend(values.iter().zip(&from).map(|(x, b)| b + share * (x - b)));
-    }
-    let gradient = mean(net, x, &rows, class, options.batch)?;
+    })?;
     weighed(x, &gradient, options)
 }
 
-/// The mean of the gradients in `rows`, summed in f64 in their order.
-fn mean(net: &Net, x: &Array, rows: &[f32], class: usize, batch: usize) -> Result<Array> {
+/// The mean of the gradients in `count` inputs, summed in f64 in their order. `add` appends the input of a number to others.
+fn mean(
+    net: &Net,
+    x: &Array,
+    count: usize,
+    class: usize,
+    batch: usize,
+    add: impl Fn(usize, &mut Vec<f32>),
+) -> Result<Array> {
     let mut sums = vec![0.0f64; x.shape().count()];
-    gradients(net, x, rows, class, batch, |row| {
-        sums.iter_mut().zip(row).for_each(|(sum, &g)| *sum += f64::from(g));
-    })?;
-    let count = (rows.len() / sums.len().max(1)).max(1) as f64;
-    Ok(like(x.shape(), sums.into_iter().map(|sum| sum / count).collect()))
+    let numbers: Vec<usize> = (0..count).collect();
+    for part in numbers.chunks(batch.max(1)) {
+        let mut rows = Vec::new();
+        part.iter().for_each(|&number| add(number, &mut rows));
+        gradients(net, x, &rows, class, batch, |row| {
+            sums.iter_mut().zip(row).for_each(|(sum, &g)| *sum += f64::from(g));
+        })?;
+    }
+    Ok(like(x.shape(), sums.into_iter().map(|sum| sum / count.max(1) as f64).collect()))
 }
 
 /// Each number's distance from the baseline times `gradient`.

@@ -3,6 +3,7 @@
 use cpu::Cpu;
 use nn::solve::{Lbfgs, lbfgs, least_squares};
 use tensor::Tensor;
+use tensor::math::f64::{exp, log};
 use train::{Error, Result};
 
 use super::design::{Design, Standard};
@@ -63,7 +64,7 @@ pub fn closed_form(design: &Design, ridge: f64) -> Result<Linear> {
 }
 
 /// The same by gradient descent on the mean squared error, with momentum, over standardised columns: until no partial derivative
-/// is above 1e-12 of the targets' variance, or `most_steps` are done. Returns the steps too.
+/// is above 1e-12 of the targets' deviation, or `most_steps` are done. Returns the steps too.
 ///
 /// # Errors
 /// If the graph cannot be evaluated, or the table cannot be used.
@@ -107,7 +108,10 @@ pub fn gradient_descent(cpu: &Cpu, design: &Design, ridge: f64, most_steps: usiz
         (before, before_bias) = (std::mem::replace(&mut weight, next), std::mem::replace(&mut bias, next_bias));
         steps += 1;
         let largest = slope.iter().fold(slope_bias.abs(), |most, g| most.max(g.abs()));
-        if largest <= 1e-12 * variance.sqrt() || !largest.is_finite() {
+        if !largest.is_finite() {
+            return Err(Error::usage("the descent left all bounds", "give columns and targets of smaller numbers"));
+        }
+        if largest <= 1e-12 * variance.sqrt() {
             break;
         }
     }
@@ -156,11 +160,15 @@ pub fn maximum_likelihood(cpu: &Cpu, design: &Design) -> Result<Gaussian> {
     if let Some(error) = failure {
         return Err(error);
     }
+    if !found.converged {
+        let what = "no maximum of the likelihood was found";
+        return Err(Error::usage(what, "if the targets follow from the columns exactly, take the closed form"));
+    }
     let scaled = Linear { weight: found.x[..d].iter().map(|w| w * unit).collect(), bias: centre + found.x[d] * unit };
-    let constant = 0.5 * (2.0 * std::f64::consts::PI).ln() + unit.ln();
+    let constant = 0.5 * log(2.0 * std::f64::consts::PI) + log(unit);
     Ok(Gaussian {
         mean: standard.raw(&scaled),
-        deviation: found.x[d + 1].exp() * unit,
+        deviation: exp(found.x[d + 1]) * unit,
         log_likelihood: -found.value - constant,
     })
 }
