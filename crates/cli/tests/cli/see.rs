@@ -97,7 +97,7 @@ fn filters_are_learnt_from_a_folder_of_pictures() {
     let large = folder.run("experiment hubel-wiesel pets --size 13 -o out");
     assert!(large.code == 2 && large.err.contains("no patches of 13 x 13 pixels"), "{large:?}");
     let none = folder.run("experiment hubel-wiesel pets --filters 0 -o out");
-    assert!(none.code == 2 && none.err.contains("filters cannot be 0"), "{none:?}");
+    assert!(none.code == 2 && none.err.contains("0 is not in 1..=4096"), "{none:?}");
 }
 
 #[test]
