@@ -9,7 +9,7 @@ use glassbox::tensor::Values;
 use glassbox::train::Error;
 use glassbox::train::heat::picture;
 use glassbox::train::pictures::write_batch;
-use glassbox::train::replay::{At, Explained, Kind, Stats};
+use glassbox::train::replay::{At, Explained, Kind, Named, Stats};
 use serde_json::{Value, json};
 
 use crate::exit;
@@ -104,14 +104,7 @@ pub fn run(
 /// All names with shapes.
 fn names(at: &At, json: bool) {
     if json {
-        let values: Vec<Value> = at
-            .names()
-            .iter()
-            .map(|named| {
-                let (tensor, kind) = (&named.tensor, named.kind.word());
-                json!({ "name": named.name, "kind": kind, "shape": tensor.dims(), "dtype": tensor.dtype().to_string() })
-            })
-            .collect();
+        let values: Vec<Value> = at.names().iter().map(Named::to_json).collect();
         let record = at.record();
         say(json!({
             "event": "end", "step": at.step(), "lr": record.lr, "loss": record.loss, "grad_norm": record.grad_norm,

@@ -300,6 +300,18 @@ export function panel(title, { note = '', wide = false, tools = [], least } = {}
   };
 }
 
+// Asks, for the panel of a name, only for what it does not show already; `forget` makes it ask again.
+export function asker(panels, run, api) {
+  const shown = {};
+  const ask = (name, values, path, render) => {
+    const key = JSON.stringify(values);
+    if (shown[name] === key) return;
+    shown[name] = key;
+    panels[name].load((signal) => api.get(path, { run, ...values }, { signal }), render);
+  };
+  return { ask, forget: (name) => delete shown[name] };
+}
+
 // An error of the library: what, then what helps.
 export function failure(error) {
   const [what, ...rest] = String(error.message ?? error).split('\n');

@@ -9,7 +9,7 @@ use tensor::Tensor;
 use tensor::math::f64::{exp, log};
 use train::metric::Confusion;
 
-use crate::bench::{Bench, Made, Progress};
+use crate::bench::{Bench, Progress};
 use crate::error::{Error, Result};
 use crate::inputs::{class, fed, part, part_of, row, stored_uri};
 use crate::query::Query;
@@ -91,7 +91,7 @@ fn judged(logits: &[f32]) -> (usize, Vec<f64>) {
 }
 
 /// `/api/confusion?run=&step=&part=`: what each class was taken for, with the weights after a step.
-pub fn confusion(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn confusion(bench: &mut Bench, query: &Query) -> Result<Value> {
     let step: u64 = query.number("step")?;
     let (name, rows) = part_of(bench.run(), query)?;
     let most = query.number_or("most", MOST_ROWS)?.clamp(1, MOST_ROWS);
@@ -111,14 +111,14 @@ pub fn confusion(bench: &mut Bench, query: &Query) -> Result<Made> {
     let counts: Vec<Vec<usize>> =
         (0..width).map(|label| (0..width).map(|taken| confusion.count(label, taken)).collect()).collect();
     let mean = |sum: f64| finite(sum / asked.max(1) as f64);
-    Ok(Made::Json(json!({
+    Ok(json!({
         "step": step, "part": name, "classes": classes, "counts": counts, "asked": asked, "rows": rows.len(),
         "accuracy": mean(right as f64), "loss": mean(loss),
-    })))
+    }))
 }
 
 /// `/api/cell?run=&step=&part=&label=&taken=`: the rows of a cell of the confusion matrix, the surest first.
-pub fn cell(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn cell(bench: &mut Bench, query: &Query) -> Result<Value> {
     let step: u64 = query.number("step")?;
     let (name, rows) = part_of(bench.run(), query)?;
     let (label, taken): (usize, usize) = (query.number("label")?, query.number("taken")?);
@@ -139,12 +139,12 @@ pub fn cell(bench: &mut Bench, query: &Query) -> Result<Made> {
         Ok(json!({ "row": at, "id": rows.id(at), "probability": sure, "right": right, "picture": picture }))
     });
     let shown: Vec<Value> = shown.collect::<Result<_>>()?;
-    Ok(Made::Json(json!({ "step": step, "part": name, "label": label, "taken": taken, "count": count, "rows": shown })))
+    Ok(json!({ "step": step, "part": name, "label": label, "taken": taken, "count": count, "rows": shown }))
 }
 
 /// `/api/neighbours?run=&step=&part=&row=`: the training rows whose features lie nearest to those of a row, by the angle
 /// between them.
-pub fn neighbours(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn neighbours(bench: &mut Bench, query: &Query) -> Result<Value> {
     let (step, at): (u64, usize) = (query.number("step")?, query.number("row")?);
     let (name, rows) = part_of(bench.run(), query)?;
     let sample = row(rows.as_ref(), at)?;
@@ -176,14 +176,14 @@ pub fn neighbours(bench: &mut Bench, query: &Query) -> Result<Made> {
         }))
     });
     let shown: Vec<Value> = shown.collect::<Result<_>>()?;
-    Ok(Made::Json(json!({
+    Ok(json!({
         "step": step, "features": own.len(), "compared": features.len() / own.len(), "rows": train.len(),
         "neighbours": shown,
-    })))
+    }))
 }
 
 /// Rows of a part with their classes, for choosing one: `/api/rows?run=&part=&from=&count=&class=`.
-pub fn rows(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn rows(bench: &mut Bench, query: &Query) -> Result<Value> {
     let (name, all) = part_of(bench.run(), query)?;
     let (from, count) = (query.number_or("from", 0usize)?, query.number_or("count", 24usize)?.min(MOST_SHOWN));
     let wanted: Option<usize> = query.get("class").map(|_| query.number("class")).transpose()?;
@@ -197,5 +197,5 @@ pub fn rows(bench: &mut Bench, query: &Query) -> Result<Made> {
         }
         at += 1;
     }
-    Ok(Made::Json(json!({ "part": name, "rows": all.len(), "next": (at < all.len()).then_some(at), "shown": shown })))
+    Ok(json!({ "part": name, "rows": all.len(), "next": (at < all.len()).then_some(at), "shown": shown }))
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use data::{augmentation_key, decode_picture};
-use serde_json::json;
+use serde_json::{Value, json};
 use tensor::Tensor;
 
-use crate::bench::{Bench, Made};
+use crate::bench::Bench;
 use crate::error::{Error, Result};
 use crate::inputs::{fed_uri, is_light_on_dark};
 use crate::layers::layers;
@@ -16,7 +16,7 @@ use crate::query::Query;
 const MOST_PIXELS: usize = 16 << 20;
 
 /// `POST /api/try?run=&step=` with a PNG or JPEG: what the model of a step makes of it, as `/api/layers`.
-pub fn attempt(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn attempt(bench: &mut Bench, query: &Query) -> Result<Value> {
     let step: u64 = query.number("step")?;
     let job = bench.run().job();
     let input = job.splits.input.clone();
@@ -36,5 +36,5 @@ pub fn attempt(bench: &mut Bench, query: &Query) -> Result<Made> {
     object["seen"] = seen.into();
     object["inverted"] = inverted.into();
     object["size"] = json!([height, width]);
-    Ok(Made::Json(object))
+    Ok(object)
 }

@@ -5,7 +5,7 @@ use see::{Certificates, Method, Net, Options, attribute, black, certify};
 use serde_json::{Value, json};
 use tensor::Tensor;
 
-use crate::bench::{Bench, Made, Progress};
+use crate::bench::{Bench, Progress};
 use crate::error::{Error, Result};
 use crate::inputs::{class, fed, part_of, row};
 use crate::query::Query;
@@ -22,7 +22,7 @@ pub fn methods(_: &crate::Studio, _: &Query) -> Result<Value> {
 
 /// `/api/attribution?run=&step=&part=&row=&method=&class=`: a map for the score of a class (without `class`: of the answer), with its
 /// certificates. Absence is black, as the model is fed it.
-pub fn attribution(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn attribution(bench: &mut Bench, query: &Query) -> Result<Value> {
     let (step, at): (u64, usize) = (query.number("step")?, query.number("row")?);
     let name = query.get("method").unwrap_or(Method::Integrated.name());
     let method = Method::ALL.into_iter().find(|method| method.name() == name);
@@ -56,7 +56,7 @@ pub fn attribution(bench: &mut Bench, query: &Query) -> Result<Made> {
         Ok(object)
     })?;
     object["step"] = step.into();
-    Ok(Made::Json(object))
+    Ok(object)
 }
 
 /// Inputs evaluated at once: a training beside it needs the memory.

@@ -9,20 +9,6 @@ use train::{At, Error as TrainError};
 
 use crate::error::{Error, Result};
 
-/// What an answer is.
-pub enum Made {
-    /// JSON; an object gets the proof.
-    Json(Value),
-    /// A picture.
-    Png(Vec<u8>),
-}
-
-impl From<Value> for Made {
-    fn from(value: Value) -> Made {
-        Made::Json(value)
-    }
-}
-
 /// How far a question has come, and whether anybody still waits for it.
 #[derive(Debug, Default)]
 pub struct Progress {

@@ -66,13 +66,13 @@ mod tests {
 
     #[test]
     fn the_answer_not_used_for_longest_goes_first_and_the_bytes_are_bounded() {
-        let answer = |byte: u8| Response::png(vec![byte; 1000]);
+        let answer = |byte: u8| Response::new(200, "application/json", vec![byte; 1000]);
         let mut cache = Cache::new(6000);
         (0..4).for_each(|n| cache.put(n.to_string(), answer(n)));
         assert_eq!(cache.get("0"), Some(answer(0)));
         cache.put("4".to_owned(), answer(4));
         assert_eq!((cache.get("0"), cache.get("1")), (Some(answer(0)), None));
-        cache.put("5".to_owned(), Response::png(vec![0; 2000]));
+        cache.put("5".to_owned(), Response::new(200, "application/json", vec![0; 2000]));
         assert_eq!(cache.get("5"), None);
         (0..100).for_each(|n| cache.put(n.to_string(), answer(n)));
         assert!(cache.held <= 6000 && cache.answers.len() == 4, "{} {}", cache.held, cache.answers.len());

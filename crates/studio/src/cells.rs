@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tensor::{Array, DType, Shape};
 use train::Error as TrainError;
 
-use crate::bench::{Bench, Made, Progress};
+use crate::bench::{Bench, Progress};
 use crate::error::{Error, Result};
 use crate::query::Query;
 use crate::tensors::{describe, encoded, finite};
@@ -16,7 +16,7 @@ const REACH: f64 = 0.75;
 const WINDOWS: [usize; 4] = [1, 3, 5, 7];
 
 /// `/api/cells?run=&step=`: the layers whose units can be listened to, the usual one, and the size of the screen.
-pub fn cells(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn cells(bench: &mut Bench, query: &Query) -> Result<Value> {
     let answer = bench.asked(query.number("step")?, |run, _| {
         let net = net(run);
         let input = &run.job().splits.input;
@@ -31,12 +31,12 @@ pub fn cells(bench: &mut Bench, query: &Query) -> Result<Made> {
         let usual = first_layer(&net, input)?;
         Ok(json!({ "layers": maps, "usual": usual, "height": height, "width": width, "channels": channels }))
     })?;
-    Ok(answer.into())
+    Ok(answer)
 }
 
 /// `/api/cells/tuning?run=&step=&layer=&window=`: what every unit of a layer is tuned to, by gratings that drift; and what it
 /// answers to a bar at each angle and place.
-pub fn tuning(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn tuning(bench: &mut Bench, query: &Query) -> Result<Value> {
     let window = query.number_or("window", 1usize)?;
     let answer = bench.asked(query.number("step")?, |run, progress| {
         let [_, height, width] = screen(run)?;
@@ -73,12 +73,12 @@ pub fn tuning(bench: &mut Bench, query: &Query) -> Result<Made> {
             "thickness": bars.thickness, "contrast": bars.contrast, "layer": query.text("layer")?, "window": window,
         }))
     })?;
-    Ok(answer.into())
+    Ok(answer)
 }
 
 /// `/api/cells/answer?run=&step=&layer=&window=&unit=&angle=&shift=`: the bar as it is shown, the answers of all units, and
 /// the map of one. The angle is in degrees, the shift in pixels.
-pub fn answer(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn answer(bench: &mut Bench, query: &Query) -> Result<Value> {
     let (window, unit) = (query.number_or("window", 1usize)?, query.number_or("unit", 0usize)?);
     let (angle, shift): (f64, f64) = (query.number("angle")?, query.number("shift")?);
     let thickness: f64 = query.number_or("thickness", 2.0)?;
@@ -114,7 +114,7 @@ pub fn answer(bench: &mut Bench, query: &Query) -> Result<Made> {
             "spontaneous": spontaneous.iter().map(|&answer| finite(answer)).collect::<Vec<_>>(),
         }))
     })?;
-    Ok(answer.into())
+    Ok(answer)
 }
 
 /// An error if the units have no such neighbours.

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 use tensor::Tensor;
 use train::replay::{Kind, Stats};
 
-use crate::bench::{Bench, Made};
+use crate::bench::Bench;
 use crate::error::Result;
 use crate::query::Query;
 use crate::tensors::finite;
 
 /// `/api/flow?run=&step=`: of each layer's output the share of zeros and the length of the gradient in it; of each parameter
 /// its length, that of its gradient, that of the update, and the share of the gradient's numbers that are 0.
-pub fn flow(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn flow(bench: &mut Bench, query: &Query) -> Result<Value> {
     let at = bench.at(query.number("step")?)?;
     let mut outputs: Vec<(&str, Tensor, Option<Tensor>)> = Vec::new();
     let mut parameters: Vec<(&str, [Option<Tensor>; 3])> = Vec::new();
@@ -54,7 +54,7 @@ pub fn flow(bench: &mut Bench, query: &Query) -> Result<Made> {
             })
         })
         .collect();
-    Ok(Made::Json(json!({ "step": at.step(), "layers": layers, "parameters": parameters })))
+    Ok(json!({ "step": at.step(), "layers": layers, "parameters": parameters }))
 }
 
 fn share_of_zeros(stats: &Stats) -> Value {

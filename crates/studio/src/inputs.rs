@@ -9,7 +9,7 @@ use train::Input;
 use train::pictures::as_seen;
 use train::report::embed::picture_uri;
 
-use crate::bench::{Bench, Made};
+use crate::bench::Bench;
 use crate::error::{Error, Result};
 use crate::query::Query;
 use crate::tensors::finite;
@@ -85,17 +85,17 @@ pub fn class(target: &Target) -> Option<usize> {
 }
 
 /// `/api/data?run=`: parts, sizes, classes.
-pub fn parts(bench: &mut Bench, _: &Query) -> Result<Made> {
+pub fn parts(bench: &mut Bench, _: &Query) -> Result<Value> {
     let job = bench.run().job();
     let splits = &job.splits;
     let mut parts = vec![json!({ "name": "train", "rows": splits.train.len() })];
     parts.extend(splits.val.as_ref().map(|val| json!({ "name": "val", "rows": val.len() })));
     parts.push(json!({ "name": "test", "rows": splits.test.len() }));
     let augment: Vec<&str> = splits.augment.iter().map(|transform| transform.name()).collect();
-    Ok(Made::Json(json!({
+    Ok(json!({
         "parts": parts, "classes": splits.input.classes, "shape": splits.input.shape, "augment": augment,
         "light_on_dark": is_light_on_dark(&job.recipe),
-    })))
+    }))
 }
 
 pub(crate) fn is_light_on_dark(recipe: &str) -> bool {
@@ -103,7 +103,7 @@ pub(crate) fn is_light_on_dark(recipe: &str) -> bool {
 }
 
 /// `/api/sample?run=&part=&row=`: a row as it is stored and, of the training rows, as some epochs showed it.
-pub fn sample(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn sample(bench: &mut Bench, query: &Query) -> Result<Value> {
     const EPOCHS: u32 = 6;
     let run = bench.run();
     let (part, rows) = part_of(run, query)?;
@@ -123,17 +123,17 @@ pub fn sample(bench: &mut Bench, query: &Query) -> Result<Made> {
     }
     let class = class(&sample.target);
     let (least, most) = sample.x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &x| (x.min(l), x.max(m)));
-    Ok(Made::Json(json!({
+    Ok(json!({
         "part": part, "row": at, "rows": rows.len(), "id": rows.id(at), "class": class,
         "label": class.and_then(|class| input.classes.get(class)), "shape": sample.shape,
         "min": finite(least.into()), "max": finite(most.into()), "stored": stored_uri(&sample),
         "fed": as_epoch(None)?, "epochs": epochs, "mean": input.mean, "std": input.std,
-    })))
+    }))
 }
 
 /// `/api/history?run=&step=&row=`: the loss of a training row each time that it was learned from until a step: `[step, epoch,
 /// loss]`, from the log.
-pub fn history(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn history(bench: &mut Bench, query: &Query) -> Result<Value> {
     let (wanted, until): (u32, u64) = (query.number("row")?, query.number("step")?);
     bench.read_on(until)?;
     let run = bench.run();
@@ -150,5 +150,5 @@ pub fn history(bench: &mut Bench, query: &Query) -> Result<Made> {
             own.map(move |row| json!([number, epoch + 1, finite(row.loss.into())])).collect::<Vec<_>>()
         })
         .collect();
-    Ok(Made::Json(json!({ "row": wanted, "losses": found })))
+    Ok(json!({ "row": wanted, "losses": found }))
 }

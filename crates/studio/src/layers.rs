@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tensor::{Array, Tensor};
 
-use crate::bench::{Bench, Made};
+use crate::bench::Bench;
 use crate::error::Result;
 use crate::inputs::{fed, part_of, row};
 use crate::query::Query;
@@ -55,7 +55,7 @@ pub fn layers(run: &train::Run, x: &Tensor) -> Result<Value> {
 }
 
 /// `/api/layers?run=&step=&part=&row=`: what the model makes of a row with the weights after a step.
-pub fn of_row(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn of_row(bench: &mut Bench, query: &Query) -> Result<Value> {
     let (step, at): (u64, usize) = (query.number("step")?, query.number("row")?);
     let mut object = bench.asked(step, |run, _| {
         let (part, rows) = part_of(run, query)?;
@@ -66,11 +66,11 @@ pub fn of_row(bench: &mut Bench, query: &Query) -> Result<Made> {
         Ok(object)
     })?;
     object["step"] = step.into();
-    Ok(Made::Json(object))
+    Ok(object)
 }
 
 /// `/api/weights?run=&step=&name=`: the parameters after a step, and the numbers of one of them.
-pub fn weights(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn weights(bench: &mut Bench, query: &Query) -> Result<Value> {
     let step: u64 = query.number("step")?;
     let run = bench.after(step)?;
     let parameters = run.job().scope.parameters();
@@ -87,5 +87,5 @@ pub fn weights(bench: &mut Bench, query: &Query) -> Result<Made> {
         object["name"] = var.name().into();
         Ok(object)
     });
-    Ok(Made::Json(json!({ "step": step, "parameters": named, "weight": weight.transpose()? })))
+    Ok(json!({ "step": step, "parameters": named, "weight": weight.transpose()? }))
 }

@@ -103,7 +103,6 @@ impl Studio {
         let route = route.ok_or_else(|| Error::Missing(format!("there is nothing at {}", query.path())))?;
         match route.answer {
             Answer::Json(answer) => Ok(Response::json(200, &answer(self, query)?)),
-            Answer::Png(answer) => Ok(Response::png(answer(self, query)?)),
             Answer::Replay(question) => self.worker.ask(&self.runs.find(query.text("run")?)?, query, question, gone),
         }
     }

@@ -22,8 +22,6 @@ pub struct Response {
     pub body: Arc<Vec<u8>>,
     /// A cookie to set.
     pub cookie: Option<String>,
-    /// Whether the browser may keep it: it says when it must ask again.
-    pub lasting: bool,
 }
 
 impl Response {
@@ -32,14 +30,9 @@ impl Response {
         Response::new(status, "application/json", value.to_string().into_bytes())
     }
 
-    /// A picture.
-    pub fn png(bytes: Vec<u8>) -> Response {
-        Response::new(200, "image/png", bytes)
-    }
-
     /// Bytes of some type.
     pub fn new(status: u16, kind: &'static str, body: Vec<u8>) -> Response {
-        Response { status, kind, body: Arc::new(body), cookie: None, lasting: false }
+        Response { status, kind, body: Arc::new(body), cookie: None }
     }
 
     /// What is said where there is no answer.
@@ -58,12 +51,11 @@ impl Response {
             "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nContent-Security-Policy: {POLICY}\r\n\
              X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n\
              Cross-Origin-Resource-Policy: same-origin\r\nCross-Origin-Opener-Policy: same-origin\r\n\
-             Cache-Control: {}\r\nConnection: {}\r\n",
+             Cache-Control: no-store\r\nConnection: {}\r\n",
             self.status,
             reason(self.status),
             self.kind,
             self.body.len(),
-            if self.lasting { "private, max-age=3600" } else { "no-store" },
             if keep { "keep-alive" } else { "close" },
         );
         if let Some(cookie) = &self.cookie {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::bench::{Bench, Made};
+use crate::bench::Bench;
 use crate::error::Result;
 use crate::graph::answers as graph;
 use crate::query::Query;
@@ -23,11 +23,9 @@ pub struct Route {
 pub enum Answer {
     /// JSON, at once.
     Json(fn(&Studio, &Query) -> Result<Value>),
-    /// A picture, at once.
-    Png(fn(&Studio, &Query) -> Result<Vec<u8>>),
     /// What needs the run of the value `run` brought to one of its steps: by the worker, in turn. A JSON object among the
     /// answers gets a member `proof`: how it was made and verified.
-    Replay(fn(&mut Bench, &Query) -> Result<Made>),
+    Replay(fn(&mut Bench, &Query) -> Result<Value>),
 }
 
 const fn get(path: &'static str, answer: Answer) -> Route {

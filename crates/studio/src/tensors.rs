@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use tensor::{Array, Shape, Values};
-use train::replay::Stats;
+use train::replay::{Named, Stats};
 use train::report::embed::base64;
 
-use crate::bench::{Bench, Made};
+use crate::bench::Bench;
 use crate::error::{Error, Result};
 use crate::query::Query;
 
@@ -15,28 +15,21 @@ const USUAL: usize = 1 << 16;
 const MOST: usize = 1 << 20;
 
 /// `/api/step?run=&step=`: the names of a step's values, its figures and its rows.
-pub fn step(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn step(bench: &mut Bench, query: &Query) -> Result<Value> {
     let at = bench.at(query.number("step")?)?;
-    let values: Vec<Value> = at
-        .names()
-        .iter()
-        .map(|named| {
-            let (tensor, kind) = (&named.tensor, named.kind.word());
-            json!({ "name": named.name, "kind": kind, "shape": tensor.dims(), "dtype": tensor.dtype().to_string() })
-        })
-        .collect();
+    let values: Vec<Value> = at.names().iter().map(Named::to_json).collect();
     let record = at.record();
     let batch = at.batch();
-    Ok(Made::Json(json!({
+    Ok(json!({
         "step": at.step(), "epoch": batch.position.epoch + 1, "lr": record.lr, "loss": finite(record.loss.into()),
         "grad_norm": finite(record.grad_norm.into()), "rows": batch.rows, "labels": batch.labels, "values": values,
         "nodes": at.nodes().len(),
-    })))
+    }))
 }
 
 /// `/api/tensor?run=&step=&node=`: one value of a step: shape, figures, numbers (at most `most`). With `row`, that row of its
 /// first axis alone.
-pub fn tensor(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn tensor(bench: &mut Bench, query: &Query) -> Result<Value> {
     let at = bench.at(query.number("step")?)?;
     let name = query.text("node")?;
     let array = at.tensor(name)?;
@@ -45,7 +38,7 @@ pub fn tensor(bench: &mut Bench, query: &Query) -> Result<Made> {
     let mut object = describe(&array, row, most)?;
     object["name"] = name.into();
     object["step"] = at.step().into();
-    Ok(Made::Json(object))
+    Ok(object)
 }
 
 /// An array, or one row of its first axis, as JSON: `shape`, `dtype`, `stats`, and its first `most` numbers. Those of f32 are

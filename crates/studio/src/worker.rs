@@ -16,7 +16,7 @@ use cpu::Cpu;
 use serde_json::{Value, json};
 
 use crate::Limits;
-use crate::bench::{Bench, Made, Progress};
+use crate::bench::{Bench, Progress};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::query::Query;
@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What is asked of a run.
-pub type Question = fn(&mut Bench, &Query) -> Result<Made>;
+pub type Question = fn(&mut Bench, &Query) -> Result<Value>;
 
 /// The thread, and what it shares with those who ask.
 pub struct Worker {
@@ -265,17 +265,11 @@ fn answer(task: &Task, open: &mut Vec<(String, Bench)>, limits: Limits) -> Resul
     }
     let Some((_, bench)) = open.first_mut() else { return Err(Error::Panic) };
     bench.begin(&task.progress);
-    let made = (task.question)(bench, &task.query)?;
-    let proof = bench.proof();
-    Ok(match made {
-        Made::Png(bytes) => Response::png(bytes),
-        Made::Json(mut value) => {
-            if let (Some(object), Some(proof)) = (value.as_object_mut(), proof) {
-                object.insert("proof".to_owned(), proof);
-            }
-            Response::json(200, &value)
-        }
-    })
+    let mut value = (task.question)(bench, &task.query)?;
+    if let (Some(object), Some(proof)) = (value.as_object_mut(), bench.proof()) {
+        object.insert("proof".to_owned(), proof);
+    }
+    Ok(Response::json(200, &value))
 }
 
 /// What tells a run from another that lay at the same place before, or went on with other settings.

@@ -1,7 +1,7 @@
 // Sample: one input from its pixels to the answer, what lies near it, and its loss over the whole training.
 
 import { chart } from '../chart.js';
-import { colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, thumb } from '../draw.js';
+import { asker, colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, thumb } from '../draw.js';
 import { forRun, partOf, rowOf, rowPicker } from '../needs.js';
 
 const figure = (picture, caption, detail = '') => el('figure', { class: 'seen' },
@@ -44,13 +44,7 @@ export default {
       el('h1', { class: 'sr' }, `Sample of ${run}`),
       el('div', { class: 'bar' }, slider.element, picker.element),
       el('div', { class: 'grid' }, Object.values(panels).map((one) => one.element)));
-    const shown = {};
-    const ask = (name, values, path, render) => {
-      const key = JSON.stringify(values);
-      if (shown[name] === key) return;
-      shown[name] = key;
-      panels[name].load((signal) => api.get(path, { run, ...values }, { signal }), render);
-    };
+    const { ask } = asker(panels, run, api);
     const update = () => {
       slider.update();
       picker.update();

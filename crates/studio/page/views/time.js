@@ -1,6 +1,6 @@
 // Time: one slider over the steps of a run, and everything at that step: filters, activations, gradients, confusion, answers.
 
-import { bars, el, empty, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, layersList } from '../draw.js';
+import { asker, bars, el, empty, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, layersList } from '../draw.js';
 import { matrix } from '../matrix.js';
 import { forRun, partOf, rowOf, rowPicker } from '../needs.js';
 
@@ -43,14 +43,7 @@ export default {
       el('div', { class: 'bar' }, slider.element, picker.element),
       el('div', { class: 'grid' }, panels.filters.element, panels.flow.element, panels.answer.element, panels.confusion.element, panels.layers.element));
 
-    let shown = {};
-    // Asks only for what the change is about.
-    const ask = (name, values, path, render) => {
-      const key = JSON.stringify(values);
-      if (shown[name] === key) return;
-      shown[name] = key;
-      panels[name].load((signal) => api.get(path, { run, ...values }, { signal }), render);
-    };
+    const { ask, forget } = asker(panels, run, api);
     const update = () => {
       slider.update();
       picker.update();
@@ -58,7 +51,7 @@ export default {
       const [part, row] = [partOf(state, data).name, rowOf(state, data)];
       // The step itself first: from there to after it is one step, and back would be many.
       if (step === 0) {
-        shown.flow = '';
+        forget('flow');
         panels.flow.clear('No step was made yet: this is the network as the seed made it.');
       } else {
         ask('flow', { step }, '/api/flow', (answer) => [

@@ -13,7 +13,7 @@ use super::layout::{Placed, place};
 use super::model::{Node, Phase, StepGraph};
 use super::source::{files, source};
 use super::zoom::{Arrow, Drawn, Look, Stands, Zoom, look, to_lay_out};
-use crate::bench::{Bench, Made};
+use crate::bench::Bench;
 use crate::error::{Error, Result};
 use crate::query::Query;
 use crate::tensors::finite;
@@ -24,17 +24,17 @@ const MOST_TIMES: usize = 20;
 const MOST_LISTED: usize = 400;
 
 /// `/api/graph`: boxes and arrows at one of three zooms, placed.
-pub fn graph(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn graph(bench: &mut Bench, query: &Query) -> Result<Value> {
     let look = asked(query)?;
     let step = step(bench, query)?;
     let graph = StepGraph::of(&bench.planned(step)?);
     let mut answer = drawing(&graph, &look);
     answer["step"] = step.into();
-    Ok(answer.into())
+    Ok(answer)
 }
 
 /// `/api/graph/box`: what is behind a box, with the values of the step.
-pub fn about(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn about(bench: &mut Bench, query: &Query) -> Result<Value> {
     let step = step(bench, query)?;
     let id = query.text("id")?;
     let stands = Stands::parse(id).ok_or_else(|| Error::Asked(format!("{id} is no box")))?;
@@ -46,25 +46,25 @@ pub fn about(bench: &mut Bench, query: &Query) -> Result<Made> {
         Stands::Group(phase, layer) => group_facts(&graph, phase, &layer).ok_or_else(missing)?,
         Stands::Node(_) => return Err(missing()),
     };
-    Ok(facts.into())
+    Ok(facts)
 }
 
 /// `/api/graph/source`: a file that the graph names.
-pub fn lines(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn lines(bench: &mut Bench, query: &Query) -> Result<Value> {
     let step = step(bench, query)?;
     let graph = StepGraph::of(&bench.planned(step)?);
     let file = query.text("file")?;
     let found = source(&graph, file).ok_or_else(|| Error::Missing(format!("the graph names no file {file}")))?;
     let nodes: Vec<Value> = found.nodes.iter().map(|(line, nodes)| json!([line, nodes])).collect();
-    Ok(json!({ "file": file, "lines": found.lines, "note": found.note, "nodes": nodes }).into())
+    Ok(json!({ "file": file, "lines": found.lines, "note": found.note, "nodes": nodes }))
 }
 
 /// `/api/graph/times`: the step is run here some times, and put back.
-pub fn times(bench: &mut Bench, query: &Query) -> Result<Made> {
+pub fn times(bench: &mut Bench, query: &Query) -> Result<Value> {
     let step = step(bench, query)?;
     let times = query.number_or("times", 5usize)?.clamp(1, MOST_TIMES);
     let kernels: Vec<f64> = bench.run().timed(step, times)?.iter().map(|time| time.as_secs_f64() * 1e6).collect();
-    Ok(json!({ "times": times, "all": kernels.iter().sum::<f64>(), "kernels": kernels }).into())
+    Ok(json!({ "times": times, "all": kernels.iter().sum::<f64>(), "kernels": kernels }))
 }
 
 fn step(bench: &Bench, query: &Query) -> Result<u64> {

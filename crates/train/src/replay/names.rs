@@ -1,5 +1,6 @@
 //! What the values of a step are called.
 
+use serde_json::{Value, json};
 use tensor::Tensor;
 
 use crate::job::Job;
@@ -14,6 +15,14 @@ pub struct Named {
     pub kind: Kind,
     /// Its node: shape, dtype, origin.
     pub tensor: Tensor,
+}
+
+impl Named {
+    /// Name, kind, shape and dtype.
+    pub fn to_json(&self) -> Value {
+        let (tensor, kind) = (&self.tensor, self.kind.word());
+        json!({ "name": self.name, "kind": kind, "shape": tensor.dims(), "dtype": tensor.dtype().to_string() })
+    }
 }
 
 /// What a named value is.
