@@ -235,27 +235,10 @@ fn show(found: &Explanation, truth: Option<&str>) {
 
 fn to_json(explained: &Explained) -> Value {
     let Explained { map, checks } = explained;
-    let stages: Vec<Value> = checks
-        .randomisation
-        .stages
-        .iter()
-        .map(|stage| {
-            json!({
-                "down_to": stage.down_to, "rank_correlation": stage.rank_correlation, "ssim": stage.similarity,
-            })
-        })
-        .collect();
-    let deletion = &checks.deletion;
-    json!({
-        "method": map.method.name(), "layer": map.layer,
-        "deletion": {
-            "removed": deletion.removed, "score": deletion.score, "without_top": deletion.without_top,
-            "without_random": deletion.without_random, "beats": deletion.beats,
-        },
-        "randomisation": stages,
-        "completeness": checks.completeness.map(|complete| {
-            json!({ "sum": complete.sum, "difference": complete.difference, "residual": complete.residual })
-        }),
-        "shape": map.places.shape().to_vec(), "places": map.values(),
-    })
+    let mut object = checks.to_json();
+    object["method"] = map.method.name().into();
+    object["layer"] = map.layer.clone().into();
+    object["shape"] = map.places.shape().to_vec().into();
+    object["places"] = map.values().into();
+    object
 }

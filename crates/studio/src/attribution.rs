@@ -1,7 +1,7 @@
 //! What an answer hangs on: a map over the input, and what can be checked of it.
 
 use nn::{Description, Layer, Pass};
-use see::{Certificates, Method, Net, Options, attribute, black, certify};
+use see::{Method, Net, Options, attribute, black, certify};
 use serde_json::{Value, json};
 use tensor::Tensor;
 
@@ -50,7 +50,7 @@ pub fn attribution(bench: &mut Bench, query: &Query) -> Result<Value> {
         let mut object = json!({
             "part": part, "row": at, "class": label, "of": of, "method": method.name(), "about": method.about(),
             "signed": method.is_signed(), "score": finite(map.score), "layer": map.layer,
-            "certificates": certificates(&checks),
+            "certificates": checks.to_json(),
         });
         object["map"] = describe(&map.places, None, MOST)?;
         Ok(object)
@@ -79,30 +79,4 @@ impl Layer for Heard<'_> {
     fn describe(&self) -> Description {
         self.model.describe()
     }
-}
-
-fn certificates(checks: &Certificates) -> Value {
-    let completeness = checks.completeness.as_ref().map(|found| {
-        json!({ "sum": finite(found.sum), "difference": finite(found.difference), "residual": finite(found.residual) })
-    });
-    let stages: Vec<Value> = checks
-        .randomisation
-        .stages
-        .iter()
-        .map(|stage| {
-            json!({
-                "down_to": stage.down_to, "rank_correlation": finite(stage.rank_correlation),
-                "similarity": finite(stage.similarity),
-            })
-        })
-        .collect();
-    let deletion = &checks.deletion;
-    json!({
-        "completeness": completeness, "randomisation": stages,
-        "deletion": {
-            "removed": finite(deletion.removed), "score": finite(deletion.score),
-            "without_top": finite(deletion.without_top), "without_random": finite(deletion.without_random),
-            "beats": finite(deletion.beats),
-        },
-    })
 }

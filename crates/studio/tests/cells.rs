@@ -65,4 +65,12 @@ fn a_bar_evokes_what_the_library_says_at_any_angle_and_place() {
         let (status, answer) = ask(&studio, &format!("/api/cells/answer?{asked}&{refused}"));
         assert!((400..500).contains(&status), "{refused}: {answer}");
     }
+    for question in ["tuning?", "answer?angle=0&shift=0&"] {
+        let asked = format!("/api/cells/{question}run=tiny&step={last}&layer=conv1/relu&window=99");
+        let (status, answer) = ask(&studio, &asked);
+        assert!(
+            status == 400 && answer["error"].as_str().unwrap().contains("99 x 99 neighbours"),
+            "{status}: {answer}"
+        );
+    }
 }

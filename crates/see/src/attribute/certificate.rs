@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
 use tensor::{Array, DType, RandomKey, Var};
 use train::Result;
 
@@ -23,6 +24,31 @@ pub struct Certificates {
     pub randomisation: Randomisation,
     /// What becomes of the score if the places at the top of the map are covered.
     pub deletion: Deletion,
+}
+
+impl Certificates {
+    /// All figures; one that is not finite is null.
+    pub fn to_json(&self) -> Value {
+        let Deletion { removed, score, without_top, without_random, beats } = self.deletion;
+        let stages: Vec<Value> = self
+            .randomisation
+            .stages
+            .iter()
+            .map(|stage| {
+                json!({ "down_to": stage.down_to, "rank_correlation": stage.rank_correlation, "ssim": stage.similarity })
+            })
+            .collect();
+        json!({
+            "deletion": {
+                "removed": removed, "score": score, "without_top": without_top, "without_random": without_random,
+                "beats": beats,
+            },
+            "randomisation": stages,
+            "completeness": self.completeness.map(|complete| {
+                json!({ "sum": complete.sum, "difference": complete.difference, "residual": complete.residual })
+            }),
+        })
+    }
 }
 
 /// Whether the numbers of a map add up.

@@ -9,16 +9,19 @@ const figure = (picture, caption, detail = '') => el('figure', { class: 'seen' }
   el('figcaption', {}, caption, detail ? el('span', { class: 'soft' }, detail) : null));
 
 // What can be checked of a map: whether its numbers add up, whether it looks at the weights, whether what it points at matters.
+// A figure that is not finite comes as null, which is no 0.
+const number = (value) => (value === null ? NaN : Number(value));
+
 function certificates({ completeness, randomisation, deletion }) {
   const line = (good, title, words) => el('li', { class: good ? 'yes' : 'no' }, el('strong', {}, title), el('span', {}, words));
-  const fell = Number(deletion.score) - Number(deletion.without_top);
-  const random = Number(deletion.score) - Number(deletion.without_random);
+  const fell = number(deletion.score) - number(deletion.without_top);
+  const random = number(deletion.score) - number(deletion.without_random);
   const last = randomisation.at(-1);
-  const another = last && Number(last.rank_correlation) < 0.5;
+  const another = last && number(last.rank_correlation) < 0.5;
   return el('ul', { class: 'certificates' },
-    completeness ? line(Number(completeness.residual) < 0.01, 'It adds up', `to ${show(completeness.sum, 4)}; the score differs from that of black by ${show(completeness.difference, 4)} (residual ${percent(completeness.residual, 2)})`) : null,
+    completeness ? line(number(completeness.residual) < 0.01, 'It adds up', `to ${show(completeness.sum, 4)}; the score differs from that of black by ${show(completeness.difference, 4)} (residual ${percent(completeness.residual, 2)})`) : null,
     last ? line(another, another ? 'It looks at the weights' : 'It hardly looks at the weights',
-      `with those down to ${last.down_to} shuffled the map ${another ? 'is another' : 'stays much the same: it shows the input more than what the network does with it'} (rank correlation ${Number(last.rank_correlation).toFixed(2)})`) : null,
+      `with those down to ${last.down_to} shuffled the map ${another ? 'is another' : 'stays much the same: it shows the input more than what the network does with it'} (rank correlation ${number(last.rank_correlation).toFixed(2)})`) : null,
     line(fell > random, fell > random ? 'It points at what matters' : 'It points at nothing that matters', `without its top ${percent(deletion.removed, 0)} the score falls by ${show(fell, 3)}; without as much at random by ${show(random, 3)} (worse than ${percent(deletion.beats, 0)} of random removals)`));
 }
 
