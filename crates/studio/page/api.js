@@ -3,8 +3,13 @@
 const kept = new Map();
 const MOST_KEPT = 200;
 
-// Questions that have no answer yet.
+// Questions that have no answer yet; the body says that it is busy as long as there are any.
 export const open = { count: 0 };
+
+function asking(more) {
+  open.count += more;
+  document.body.setAttribute('aria-busy', String(open.count > 0));
+}
 
 export class Refused extends Error {
   constructor(status, text) {
@@ -24,14 +29,14 @@ function address(path, values) {
 
 async function once(url, options) {
   let response;
-  open.count += 1;
+  asking(1);
   try {
     response = await fetch(url, options);
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new Refused(0, 'The studio does not answer. Is glassbox open still running?');
   } finally {
-    open.count -= 1;
+    asking(-1);
   }
   if (response.status === 403) {
     throw new Refused(403, 'The studio was started anew: open the address that it printed.');
