@@ -1,4 +1,4 @@
-//! `glassbox experiment`: experiments of history, made again on a network.
+//! `glassbox experiment`: experiments of history and of practice, made on networks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use zoo::{Asked, hubel_wiesel};
 
 use crate::exit;
 use crate::machine::Machine;
+use crate::practice;
 use crate::screen::say;
 
 /// Arguments of `experiment`.
@@ -26,6 +27,18 @@ pub struct Arguments {
 enum Experiment {
     /// Show gratings and bars, and listen to units: what each is tuned to, alone and pooled (1959, 1962)
     HubelWiesel(HubelWieselArguments),
+    /// How optimisers find their way: on a surface that can be looked at, and on a net
+    Optimizers(practice::Arguments),
+    /// What weights begin with: how activations and gradients fade or saturate over ten layers
+    Initialisation(practice::Arguments),
+    /// The range test: which learning rate a net takes
+    LearningRate(practice::Arguments),
+    /// Under- and overfitting: error against the size of the net, and what helps
+    Fitting(practice::Arguments),
+    /// A deep net with batch norm and without, at a learning rate and at ten times it
+    BatchNorm(practice::Arguments),
+    /// Dropout, MC dropout and temperature: whether a net is right as often as it says
+    Dropout(practice::Arguments),
 }
 
 /// Arguments of `experiment hubel-wiesel`.
@@ -64,14 +77,32 @@ struct HubelWieselArguments {
 impl Arguments {
     /// Whether objects are asked for.
     pub fn json(&self) -> bool {
-        let Experiment::HubelWiesel(arguments) = &self.experiment;
-        arguments.json
+        match &self.experiment {
+            Experiment::HubelWiesel(arguments) => arguments.json,
+            Experiment::Optimizers(arguments)
+            | Experiment::Initialisation(arguments)
+            | Experiment::LearningRate(arguments)
+            | Experiment::Fitting(arguments)
+            | Experiment::BatchNorm(arguments)
+            | Experiment::Dropout(arguments) => arguments.json,
+        }
     }
 }
 
 /// Carries out `experiment`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
-    let Experiment::HubelWiesel(arguments) = &arguments.experiment;
+    match &arguments.experiment {
+        Experiment::HubelWiesel(arguments) => hubel_wiesel_of(arguments),
+        Experiment::Optimizers(arguments) => practice::run("optimizers", arguments),
+        Experiment::Initialisation(arguments) => practice::run("initialisation", arguments),
+        Experiment::LearningRate(arguments) => practice::run("learning-rate", arguments),
+        Experiment::Fitting(arguments) => practice::run("fitting", arguments),
+        Experiment::BatchNorm(arguments) => practice::run("batch-norm", arguments),
+        Experiment::Dropout(arguments) => practice::run("dropout", arguments),
+    }
+}
+
+fn hubel_wiesel_of(arguments: &HubelWieselArguments) -> Result<u8, Error> {
     let cpu = arguments.machine.cpu()?;
     let asked = Asked {
         untrained: arguments.untrained,

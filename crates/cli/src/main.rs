@@ -11,6 +11,7 @@ mod experiment;
 mod explain;
 mod machine;
 mod open;
+mod practice;
 mod predict;
 mod replay;
 mod report;
@@ -19,6 +20,7 @@ mod screen;
 mod shell;
 mod show;
 mod step;
+mod sweep;
 mod train;
 mod why;
 
@@ -43,13 +45,15 @@ enum Command {
     Train(train::Arguments),
     /// Go on with a run that was interrupted or killed, extend it, or branch from it
     Resume(resume::Arguments),
+    /// Train a recipe many times under other settings, and compare: a grid, or settings drawn at random
+    Sweep(sweep::Arguments),
     /// Measure a run on its test rows, or on other data
     Eval(eval::Arguments),
     /// Say what pictures show
     Predict(predict::Arguments),
     /// Say what an answer hangs on, draw it, and check it: gradients, Grad-CAM, occlusion
     Explain(explain::Arguments),
-    /// Make an experiment of history on a network: hubel-wiesel
+    /// Make an experiment of history or of practice: hubel-wiesel, learning-rate, fitting, ...
     Experiment(experiment::Arguments),
     /// Make steps of a run again, and compare them with what was recorded
     Replay(replay::Arguments),
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
     let (json, outcome) = match arguments.command {
         Command::Train(arguments) => (arguments.json, train::run(&arguments)),
         Command::Resume(arguments) => (arguments.json, resume::run(&arguments)),
+        Command::Sweep(arguments) => (arguments.json, sweep::run(&arguments)),
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
         Command::Explain(arguments) => (arguments.json, explain::run(&arguments)),

@@ -1,4 +1,4 @@
-//! `glassbox resume`: goes on with a run, or with a branch of it.
+//! `glassbox resume`: goes on with a run, with a branch of it, or with a sweep.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,13 @@ use glassbox::train::{Error, RunDir, Settings, Source, branch, branch_from, resu
 
 use crate::machine::Machine;
 use crate::screen::Screen;
+use crate::sweep;
 use crate::train::{command_line, finish, stop_on_signals};
 
 /// Arguments of `resume`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Folder of the run
+    /// Folder of the run, or of a sweep
     run: PathBuf,
     /// Branch from this step, which is computed again if it has no checkpoint [default: the newest checkpoint]
     #[arg(long, value_name = "STEP", requires = "name")]
@@ -37,6 +38,9 @@ pub struct Arguments {
 
 /// Carries out `resume`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
+    if zoo::Sweep::is_at(&arguments.run) {
+        return resume_sweep(arguments);
+    }
     let mut run = RunDir::open(&arguments.run)?;
     let cpu = arguments.machine.cpu()?;
     // Made again from the run's own settings, if it is not there any more.
@@ -61,6 +65,18 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let mut screen = Screen::new(arguments.json);
     let end = resume(&cpu, &mut job, run, &command, &stop, &mut |event| screen.show(event));
     finish(screen, end, arguments.json)
+}
+
+/// Goes on with a sweep, as it was begun.
+fn resume_sweep(arguments: &Arguments) -> Result<u8, Error> {
+    let changed = arguments.name.is_some() || arguments.epochs.is_some() || !arguments.set.is_empty();
+    if changed || arguments.data.is_some() {
+        return Err(Error::usage(
+            format!("{} is a sweep: it goes on as it was begun", arguments.run.display()),
+            "leave out --from, --as, --epochs, --set and --data, or begin another sweep; its trials are runs that can be resumed alone",
+        ));
+    }
+    sweep::go_on(&zoo::Sweep::open(&arguments.run)?, None, &arguments.machine, arguments.json)
 }
 
 /// Where the branch `name` of `run` lies.

@@ -117,11 +117,7 @@ pub fn command_line() -> String {
 /// The recipe's settings, then those of the file, then those of the flags.
 fn settings(mut settings: Settings, arguments: &Arguments) -> Result<Settings, Error> {
     if let Some(path) = &arguments.config {
-        let text = std::fs::read_to_string(path).map_err(|source| {
-            let what = format!("cannot read the settings in {}: {source}", path.display());
-            Error::usage(what, "give --config a text file of settings, such as the config.toml of a run")
-        })?;
-        settings.read_toml(&text, path)?;
+        read_config(&mut settings, path)?;
     }
     let flags = [
         ("--model", "model.name", &arguments.model),
@@ -144,6 +140,15 @@ fn settings(mut settings: Settings, arguments: &Arguments) -> Result<Settings, E
     }
     arguments.set.iter().try_for_each(|assignment| settings.assign(assignment))?;
     Ok(settings)
+}
+
+/// Takes the settings of a file.
+pub fn read_config(settings: &mut Settings, path: &Path) -> Result<(), Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| {
+        let what = format!("cannot read the settings in {}: {source}", path.display());
+        Error::usage(what, "give --config a text file of settings, such as the config.toml of a run")
+    })?;
+    settings.read_toml(&text, path)
 }
 
 /// The first signal asks the loop to stop after its step; the second ends the process at once.

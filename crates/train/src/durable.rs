@@ -20,7 +20,10 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Replaces a file that only this process writes, at once: a reader sees the old bytes or the new ones.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// If the system refuses it; the old file is then still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_by(path, ".new", bytes)
 }
 

@@ -41,6 +41,7 @@ pub mod why;
 
 pub use branch::{branch, branch_from};
 pub use config::{Settings, Source};
+pub use durable::replace as replace_file;
 pub use error::{Error, Result};
 pub use evaluate::{Prediction, evaluate, predict, tensors};
 pub use event::{Event, Status};

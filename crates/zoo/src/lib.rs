@@ -1,6 +1,7 @@
 //! The systems, one file each, read like the paper's table: model, recipe.
 
 mod class_rows;
+pub mod dense;
 pub mod fashion;
 mod folder_data;
 mod hubel_wiesel;
@@ -11,10 +12,12 @@ pub mod mlp;
 pub mod nets;
 mod opened;
 pub mod picture;
+pub mod practice;
 mod recipe;
 mod run;
 mod settings;
 mod sources;
+mod sweep;
 pub mod tabular;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};
@@ -22,3 +25,4 @@ pub use opened::{Opened, open, reopen};
 pub use recipe::{RECIPES, Recipe, check_manifest, find};
 pub use run::Run;
 pub use sources::SOURCES;
+pub use sweep::{Assignment, Sweep, Told, Trial, Tried, Values, trials};

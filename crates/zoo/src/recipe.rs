@@ -29,8 +29,8 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 4] =
-    [crate::lenet::RECIPE, crate::mlp::RECIPE, crate::fashion::RECIPE, crate::images::RECIPE];
+pub const RECIPES: [Recipe; 5] =
+    [crate::lenet::RECIPE, crate::mlp::RECIPE, crate::dense::RECIPE, crate::fashion::RECIPE, crate::images::RECIPE];
 
 /// The recipe called `name`.
 ///

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use nn::schedule::{OneCycle, Plateau};
 use nn::{Adam, Average, Group, Optimiser, Schedule, Scope, Sgd};
 use tensor::Var;
+use tensor::math::f64::pow;
 use train::{Result, Settings};
 
 /// What a recipe chooses for the settings that all recipes have.
@@ -30,8 +31,8 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
         .word(
             "train.schedule",
             defaults.schedule,
-            &["constant", "cosine", "one_cycle", "plateau"],
-            "how the learning rate changes",
+            &["constant", "cosine", "one_cycle", "plateau", "range"],
+            "how the learning rate changes; range: from a millionth of it, to find the greatest that works",
         )
         .float("train.smoothing", defaults.smoothing, 0.0..=0.9, "share of each label given to all classes")
         .float("train.average", 0.0, 0.0..=0.999999, "share that averaged weights keep each step; 0: no averages")
@@ -86,6 +87,10 @@ pub(crate) fn schedule(settings: &Settings, steps: u64) -> Result<Schedule> {
     Ok(match settings.get_word("train.schedule")? {
         "constant" => Schedule::Constant { lr },
         "cosine" => Schedule::Cosine { lr, min: 0.0, steps },
+        // The range test (Smith 2017): from a millionth of the rate up to it, in equal ratios.
+        "range" => {
+            Schedule::Exponential { lr: 1e-6 * lr, gamma: pow(1e6, 1.0 / steps.saturating_sub(1).max(1) as f64) }
+        }
         "plateau" => Schedule::Plateau(Plateau { patience: 2, ..Plateau::new(lr) }),
         _ => Schedule::OneCycle(OneCycle::new(lr, steps)),
     })

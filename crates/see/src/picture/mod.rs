@@ -2,15 +2,17 @@
 
 mod colour;
 mod explanation;
+mod lines;
 mod plate;
 mod scatter;
-mod svg;
+pub mod svg;
 mod tiles;
 
 pub use colour::{heat, signed};
 pub use explanation::{Explained, Explanation};
+pub use lines::{Chart, Line, lines};
 pub use plate::plate;
-pub use scatter::scatter;
+pub use scatter::{COLOURS, scatter};
 pub use tiles::{feature_maps, filter, filter_sheet, tile_sheet};
 
 use std::path::Path;

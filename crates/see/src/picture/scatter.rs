@@ -8,7 +8,7 @@ use super::svg::{FAINT, Svg};
 
 /// Colours of classes, told apart by people who do not see all colours, too (Okabe and Ito 2008, and their darker and lighter
 /// kin); more classes begin anew with another shape.
-const COLOURS: [&str; 10] =
+pub const COLOURS: [&str; 10] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b8860b", "#7b3294", "#5e5e5e", "#c51b7d", "#a6d854"];
 
 /// Rows at their first two coordinates, coloured by class, as an SVG.

@@ -8,11 +8,15 @@ use train::report::png_uri;
 
 use super::{enlarged, png};
 
-/// Ink, its paler shades, and what stands out.
+/// Lines and words.
 pub const INK: &str = "#1d1d1f";
+/// Words that explain.
 pub const PALE: &str = "#6e6e73";
+/// Lines behind others.
 pub const FAINT: &str = "#d9d6ce";
+/// What is shown.
 pub const BLUE: &str = "#2166ac";
+/// What stands out.
 pub const RED: &str = "#b2182b";
 
 /// A drawing under way.

@@ -87,7 +87,7 @@ impl Scale {
 }
 
 /// Round numbers between two values, about `count` of them.
-fn round_steps(least: f64, most: f64, count: usize) -> Vec<f64> {
+pub fn round_steps(least: f64, most: f64, count: usize) -> Vec<f64> {
     let rough = (most - least) / count as f64;
     let power = 10f64.powf(rough.log10().floor());
     let step =

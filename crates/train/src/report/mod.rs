@@ -11,6 +11,7 @@ mod sheet;
 mod stopped;
 
 pub use answers::{Answer, Answers};
+pub use chart::{number, round_steps};
 pub use embed::png_uri;
 pub use series::Series;
 

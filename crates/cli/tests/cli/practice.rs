@@ -1,0 +1,45 @@
+//! Experiments of practice: runs that are kept, pictures, and numbers.
+
+use std::fs;
+
+use crate::support::Folder;
+
+#[test]
+fn what_weights_begin_with_is_measured_beside_theory() {
+    let folder = Folder::new();
+    let said = folder.run("experiment initialisation --out seen").ok().out;
+    assert!(said.contains("ReLU, Kaiming: sqrt(2 / n)") && said.contains("wrote seen/initialisation.svg"), "{said}");
+    let numbers: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.join("seen/numbers.json")).unwrap()).unwrap();
+    assert_eq!((numbers.as_array().unwrap().len(), numbers[0]["activations"].as_array().unwrap().len()), (6, 10));
+    for picture in ["seen/initialisation.svg", "seen/histograms.svg"] {
+        let svg = fs::read_to_string(folder.join(picture)).unwrap();
+        assert!(svg.starts_with("<svg") && !svg.contains("NaN"), "{picture}");
+    }
+}
+
+#[test]
+fn every_experiment_on_runs_is_drawn_and_is_not_made_twice() {
+    let folder = Folder::new();
+    let few = "--set train.max_steps=3 --set train.epochs=1 --set data.val=0.1";
+    for (name, runs, picture) in [
+        ("optimizers", 4, "optimizers.svg"),
+        ("learning-rate", 1, "learning-rate.svg"),
+        ("fitting", 10, "fitting.svg"),
+        ("batch-norm", 4, "batch-norm.svg"),
+        ("dropout", 2, "dropout.svg"),
+    ] {
+        let line = format!("experiment {name} {few} --json");
+        let first = folder.run(&line).ok();
+        let ends = |outcome: &crate::support::Outcome| {
+            outcome.objects().iter().filter(|object| object["event"] == "end" && object["run_name"].is_string()).count()
+        };
+        assert_eq!(ends(&first), runs, "{name}");
+        let dir = folder.join("experiments").join(name);
+        assert!(fs::read_to_string(dir.join(picture)).unwrap().contains("<polyline"), "{name}");
+        // The runs are there: nothing is trained again, and the numbers are the same.
+        let again = folder.run(&line).ok();
+        assert_eq!(ends(&again), 0, "{name}");
+        assert_eq!(first.end()["numbers"], again.end()["numbers"], "{name}");
+    }
+}

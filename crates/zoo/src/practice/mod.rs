@@ -1,0 +1,156 @@
+//! Training in practice, one experiment a file: each trains a few runs side by side, or looks at one net, and draws what it
+//! teaches. Every run is kept: it can be opened, replayed and explained like any other.
+
+mod batch_norm;
+mod dropout;
+mod fitting;
+mod initialisation;
+mod learning_rate;
+mod optimizers;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use cpu::Cpu;
+use see::picture::Line;
+use serde_json::Value;
+use train::report::Series;
+use train::{Error, Event, Result, RunDir, Source, Status, fit, resume};
+
+use crate::recipe::find;
+
+/// An experiment that can be asked for by name.
+pub struct Experiment {
+    /// Its name.
+    pub name: &'static str,
+    /// What it shows, in a line.
+    pub about: &'static str,
+    /// Makes it.
+    pub make: fn(&mut Bench) -> Result<Findings>,
+}
+
+/// All experiments.
+pub const EXPERIMENTS: [Experiment; 6] = [
+    optimizers::EXPERIMENT,
+    initialisation::EXPERIMENT,
+    learning_rate::EXPERIMENT,
+    fitting::EXPERIMENT,
+    batch_norm::EXPERIMENT,
+    dropout::EXPERIMENT,
+];
+
+/// What an experiment found.
+pub struct Findings {
+    /// In words, a line each.
+    pub words: Vec<String>,
+    /// In numbers.
+    pub numbers: Value,
+    /// Names of pictures, and the pictures as SVG.
+    pub pictures: Vec<(&'static str, String)>,
+}
+
+/// What an experiment is made on.
+pub struct Bench<'a> {
+    /// Computes.
+    pub cpu: &'a Cpu,
+    /// Where runs are kept.
+    pub dir: &'a Path,
+    /// The folder of the data, or `None` for what ships with the library.
+    pub data: Option<&'a Path>,
+    /// Settings of all runs, as `--set` takes them; they come after those of the experiment.
+    pub set: &'a [String],
+    /// The command, for the record of the runs.
+    pub command: &'a str,
+    /// Becomes true to end it.
+    pub stop: &'a AtomicBool,
+    /// Hears what happens in the run of this name.
+    pub listen: &'a mut dyn FnMut(&str, &Event),
+}
+
+/// A run of an experiment.
+pub struct Trained {
+    /// Its folder.
+    pub run: PathBuf,
+    /// Its figures.
+    pub series: Series,
+    /// Why its numbers became none, if they did.
+    pub diverged: Option<String>,
+}
+
+impl Bench<'_> {
+    /// Trains `recipe` with these settings as the run `name`. One that lies there from before is gone on with, or taken as it is if
+    /// it ended.
+    ///
+    /// # Errors
+    /// If it cannot be trained, or was stopped. (That it diverged is a finding.)
+    pub fn train(&mut self, name: &str, recipe: &str, settings: &[(&str, &str)]) -> Result<Trained> {
+        let recipe = find(recipe)?;
+        let mut all = (recipe.settings)();
+        for (name, value) in settings {
+            all.set(name, value, Source::Flag(format!("the experiment: {name}={value}")))?;
+        }
+        self.set.iter().try_for_each(|assignment| all.assign(assignment))?;
+        let run = self.dir.join(name);
+        let listen = &mut |event: &Event| (self.listen)(name, event);
+        let ended = match run.exists().then(|| RunDir::open(&run)).transpose()? {
+            Some(found) if found.record().status == Status::Finished.word() => Ok(Status::Finished),
+            Some(found) if found.record().status == Status::Diverged.word() => {
+                return Ok(Trained { series: Series::read(&found)?, run, diverged: Some("it diverged".to_owned()) });
+            }
+            Some(found) => {
+                let mut job = recipe.job(all, self.data)?;
+                resume(self.cpu, &mut job, found, self.command, self.stop, listen).map(|end| end.status)
+            }
+            None => {
+                let mut job = recipe.job(all, self.data)?;
+                fit(self.cpu, &mut job, Some(&run), self.command, self.stop, listen).map(|end| end.status)
+            }
+        };
+        let diverged = match ended {
+            Ok(Status::Finished) => None,
+            Ok(_) => {
+                return Err(Error::usage("the experiment was stopped", "give the same command again to go on with it"));
+            }
+            Err(Error::Diverged { what, step, .. }) => Some(format!("{what} at step {step}")),
+            Err(error) => return Err(error),
+        };
+        Ok(Trained { series: Series::read(&RunDir::open(&run)?)?, run, diverged })
+    }
+}
+
+impl Trained {
+    /// A figure over the steps: `loss` of each step, `val_loss` of each epoch.
+    pub fn curve(&self, event: &str, figure: &str) -> Vec<[f64; 2]> {
+        self.series.of(event, figure).into_iter().map(|(step, value)| [step, value]).collect()
+    }
+
+    /// The last value of a figure of the epochs; NaN if the run diverged.
+    pub fn last(&self, figure: &str) -> f64 {
+        match self.series.of("epoch", figure).last() {
+            Some(&(_, value)) if self.diverged.is_none() => value,
+            _ => f64::NAN,
+        }
+    }
+
+    /// How it ended, in words: a share as per cent, or why it diverged.
+    fn said(&self, figure: &str) -> String {
+        match &self.diverged {
+            Some(why) => format!("diverged: {why}"),
+            None => format!("{:.2} %", 100.0 * self.last(figure)),
+        }
+    }
+}
+
+/// A line through points.
+fn line(name: impl Into<String>, points: Vec<[f64; 2]>, colour: usize, dashed: bool) -> Line {
+    Line { name: name.into(), points, colour, dashed }
+}
+
+/// The mean of each `window` points, at their middle: what a noisy curve does.
+fn smooth(points: &[[f64; 2]], window: usize) -> Vec<[f64; 2]> {
+    let mean = |part: &[[f64; 2]]| {
+        let sum = part.iter().fold([0.0, 0.0], |sum, point| [sum[0] + point[0], sum[1] + point[1]]);
+        sum.map(|sum| sum / part.len() as f64)
+    };
+    points.chunks(window.max(1)).map(mean).collect()
+}
