@@ -21,7 +21,7 @@ const SHOWN: usize = 12;
 /// Arguments of `sweep`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Name of the recipe
+    #[arg(help = format!("Name of the recipe: {}", zoo::names().join(", ")))]
     name: String,
     /// A setting and what it is tried with: train.batch=32,64 or train.lr=1e-4..1e-1:log, with :5 for five values of a grid
     #[arg(long = "try", value_name = "KEY=VALUES", required = true)]

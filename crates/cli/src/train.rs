@@ -18,7 +18,7 @@ use crate::shell::quoted;
 /// Arguments of `train`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Name of the recipe: digits, mlp, fashion, images
+    #[arg(help = format!("Name of the recipe: {}", zoo::names().join(", ")))]
     name: String,
     /// Folder of the data; digits and mlp need none
     #[arg(long, value_name = "DIR")]

@@ -22,7 +22,7 @@ pub mod tabular;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};
 pub use opened::{Opened, open, reopen};
-pub use recipe::{RECIPES, Recipe, check_manifest, find};
+pub use recipe::{RECIPES, Recipe, check_manifest, find, names};
 pub use run::Run;
 pub use sources::SOURCES;
 pub use sweep::{Assignment, Sweep, Told, Trial, Tried, Values, trials};

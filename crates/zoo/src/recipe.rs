@@ -32,12 +32,17 @@ pub struct Recipe {
 pub const RECIPES: [Recipe; 5] =
     [crate::lenet::RECIPE, crate::mlp::RECIPE, crate::dense::RECIPE, crate::fashion::RECIPE, crate::images::RECIPE];
 
+/// The names of all recipes.
+pub fn names() -> Vec<&'static str> {
+    RECIPES.iter().map(|recipe| recipe.name).collect()
+}
+
 /// The recipe called `name`.
 ///
 /// # Errors
 /// If there is none; the error names the nearest.
 pub fn find(name: &str) -> Result<Recipe> {
-    let names: Vec<&str> = RECIPES.iter().map(|recipe| recipe.name).collect();
+    let names = names();
     RECIPES.into_iter().find(|recipe| recipe.name == name).ok_or_else(|| {
         let help = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean {near}? (recipes: {})", names.join(", ")),
