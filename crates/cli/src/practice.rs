@@ -89,6 +89,10 @@ fn tell(run: &str, event: &Event, json: bool) {
         _ if json => {
             let mut object = event.to_json();
             object["run_name"] = json!(run);
+            if matches!(event, Event::End(_)) {
+                // The end is that of the experiment.
+                object["event"] = json!("run");
+            }
             say(object);
         }
         Event::End(end) => say(format_args!("{run}: {} after {} steps", end.status.word(), end.step)),

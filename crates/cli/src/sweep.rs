@@ -119,6 +119,10 @@ fn tell(sweep: &Sweep, told: &Told, json: bool) {
         Told::Run(trial, event) if json => {
             let mut object = event.to_json();
             object["trial"] = json!(trial);
+            if matches!(event, Event::End(_)) {
+                // The end is that of the sweep.
+                object["event"] = json!("trial");
+            }
             // A step of each of many trainings is more than anybody reads.
             if !matches!(event, Event::Step(_)) {
                 say(object);

@@ -32,7 +32,7 @@ fn every_experiment_on_runs_is_drawn_and_is_not_made_twice() {
         let line = format!("experiment {name} {few} --json");
         let first = folder.run(&line).ok();
         let ends = |outcome: &crate::support::Outcome| {
-            outcome.objects().iter().filter(|object| object["event"] == "end" && object["run_name"].is_string()).count()
+            outcome.objects().iter().filter(|object| object["event"] == "run").count()
         };
         assert_eq!(ends(&first), runs, "{name}");
         let dir = folder.join("experiments").join(name);

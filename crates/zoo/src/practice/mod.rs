@@ -92,22 +92,24 @@ impl Bench<'_> {
         self.set.iter().try_for_each(|assignment| all.assign(assignment))?;
         let run = self.dir.join(name);
         let listen = &mut |event: &Event| (self.listen)(name, event);
-        let ended = match run.exists().then(|| RunDir::open(&run)).transpose()? {
-            Some(found) if found.record().status == Status::Finished.word() => Ok(Status::Finished),
-            Some(found) if found.record().status == Status::Diverged.word() => {
-                return Ok(Trained { series: Series::read(&found)?, run, diverged: Some("it diverged".to_owned()) });
-            }
-            Some(found) => {
-                let mut job = recipe.job(all, self.data)?;
-                resume(self.cpu, &mut job, found, self.command, self.stop, listen).map(|end| end.status)
-            }
-            None => {
-                let mut job = recipe.job(all, self.data)?;
-                fit(self.cpu, &mut job, Some(&run), self.command, self.stop, listen).map(|end| end.status)
-            }
+        let kept = run.exists().then(|| RunDir::open(&run)).transpose()?;
+        let status = kept.as_ref().map_or("", |kept| &kept.record().status);
+        if let Some(kept) =
+            kept.as_ref().filter(|_| [Status::Finished, Status::Diverged].iter().any(|end| status == end.word()))
+        {
+            let diverged = (status == Status::Diverged.word()).then(|| "it diverged".to_owned());
+            return Ok(Trained { series: Series::read(kept)?, run, diverged });
+        }
+        let mut job = recipe.job(all, self.data)?;
+        let ended = match kept {
+            Some(kept) => resume(self.cpu, &mut job, kept, self.command, self.stop, listen),
+            None => fit(self.cpu, &mut job, Some(&run), self.command, self.stop, listen),
         };
         let diverged = match ended {
-            Ok(Status::Finished) => None,
+            Ok(end) if end.status == Status::Finished => {
+                listen(&Event::End(end));
+                None
+            }
             Ok(_) => {
                 return Err(Error::usage("the experiment was stopped", "give the same command again to go on with it"));
             }

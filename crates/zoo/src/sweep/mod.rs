@@ -203,7 +203,7 @@ impl Sweep {
                 let trained = self
                     .train(&cpu, number, command, stop, &mut |event| drop(tell.send(Told::Run(number, event.clone()))));
                 match trained {
-                    Ok(_) => {}
+                    Ok(end) => drop(tell.send(Told::Run(number, Event::End(end)))),
                     Err(error @ Error::Diverged { .. }) => drop(tell.send(Told::Diverged(number, error.to_string()))),
                     Err(error) => {
                         stop.store(true, Ordering::Relaxed);
