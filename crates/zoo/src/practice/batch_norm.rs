@@ -13,7 +13,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
 };
 
 /// The rate, and ten times it.
-const RATES: [&str; 2] = ["0.03", "0.3"];
+const RATES: [&str; 2] = ["0.01", "0.1"];
 
 fn make(bench: &mut Bench) -> Result<Findings> {
     let mut charts = [chart("loss of training", true), chart("accuracy on validation rows", false)];
@@ -24,8 +24,7 @@ fn make(bench: &mut Bench) -> Result<Findings> {
             let settings = [
                 ("model.depth", "8"),
                 ("model.hidden", "100"),
-                ("model.activation", "sigmoid"),
-                ("model.init", "xavier"),
+                ("model.init", "kaiming"),
                 ("model.batch_norm", norm),
                 ("train.optimizer", "sgd"),
                 ("train.schedule", "constant"),
@@ -45,7 +44,7 @@ fn make(bench: &mut Bench) -> Result<Findings> {
             }));
         }
     }
-    let title = "Eight layers of sigmoids, with batch norm and without";
+    let title = "Eight hidden layers, with batch norm and without";
     Ok(Findings { words, numbers: json!(numbers), pictures: vec![("batch-norm.svg", lines(title, &charts))] })
 }
 

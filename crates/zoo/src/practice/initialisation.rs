@@ -49,7 +49,7 @@ struct Seen {
     /// Root mean squares of the activations; of the gradients of a random sum of the outputs.
     activations: Vec<f64>,
     gradients: Vec<f64>,
-    /// Shares of the activations in bins from -1 to 1 (tanh) or from 0 to four root mean squares (ReLU), of the layers shown.
+    /// Shares of the activations in bins from -1 to 1 (tanh) or from 0 to 2 (ReLU), of the layers shown.
     histograms: Histograms,
 }
 
@@ -138,11 +138,19 @@ fn theory(case: &Case) -> Vec<f64> {
 }
 
 fn histogram(values: &[f32], relu: bool) -> Vec<f64> {
-    let (from, to) = if relu { (0.0, (4.0 * root_mean_square(values)).max(1e-30)) } else { (-1.0, 1.0) };
+    let (from, to) = if relu { (0.0, 2.0) } else { (-1.0, 1.0) };
     let mut bins = vec![0.0; BINS];
     for &value in values {
         let share = (f64::from(value) - from) / (to - from);
-        bins[((share * BINS as f64) as usize).min(BINS - 1)] += 1.0 / values.len() as f64;
+        // (What a ReLU lets through beyond 2 is not drawn.)
+        let bin = if relu {
+            bins.get_mut((share * BINS as f64) as usize)
+        } else {
+            bins.get_mut(((share * BINS as f64) as usize).min(BINS - 1))
+        };
+        if let Some(bin) = bin {
+            *bin += 1.0 / values.len() as f64;
+        }
     }
     bins
 }
@@ -165,13 +173,16 @@ fn draw_histograms(rows: &[(&str, Histograms)]) -> String {
         54.0,
         12.0,
         &format!(r#"fill="{PALE}""#),
-        "tanh: from -1 to 1; ReLU: from 0 to four root mean squares. Heights are shares on the scale of each panel.",
+        "tanh: from -1 to 1; ReLU: from 0 to 2, and the bar at 0, which holds half of all and more, is cut off. Each panel has its own scale.",
     );
     for (row, (name, panels)) in rows.iter().enumerate() {
         let top = TOP + row as f64 * (HEIGHT + 34.0);
         svg.words(24.0, top + HEIGHT / 2.0, 12.5, "", name);
         for (column, (layer, bins)) in panels.iter().enumerate() {
-            let most = bins.iter().copied().fold(1e-9, f64::max);
+            // Half of what a ReLU gives is 0, and would press the rest to the ground.
+            let relu = name.starts_with("ReLU");
+            let rest = bins.iter().skip(usize::from(relu)).copied().fold(0.0, f64::max);
+            let most = if rest > 1e-3 { rest } else { bins.iter().copied().fold(1e-9, f64::max) };
             let axes = Axes {
                 place: [LEFT + column as f64 * (WIDTH + 24.0), top, WIDTH, HEIGHT],
                 x: [0.0, BINS as f64],
@@ -179,7 +190,7 @@ fn draw_histograms(rows: &[(&str, Histograms)]) -> String {
             };
             axes.frame(&mut svg, &[], &[]);
             for (at, &share) in bins.iter().enumerate() {
-                let [x, y] = axes.at(at as f64, share);
+                let [x, y] = axes.at(at as f64, share.min(1.05 * most));
                 svg.rect([x + 0.4, y, WIDTH / BINS as f64 - 0.8, top + HEIGHT - y], BLUE, "");
             }
             let [left, ..] = axes.place;

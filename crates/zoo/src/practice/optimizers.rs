@@ -54,18 +54,34 @@ fn beale_by_hand([x, y]: [f64; 2]) -> (f64, [f64; 2], [f64; 4]) {
     (value, gradient, hessian)
 }
 
-/// A way down: a name, and the points that it came by.
+/// A way down: a name, and all points that the function was evaluated at.
 struct Way {
     name: String,
     points: Vec<[f64; 2]>,
+    /// Whether some were only tried, to find how far to go.
+    searches: bool,
+}
+
+impl Way {
+    /// The points that it came by.
+    fn taken(&self) -> Vec<[f64; 2]> {
+        let mut least = f64::INFINITY;
+        let lower = |point: &&[f64; 2]| {
+            let value = beale_by_hand(**point).0;
+            let taken = !self.searches || value < least;
+            least = least.min(value);
+            taken
+        };
+        self.points.iter().filter(lower).copied().collect()
+    }
 }
 
 fn ways(bench: &Bench) -> Result<Vec<Way>> {
     type Make = fn(Vec<Group>) -> Box<dyn Optimiser>;
     let methods: [(&str, f64, Make); 5] = [
         ("gradient descent", 0.01, |groups| Box::new(Sgd::new(groups, 0.0))),
-        ("momentum 0.9", 0.01, |groups| Box::new(Sgd::new(groups, 0.9))),
-        ("Nesterov 0.9", 0.01, |groups| Box::new(Sgd::new(groups, 0.9).nesterov(true))),
+        ("momentum 0.9", 0.002, |groups| Box::new(Sgd::new(groups, 0.9))),
+        ("Nesterov 0.9", 0.002, |groups| Box::new(Sgd::new(groups, 0.9).nesterov(true))),
         ("RMSProp", 0.01, |groups| Box::new(RmsProp::new(groups, 0.0, false))),
         ("Adam", 0.1, |groups| Box::new(Adam::new(groups))),
     ];
@@ -83,7 +99,7 @@ fn ways(bench: &Bench) -> Result<Vec<Way>> {
                 points.push([x, y]);
             }
         }
-        ways.push(Way { name: format!("{name}, rate {rate}"), points });
+        ways.push(Way { name: format!("{name}, rate {rate}"), points, searches: false });
     }
     let mut points = Vec::new();
     lbfgs(&START, &Lbfgs::default(), &mut |at| {
@@ -91,14 +107,14 @@ fn ways(bench: &Bench) -> Result<Vec<Way>> {
         points.push([at[0], at[1]]);
         (value, gradient.to_vec())
     });
-    ways.push(Way { name: "L-BFGS".to_owned(), points });
+    ways.push(Way { name: "L-BFGS".to_owned(), points, searches: true });
     let mut points = Vec::new();
     newton(&START, &Newton::default(), &mut |at| {
         let (value, gradient, hessian) = beale_by_hand([at[0], at[1]]);
         points.push([at[0], at[1]]);
         (value, gradient.to_vec(), hessian.to_vec())
     });
-    ways.push(Way { name: "Newton".to_owned(), points });
+    ways.push(Way { name: "Newton".to_owned(), points, searches: true });
     Ok(ways)
 }
 
@@ -179,7 +195,7 @@ fn draw_surface(ways: &[Way]) -> Result<String> {
     axes.frame(&mut svg, &ticks(-1, 4), &ticks(-1, 2));
     for (place, way) in ways.iter().enumerate() {
         let colour = COLOURS[place % COLOURS.len()];
-        let points: Vec<[f64; 2]> = way.points.iter().map(|&[x, y]| axes.at(x, y)).collect();
+        let points: Vec<[f64; 2]> = way.taken().iter().map(|&[x, y]| axes.at(x, y)).collect();
         svg.path(&points, colour, 1.8, r#"stroke-opacity="0.9""#);
         for [x, y] in points.iter().step_by(points.len().div_ceil(40)) {
             svg.raw(&format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="2.2" fill="{colour}"/>"#));
