@@ -95,6 +95,7 @@ fn tell(run: &str, event: &Event, json: bool) {
             }
             say(object);
         }
+        Event::Note(note) => say(format_args!("{run}: {note}")),
         Event::End(end) => say(format_args!("{run}: {} after {} steps", end.status.word(), end.step)),
         _ => {}
     }

@@ -21,7 +21,7 @@ fn what_weights_begin_with_is_measured_beside_theory() {
 #[test]
 fn every_experiment_on_runs_is_drawn_and_is_not_made_twice() {
     let folder = Folder::new();
-    let few = "--set train.max_steps=3 --set train.epochs=1 --set data.val=0.1";
+    let few = "--set train.max_steps=3 --set train.epochs=1 --set data.val=0.1 --set train.lr=0.01";
     for (name, runs, picture) in [
         ("optimizers", 4, "optimizers.svg"),
         ("learning-rate", 1, "learning-rate.svg"),

@@ -113,7 +113,11 @@ impl Bench<'_> {
             Ok(_) => {
                 return Err(Error::usage("the experiment was stopped", "give the same command again to go on with it"));
             }
-            Err(Error::Diverged { what, step, .. }) => Some(format!("{what} at step {step}")),
+            Err(Error::Diverged { what, step, .. }) => {
+                let why = format!("{what} at step {step}");
+                listen(&Event::Note(format!("diverged: {why}")));
+                Some(why)
+            }
             Err(error) => return Err(error),
         };
         Ok(Trained { series: Series::read(&RunDir::open(&run)?)?, run, diverged })
