@@ -5,6 +5,8 @@ import { colour, el, empty, failure, fill, panel, percent, show } from '../draw.
 
 const MOST_OVERLAID = 8;
 const LIVE_MS = 2000;
+// A training must not feel that it is watched: the page works for one part in so many of the time, however slow the machine.
+const SHARE = 200;
 const QUIET_MS = 10000;
 
 const TITLES = {
@@ -90,6 +92,7 @@ export default {
 
     let curves = [];
     let drawn = '';
+    let worked = 0; // milliseconds, since the last look at what is new
     let names = { steps: ['loss'], epochs: [] };
     const facts = new Map();
 
@@ -126,18 +129,23 @@ export default {
       if (key !== drawn) plot.classList.add('old');
       try {
         const signal = own.signal;
-        const one = (run) => api.get('/api/curve', { run, name: y, width, smooth: half(), from: state.get('from'), to: state.get('to') }, { signal });
+        // Of runs that had ended before they were asked for nothing is new.
+        const over = new Set(state.runs.filter((run) => !run.live).map((run) => run.id));
+        const kept = (run) => (key === drawn ? curves.find((curve) => curve.run === run && curve.over) : null);
+        const one = (run) => kept(run) ?? api.get('/api/curve', { run, name: y, width, smooth: half(), from: state.get('from'), to: state.get('to') }, { signal });
         const found = await Promise.all(ids.map(one));
         for (const id of ids) if (!facts.has(id)) facts.set(id, await api.get('/api/run', { run: id }, { signal }));
-        curves = found;
+        curves = found.map((curve) => ({ ...curve, over: over.has(curve.run) }));
         drawn = key;
         names = {
           steps: [...new Set(found.flatMap((curve) => curve.names.steps))], epochs: [...new Set(found.flatMap((curve) => curve.names.epochs))],
         };
         plot.classList.remove('old');
+        const began = performance.now();
         controls();
         if (ids.length) draw();
         else fill(plot, empty('Choose a run below to see its curve.'));
+        worked += performance.now() - began;
       } catch (error) {
         if (error.name === 'AbortError') return;
         fill(plot, failure(error));
@@ -227,14 +235,16 @@ export default {
           try {
             const listed = await api.get('/api/runs');
             state.runs = listed.runs;
+            const began = performance.now();
             rows();
+            worked = performance.now() - began;
             if (listed.runs.some((run) => run.live && chosen().includes(run.id)) || live) await ask();
           } catch {
             // The next look may find it again; the views say so if someone asks.
           }
         }
         poll();
-      }, live ? LIVE_MS : QUIET_MS);
+      }, live ? Math.min(QUIET_MS, Math.max(LIVE_MS, SHARE * worked)) : QUIET_MS);
     }
 
     const update = () => {
