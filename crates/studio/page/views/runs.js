@@ -130,12 +130,12 @@ export default {
       try {
         const signal = own.signal;
         // Of runs that had ended before they were asked for nothing is new.
-        const over = new Set(state.runs.filter((run) => !run.live).map((run) => run.id));
-        const kept = (run) => (key === drawn ? curves.find((curve) => curve.run === run && curve.over) : null);
+        const over = new Map(state.runs.filter((run) => !run.live).map((run) => [run.id, run.step]));
+        const kept = (run) => (key === drawn && over.has(run) ? curves.find((curve) => curve.run === run && curve.over === over.get(run)) : null);
         const one = (run) => kept(run) ?? api.get('/api/curve', { run, name: y, width, smooth: half(), from: state.get('from'), to: state.get('to') }, { signal });
         const found = await Promise.all(ids.map(one));
         for (const id of ids) if (!facts.has(id)) facts.set(id, await api.get('/api/run', { run: id }, { signal }));
-        curves = found.map((curve) => ({ ...curve, over: over.has(curve.run) }));
+        curves = found.map((curve) => ({ ...curve, over: over.get(curve.run) }));
         drawn = key;
         names = {
           steps: [...new Set(found.flatMap((curve) => curve.names.steps))], epochs: [...new Set(found.flatMap((curve) => curve.names.epochs))],
