@@ -76,13 +76,14 @@ fn what_is_behind_a_node_is_what_the_replay_computes() {
         assert_eq!(list(&facts["inputs"]).len(), node.inputs().len());
         let same = |told: &Value, name: &str| {
             let stats = Stats::of(&at.tensor(name).unwrap());
-            // (Text of a number may end in another last digit.)
-            let near = |told: &Value, x: f64| match told.as_f64() {
-                Some(told) => (told - x).abs() <= 1e-14 * x.abs(),
+            let met = |told: &Value, x: f64| match told.as_f64() {
+                Some(told) => told == x,
                 None => told == &x.to_string(),
             };
-            let met = near(&told["min"], stats.min) && near(&told["norm"], stats.norm);
-            assert!(met, "{name} of {step}: {told} {stats:?}");
+            assert!(
+                met(&told["min"], stats.min) && met(&told["norm"], stats.norm),
+                "{name} of {step}: {told} {stats:?}"
+            );
         };
         same(&facts["value"], &format!("#{number}"));
         if !facts["gradient"]["norm"].is_null() {

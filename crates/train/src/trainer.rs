@@ -103,8 +103,7 @@ pub fn resume(
 fn other_rate(job: &Job, found: Option<&Checkpoint>) -> Result<Option<String>> {
     let Some((found, then)) = found.and_then(|found| Some((found, state::next_rate(found)?))) else { return Ok(None) };
     let now = job.schedule.lr(found.step);
-    // (A number that was written as text may come back with another last digit.)
-    if (now - then).abs() <= 1e-12 * then.abs() {
+    if now == then {
         return Ok(None);
     }
     let (name, steps) = (job.settings.get_word("train.schedule")?, job.steps()?);
