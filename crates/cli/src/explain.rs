@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use glassbox::data::{augmentation_key, picture::MAX_PIXELS, read_picture, write_png};
+use glassbox::data::{Dataset, Target, augmentation_key, picture::MAX_PIXELS, read_picture, write_png};
 use glassbox::see::picture::{Explained, Explanation, write_svg};
 use glassbox::see::{Method, Net, Options, black, explain};
-use glassbox::tensor::Shape;
+use glassbox::tensor::{RandomKey, Shape};
 use glassbox::train::suggest::did_you_mean;
 use glassbox::train::{Error, load_weights};
 use glassbox::{Array, Cpu};
@@ -99,6 +99,31 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     Ok(exit::OK)
 }
 
+/// Classes that are explained after a training, of the many that there may be.
+const MOST_CLASSES: usize = 6;
+
+/// Draws what the answers to the first test row of each class hang on, into the pictures of a run, and names the files.
+pub fn each_class(cpu: &Cpu, run: &Path) -> Result<Vec<String>, Error> {
+    let opened = zoo::open(run)?;
+    let test = (opened.recipe.splits)(&opened.settings, opened.data_dir(None)?)?.test;
+    let is_black = opened.recipe.light_on_dark;
+    let baseline = if is_black { black(&opened.input) } else { vec![0.0] };
+    let options = Options { baseline, ..Options::default() };
+    let mut written = Vec::new();
+    for class in 0..opened.input.classes.len().min(MOST_CLASSES) {
+        let is_of_class = |row: &usize| test.target(*row).is_ok_and(|target| target == Target::Class(class));
+        let Some(row) = (0..test.len()).find(is_of_class) else { continue };
+        let (x, _) = row_input(&opened, test.as_ref(), row)?;
+        let about = format!("{} · {}, step {}", test.id(row), run.display(), opened.step);
+        // The likeliest class is what is explained, right or wrong.
+        let found = told(cpu, &opened, &x, None, &[Method::Integrated, Method::Occlusion], &options, &about)?;
+        let path = run.join("pictures").join(format!("explained-{class}.svg"));
+        write_svg(&path, &found.to_svg()?)?;
+        written.push(path.display().to_string());
+    }
+    Ok(written)
+}
+
 fn told(
     cpu: &Cpu,
     opened: &Opened,
@@ -145,10 +170,7 @@ fn class_of(word: &str, classes: &[String]) -> Result<usize, Error> {
 
 /// The input `[1, ..]`, the name of its class if that is known, and whether it had to be inverted.
 fn input(arguments: &Arguments, opened: &Opened) -> Result<(Array, Option<String>, bool), Error> {
-    let transforms = opened.input.prepare(&[]);
-    // No transform of an input is random, so any key will do.
-    let key = augmentation_key(0, 0, 0);
-    let (x, shape, truth, inverted) = match row(&arguments.input)? {
+    match row(&arguments.input)? {
         Some((part, number)) => {
             let splits = (opened.recipe.splits)(&opened.settings, opened.data_dir(arguments.data.as_deref())?)?;
             let set = match part {
@@ -164,25 +186,39 @@ fn input(arguments: &Arguments, opened: &Opened) -> Result<(Array, Option<String
                     format!("give a row from {part}:0 to {part}:{}", set.len().saturating_sub(1)),
                 ));
             }
-            let sample = transforms.apply(set.get(number)?, key)?;
-            let truth = match sample.target {
-                glassbox::data::Target::Class(class) => set.class_names().get(class).cloned(),
-                _ => None,
-            };
-            (sample.x, sample.shape, truth, false)
+            let (x, truth) = row_input(opened, set.as_ref(), number)?;
+            Ok((x, truth, false))
         }
         None => {
             let channels = opened.input.shape.first().copied().unwrap_or(1);
             let image = read_picture(Path::new(&arguments.input), MAX_PIXELS)?.to_image(channels);
             let (image, inverted) = zoo::picture::prepared(image, opened.recipe.light_on_dark)?;
-            let image = transforms.apply_image(image, key)?;
-            (image.pixels.clone(), image.shape().to_vec(), None, inverted)
+            let image = opened.input.prepare(&[]).apply_image(image, unused_key())?;
+            Ok((of_shape(image.pixels.clone(), &image.shape())?, None, inverted))
         }
+    }
+}
+
+/// Row `number` of `set` as the model sees it, `[1, ..]`, and the name of its class if it has one.
+fn row_input(opened: &Opened, set: &dyn Dataset, number: usize) -> Result<(Array, Option<String>), Error> {
+    let sample = opened.input.prepare(&[]).apply(set.get(number)?, unused_key())?;
+    let truth = match sample.target {
+        Target::Class(class) => set.class_names().get(class).cloned(),
+        _ => None,
     };
-    let dims: Vec<usize> = std::iter::once(1).chain(shape).collect();
+    Ok((of_shape(sample.x, &sample.shape)?, truth))
+}
+
+/// No transform of an input is random, so any key will do.
+fn unused_key() -> RandomKey {
+    augmentation_key(0, 0, 0)
+}
+
+fn of_shape(x: Vec<f32>, shape: &[usize]) -> Result<Array, Error> {
+    let dims: Vec<usize> = std::iter::once(1).chain(shape.iter().copied()).collect();
     let shape = Shape::new(&dims).filter(|shape| shape.count() == x.len());
     let shape = shape.ok_or_else(|| Error::usage("the input has no shape", "give a picture, or a row of the data"))?;
-    Ok((Array::of(shape, x), truth, inverted))
+    Ok(Array::of(shape, x))
 }
 
 /// `test:17` as part and number; `None` for a file.

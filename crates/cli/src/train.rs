@@ -11,6 +11,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::dry_run::dry_run;
 use crate::exit;
+use crate::explain;
 use crate::machine::Machine;
 use crate::screen::{Screen, say};
 use crate::shell::quoted;
@@ -55,6 +56,9 @@ pub struct Arguments {
     /// Write event files for TensorBoard into the run
     #[arg(long)]
     tensorboard: bool,
+    /// Draw what the answers to a test picture of each class hang on, too
+    #[arg(long)]
+    explain: bool,
     /// List the settings of the recipe with their defaults, and stop
     #[arg(long)]
     help_settings: bool,
@@ -90,7 +94,22 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let mut screen = Screen::new(arguments.json);
     let command = command_line();
     let end = fit(&cpu, &mut job, arguments.out.as_deref(), &command, &stop, &mut |event| screen.show(event));
-    finish(screen, end, arguments.json)
+    let explained = match &end {
+        Ok(end) if arguments.explain && end.status == Status::Finished => explain::each_class(&cpu, &end.run),
+        _ => Ok(Vec::new()),
+    };
+    // The last object is the end.
+    if let (true, Ok(written)) = (arguments.json, &explained)
+        && !written.is_empty()
+    {
+        say(json!({ "event": "explained", "written": written }));
+    }
+    let code = finish(screen, end, arguments.json)?;
+    let written = explained?;
+    if !arguments.json && !written.is_empty() {
+        say(format_args!("what answers hang on: {}", written.join(", ")));
+    }
+    Ok(code)
 }
 
 /// The last words of a training, and its exit code.

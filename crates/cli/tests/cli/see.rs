@@ -110,3 +110,22 @@ fn a_network_without_filters_is_no_subject() {
     assert!(refused.code == 2 && refused.err.contains("nowhere.safetensors does not exist"), "{refused:?}");
     assert!(!folder.join("hubel-wiesel").exists());
 }
+
+#[test]
+fn a_folder_becomes_a_classifier_and_its_explanation_in_one_command() {
+    let folder = Folder::new();
+    folder.pictures("both", &["cat", "background"], 12);
+    let line = "train images --data both --epochs 1 --set data.size=16 --set model.width=8 --explain --out run --json";
+    let outcome = folder.run(line).ok();
+    let objects = outcome.objects();
+    let explained = objects.iter().find(|object| object["event"] == "explained").unwrap();
+    assert_eq!(
+        explained["written"],
+        serde_json::json!(["run/pictures/explained-0.svg", "run/pictures/explained-1.svg"])
+    );
+    assert_eq!(outcome.end()["event"], "end");
+    for class in 0..2 {
+        let svg = std::fs::read_to_string(folder.join(&format!("run/pictures/explained-{class}.svg"))).unwrap();
+        assert!(svg.contains("integrated") && svg.contains("occlusion"), "{svg:.300}");
+    }
+}
