@@ -174,6 +174,56 @@ def resnet18_small():
     return net
 
 
+class Same(nn.Module):
+    """TensorFlow's padding: what is odd goes to the right and below."""
+
+    def __init__(self, kernel, stride):
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x):
+        sides = []
+        for size in (x.shape[3], x.shape[2]):
+            zeros = max((math.ceil(size / self.stride) - 1) * self.stride + self.kernel - size, 0)
+            sides += [zeros // 2, zeros - zeros // 2]
+        return F.pad(x, sides)
+
+
+class Lite(nn.Module):
+    """EfficientNet-lite0 by the names of its converted weights."""
+
+    def __init__(self):
+        super().__init__()
+        self._conv_stem, self._bn0 = nn.Conv2d(3, 32, 3, 2, bias=False), nn.BatchNorm2d(32, eps=1e-3)
+        self._blocks, inputs = nn.ModuleList(), 32
+        for blocks, kernel, stride, expansion, outputs in [
+            (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80),
+            (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320),
+        ]:
+            for number in range(blocks):
+                step, hidden, block = stride if number == 0 else 1, inputs * expansion, nn.Module()
+                if expansion > 1:
+                    block._expand_conv, block._bn0 = nn.Conv2d(inputs, hidden, 1, bias=False), nn.BatchNorm2d(hidden, eps=1e-3)
+                block.pad = Same(kernel, step)
+                block._depthwise_conv = nn.Conv2d(hidden, hidden, kernel, step, groups=hidden, bias=False)
+                block._bn1 = nn.BatchNorm2d(hidden, eps=1e-3)
+                block._project_conv, block._bn2 = nn.Conv2d(hidden, outputs, 1, bias=False), nn.BatchNorm2d(outputs, eps=1e-3)
+                block.shortcut = step == 1 and inputs == outputs
+                self._blocks.append(block)
+                inputs = outputs
+        self._conv_head, self._bn1 = nn.Conv2d(320, 1280, 1, bias=False), nn.BatchNorm2d(1280, eps=1e-3)
+        self._fc = nn.Linear(1280, 1000)
+
+    def forward(self, x):
+        x = F.relu6(self._bn0(self._conv_stem(Same(3, 2)(x))))
+        for block in self._blocks:
+            y = F.relu6(block._bn0(block._expand_conv(x))) if hasattr(block, "_expand_conv") else x
+            y = F.relu6(block._bn1(block._depthwise_conv(block.pad(y))))
+            y = block._bn2(block._project_conv(y))
+            x = x + y if block.shortcut else y
+        return self._fc(F.relu6(self._bn1(self._conv_head(x))).mean((2, 3)))
+
+
 NETS = {
     "alexnet": (alexnet, 227),
     "alexnet_one_tower": (vision.alexnet, 224),
@@ -191,6 +241,7 @@ NETS = {
     "mobilenet_v2": (vision.mobilenet_v2, 224),
     "xception": (xception, 299),
     "densenet121": (vision.densenet121, 224),
+    "efficientnet_lite0": (Lite, 224),
 }
 
 

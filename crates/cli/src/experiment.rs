@@ -39,6 +39,8 @@ enum Experiment {
     BatchNorm(practice::Arguments),
     /// Dropout, MC dropout and temperature: whether a net is right as often as it says
     Dropout(practice::Arguments),
+    /// Plain nets of 20 and 56 layers and a residual one of 56: is the deeper one better? Needs --data, such as CIFAR-10's folders
+    Degradation(practice::Arguments),
 }
 
 /// Arguments of `experiment hubel-wiesel`.
@@ -84,7 +86,8 @@ impl Arguments {
             | Experiment::LearningRate(arguments)
             | Experiment::Fitting(arguments)
             | Experiment::BatchNorm(arguments)
-            | Experiment::Dropout(arguments) => arguments.json,
+            | Experiment::Dropout(arguments)
+            | Experiment::Degradation(arguments) => arguments.json,
         }
     }
 }
@@ -99,6 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
         Experiment::Fitting(arguments) => practice::run("fitting", arguments),
         Experiment::BatchNorm(arguments) => practice::run("batch-norm", arguments),
         Experiment::Dropout(arguments) => practice::run("dropout", arguments),
+        Experiment::Degradation(arguments) => practice::run("degradation", arguments),
     }
 }
 

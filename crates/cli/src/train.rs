@@ -21,12 +21,18 @@ use crate::shell::quoted;
 pub struct Arguments {
     #[arg(help = format!("Name of the recipe: {}", zoo::names().join(", ")))]
     name: String,
-    /// Folder of the data; digits and mlp need none
+    /// Folder of the data; digits, lenet-1998 and mlp need none
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Which net, of the recipe images: small, resnet18, vgg16, mobilenet_v2, ...
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Weights (.safetensors) that the net of the recipe images begins with
+    #[arg(long, value_name = "FILE")]
+    from: Option<String>,
+    /// What of them is kept as it is: backbone (all but the head), or a layer
+    #[arg(long, value_name = "LAYER")]
+    freeze: Option<String>,
     /// Passes over the training rows
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<String>,
@@ -140,6 +146,8 @@ fn settings(mut settings: Settings, arguments: &Arguments) -> Result<Settings, E
     }
     let flags = [
         ("--model", "model.name", &arguments.model),
+        ("--from", "model.from", &arguments.from),
+        ("--freeze", "model.freeze", &arguments.freeze),
         ("--epochs", "train.epochs", &arguments.epochs),
         ("--batch", "train.batch", &arguments.batch),
         ("--lr", "train.lr", &arguments.lr),

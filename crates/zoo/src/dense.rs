@@ -4,7 +4,7 @@ use nn::{Fan, Flatten, Gain, Init, Relu, Scope, Sequential, Sigmoid, Tanh, batch
 use train::{Input, Result, Settings};
 
 use crate::idx_data::digits_or_mnist;
-use crate::recipe::{Recipe, plain_loss};
+use crate::recipe::{Recipe, nothing, plain_loss};
 use crate::settings::{Defaults, settings};
 
 /// What stands between two layers.
@@ -105,5 +105,6 @@ pub const RECIPE: Recipe = Recipe {
     splits: digits_or_mnist,
     model,
     loss: plain_loss,
+    begin: nothing,
     light_on_dark: true,
 };

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use data::Transform;
 use nn::{Flatten, Relu, Scope, Sequential, batch_norm2d, conv2d, dropout, linear, max_pool2d};
 use train::{Error, Input, Result, Settings, Splits};
 
+use crate::both_ways::BothWays;
 use crate::idx_data::idx_folder;
-use crate::recipe::{Recipe, plain_loss};
+use crate::recipe::{Recipe, nothing, plain_loss};
 use crate::settings::{Defaults, settings};
 
 /// The classes, as the authors name them (Xiao et al. 2017).
@@ -38,16 +40,21 @@ fn defaults() -> Settings {
         smoothing: 0.0,
     })
     .int("data.shift", 1, 0..=8, "training pictures move by up to so many pixels")
+    .flag("data.flip", false, "mirror half of the training pictures, and ask about both sides of the others")
 }
 
 fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
-    match dir {
-        Some(dir) => idx_folder(settings, dir, &CLASSES),
-        None => Err(Error::usage(
+    let Some(dir) = dir else {
+        return Err(Error::usage(
             "the recipe fashion needs Fashion-MNIST",
             "give --data DIR, the folder of its four IDX files (train-images-idx3-ubyte.gz, ...)",
-        )),
+        ));
+    };
+    let mut splits = idx_folder(settings, dir, &CLASSES)?;
+    if settings.get_flag("data.flip")? {
+        splits.augment.push(Transform::HorizontalFlip { probability: 0.5 });
     }
+    Ok(splits)
 }
 
 /// Clothes.
@@ -56,7 +63,11 @@ pub const RECIPE: Recipe = Recipe {
     about: "a small convolutional network on Fashion-MNIST; needs --data DIR",
     settings: defaults,
     splits,
-    model: |at, _settings, input: &Input| Ok(Box::new(fashion_cnn(at, input.classes.len()))),
+    model: |at, settings, input: &Input| {
+        let net = fashion_cnn(at, input.classes.len());
+        Ok(if settings.get_flag("data.flip")? { Box::new(BothWays(net)) } else { Box::new(net) })
+    },
     loss: plain_loss,
+    begin: nothing,
     light_on_dark: true,
 };

@@ -1,10 +1,10 @@
-//! Data of the recipe on any folder of class folders.
+//! Data of the recipes on any folder of class folders.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use data::{DataError, MeanStd, Transforms};
-use data::{Dataset, FolderOptions, FolderSplits, ImageFolder, OnBroken, Transform, mean_std, split_by_class};
+use data::{Dataset, FolderOptions, FolderSplits, ImageFolder, Npz, OnBroken, mean_std, split_by_class};
 use train::{DataFile, Error, Input, Result, Settings, Splits};
 
 use crate::class_rows;
@@ -17,31 +17,28 @@ const LEAST_SIDE: usize = 8;
 /// Share of all rows that is set aside for testing where the folder has no part for it.
 const TEST_SHARE: f64 = 0.15;
 
-/// `DIR/CLASS/*.png`, or `DIR/{train,val,test}/CLASS/*.png`.
-pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
-    let Some(dir) = dir else {
-        return Err(Error::usage(
-            "the recipe images needs pictures to learn from",
-            "give --data DIR, a folder that holds a folder for each class: DIR/cat/1.png, DIR/background/1.png, ...",
-        ));
-    };
-    let on_broken = if settings.get_word("data.on_broken")? == "skip" { OnBroken::Skip } else { OnBroken::Fail };
-    let FolderSplits { train, val, test } =
-        FolderSplits::open(dir, &FolderOptions { on_broken, ..FolderOptions::default() })?;
-    let files = [Some(&train), val.as_ref(), test.as_ref()].into_iter().flatten();
-    let files = files.flat_map(ImageFolder::files).map(|file| DataFile {
-        path: file.path.strip_prefix(dir).unwrap_or(&file.path).display().to_string(),
-        bytes: file.bytes,
-        hash: file.hash,
-        class: train.class_names().get(file.class).cloned(),
-    });
-    let files = files.collect();
-    let (height, width) = size(settings, dir, &train)?;
-    let (channels, classes) = (train.channels(), train.class_names().to_vec());
+/// Pictures as they were found.
+struct Found {
+    train: Arc<dyn Dataset>,
+    val: Option<Arc<dyn Dataset>>,
+    test: Option<Arc<dyn Dataset>>,
+    channels: usize,
+    /// Height and width, if all share them.
+    size: Option<(usize, usize)>,
+    files: Vec<DataFile>,
+}
 
+/// `DIR/CLASS/*.png`, or `DIR/{train,val,test}/CLASS/*.png`, or an `.npz` of `train_x`, `train_y`, `test_x` and `test_y` in DIR;
+/// without augmentation.
+pub(crate) fn class_pictures(settings: &Settings, dir: &Path) -> Result<Splits> {
+    let Found { train: all, val, test, channels, size: common, files } = match archive(dir) {
+        Some(path) => arrays(dir, &path)?,
+        None => folders(settings, dir)?,
+    };
+    let (height, width) = size(settings, dir, common)?;
+    let classes = all.class_names().to_vec();
     let seed = settings.get_int("train.seed")? as u64;
     let share = settings.get_float("data.val")?;
-    let all: Arc<dyn Dataset> = Arc::new(train);
     let (test_share, val_share) = match (&val, &test) {
         (Some(_), Some(_)) => (0.0, 0.0),
         (None, None) => (TEST_SHARE, share),
@@ -66,8 +63,7 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
         (Some(val), None) => (None, Some(val)),
         other => other,
     };
-    let part = |part: Option<ImageFolder>, own| part.map(|part| Arc::new(part) as Arc<dyn Dataset>).or(own);
-    let (Some(train), Some(test)) = (own_train, part(test, own_test)) else {
+    let (Some(train), Some(test)) = (own_train, test.or(own_test)) else {
         return Err(Error::Data(DataError::Layout {
             path: dir.to_owned(),
             why: "there are too few different pictures to set some aside for testing".to_owned(),
@@ -81,9 +77,9 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
     (input.mean, input.std) = (mean, std);
     Ok(Splits {
         train,
-        val: part(val, own_val),
+        val: val.or(own_val),
         test,
-        augment: augment(settings, height, width)?,
+        augment: Vec::new(),
         input,
         source: Some(whole_path(dir)),
         files,
@@ -91,8 +87,56 @@ pub(crate) fn class_folders(settings: &Settings, dir: Option<&Path>) -> Result<S
     })
 }
 
+fn folders(settings: &Settings, dir: &Path) -> Result<Found> {
+    let on_broken = if settings.get_word("data.on_broken")? == "skip" { OnBroken::Skip } else { OnBroken::Fail };
+    let FolderSplits { train, val, test } =
+        FolderSplits::open(dir, &FolderOptions { on_broken, ..FolderOptions::default() })?;
+    let files = [Some(&train), val.as_ref(), test.as_ref()].into_iter().flatten();
+    let files = files.flat_map(ImageFolder::files).map(|file| DataFile {
+        path: file.path.strip_prefix(dir).unwrap_or(&file.path).display().to_string(),
+        bytes: file.bytes,
+        hash: file.hash,
+        class: train.class_names().get(file.class).cloned(),
+    });
+    let files = files.collect();
+    let shared = |part: Option<ImageFolder>| part.map(|part| Arc::new(part) as Arc<dyn Dataset>);
+    let (channels, size) = (train.channels(), train.common_size());
+    Ok(Found { train: Arc::new(train), val: shared(val), test: shared(test), channels, size, files })
+}
+
+/// The one `.npz` file of a folder that holds nothing else to learn from.
+fn archive(dir: &Path) -> Option<PathBuf> {
+    let entries: Vec<PathBuf> = std::fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut archives = entries.iter().filter(|path| path.extension().is_some_and(|end| end == "npz"));
+    let (one, other) = (archives.next()?, archives.next());
+    (other.is_none() && !entries.iter().any(|path| path.is_dir())).then(|| one.clone())
+}
+
+fn arrays(dir: &Path, path: &Path) -> Result<Found> {
+    let npz = Npz::open(path)?;
+    let (train, test) = (npz.images("train_x", "train_y")?, npz.images("test_x", "test_y")?);
+    if train.shape() != test.shape() || test.class_names().len() != train.class_names().len() {
+        return Err(Error::Data(DataError::Layout {
+            path: path.to_owned(),
+            why: "its two parts have pictures of other sizes, or other classes".to_owned(),
+            found: format!("{:?} to train, {:?} to test", train.shape(), test.shape()),
+            help: "give train_x and test_x one shape, and train_y every class".to_owned(),
+        }));
+    }
+    let names: Vec<&str> = train.class_names().iter().map(String::as_str).collect();
+    let test = test.with_class_names(&names)?;
+    let &[channels, height, width] = train.shape() else { return Err(no_picture(path)) };
+    let files = vec![DataFile::of(dir, path)?];
+    let (train, size) = (Arc::new(train), Some((height, width)));
+    Ok(Found { train, val: None, test: Some(Arc::new(test)), channels, size, files })
+}
+
+fn no_picture(path: &Path) -> Error {
+    Error::usage(format!("the rows of {} are no pictures", path.display()), "give arrays of pictures")
+}
+
 /// The size that pictures are brought to: the setting, or that of the pictures with a limit.
-fn size(settings: &Settings, dir: &Path, train: &ImageFolder) -> Result<(usize, usize)> {
+fn size(settings: &Settings, dir: &Path, common: Option<(usize, usize)>) -> Result<(usize, usize)> {
     let asked = settings.get_size("data.size")?;
     if (1..LEAST_SIDE).contains(&asked) {
         return Err(Error::usage(
@@ -103,7 +147,7 @@ fn size(settings: &Settings, dir: &Path, train: &ImageFolder) -> Result<(usize, 
     if asked > 0 {
         return Ok((asked, asked));
     }
-    let (height, width) = match train.common_size() {
+    let (height, width) = match common {
         Some((height, width)) if height.max(width) <= MOST_SIDE => (height, width),
         Some((height, width)) => {
             let scaled = |side: usize| (side * MOST_SIDE).div_ceil(height.max(width)).max(1);
@@ -119,23 +163,9 @@ fn size(settings: &Settings, dir: &Path, train: &ImageFolder) -> Result<(usize, 
         why: format!(
             "pictures of {width} x {height} pixels are too small: the network needs at least {LEAST_SIDE} x {LEAST_SIDE}"
         ),
-        found: train
-            .common_size()
-            .map_or_else(String::new, |(height, width)| format!("{width} x {height} pixels each")),
+        found: common.map_or_else(String::new, |(height, width)| format!("{width} x {height} pixels each")),
         help: format!("--set data.size={LEAST_SIDE}, or more, brings them to a size that fits"),
     }))
-}
-
-/// A window at a random place of the picture with a border of an eighth, and its mirror image half of the time.
-fn augment(settings: &Settings, height: usize, width: usize) -> Result<Vec<Transform>> {
-    let mut augment = Vec::new();
-    if settings.get_flag("data.crop")? {
-        augment.push(Transform::RandomCrop { height, width, padding: height.min(width) / 8 });
-    }
-    if settings.get_flag("data.flip")? {
-        augment.push(Transform::HorizontalFlip { probability: 0.5 });
-    }
-    Ok(augment)
 }
 
 /// A dataset whose rows are brought to one size, to take their mean.

@@ -1,17 +1,20 @@
 //! A small convolutional network, or one of the published, on any folder of class folders, "cat or background": recipe `images`.
 
-use data::class_counts;
-use nn::{
-    Description, Flatten, Layer, Pass, Relu, Scope, Sequential, adaptive_avg_pool2d, batch_norm2d, conv2d, linear,
-    max_pool2d, residual,
-};
-use tensor::Tensor;
-use train::{Input, Result, Settings, Splits};
+use std::path::Path;
 
-use crate::folder_data::class_folders;
-use crate::nets::{NAMES, published};
+use data::{Transform, class_counts};
+use nn::{
+    Flatten, Layer, Relu, Scope, Sequential, adaptive_avg_pool2d, batch_norm2d, conv2d, linear, max_pool2d, residual,
+};
+use train::{Error, Input, Result, Settings, Splits};
+
+use crate::both_ways::BothWays;
+use crate::dense::{Dense, dense};
+use crate::folder_data::class_pictures;
+use crate::nets::{NAMES, PUBLISHED, colours, plain_cifar, published, resnet_cifar};
 use crate::recipe::{Loss, Recipe, weighted_loss};
 use crate::settings::{Defaults, settings};
+use crate::transfer;
 
 /// A narrow residual net: a convolution of `first` x `first` (an odd number) at full size, then three stages of a basic block (He et
 /// al. 2015, figure 2) with a widening 3x3 convolution between them; every stage at half the size; then the mean over the picture.
@@ -40,24 +43,8 @@ pub fn small_resnet(at: &Scope, channels: usize, first: usize, width: usize, cla
         .then(linear(at / "head", w3, classes))                                                      // logits
 }
 
-/// Asked after training, the mean of the logits of a picture and of its mirror image.
-struct BothWays(Sequential);
-
-impl Layer for BothWays {
-    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        if pass.is_training() {
-            return self.0.forward(x, pass);
-        }
-        (self.0.forward(x, pass) + self.0.forward(&x.flip(-1), pass)) * 0.5
-    }
-
-    fn describe(&self) -> Description {
-        self.0.describe()
-    }
-}
-
 fn defaults() -> Settings {
-    settings(Defaults {
+    let settings = settings(Defaults {
         epochs: 38,
         batch: 64,
         optimizer: "adamw",
@@ -65,14 +52,17 @@ fn defaults() -> Settings {
         weight_decay: 0.05,
         schedule: "one_cycle",
         smoothing: 0.1,
-    })
-    .word(
+    });
+    let settings = settings.word(
         "model.name",
         "small",
         &NAMES,
-        "small: the recipe's own net; else one as published, with settings of your own for its training",
+        "small: the recipe's own net; mlp: no convolution; plain, residual: of 6 blocks + 2 layers; else one as published, with settings \
+         of your own for its training",
     )
-    .int("model.width", 32, 1..=512, "channels of the first stage of the small net")
+    .int("model.width", 32, 1..=8192, "channels of the first stage of small, plain and residual; hidden units of mlp")
+    .int("model.blocks", 3, 1..=200, "blocks in each stage of plain and residual; hidden layers of mlp")
+    .float("model.dropout", 0.0, 0.0..=0.95, "share of the hidden units of mlp that is dropped in training")
     .word(
         "model.first",
         "3",
@@ -83,7 +73,57 @@ fn defaults() -> Settings {
     .word("data.on_broken", "fail", &["fail", "skip"], "what to do with broken files")
     .flag("data.flip", true, "mirror half of the training pictures")
     .flag("data.crop", true, "move training pictures by up to an eighth")
-    .flag("train.balance", true, "rare classes weigh more, so that all classes count alike")
+    .flag("train.balance", true, "rare classes weigh more, so that all classes count alike");
+    transfer::with_transfer(settings)
+}
+
+/// A window at a random place of the picture with a border of an eighth, and its mirror image half of the time.
+fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
+    let Some(dir) = dir else {
+        return Err(Error::usage(
+            "the recipe images needs pictures to learn from",
+            "give --data DIR, a folder that holds a folder for each class: DIR/cat/1.png, DIR/background/1.png, ...",
+        ));
+    };
+    let mut splits = class_pictures(settings, dir)?;
+    let name = settings.get_word("model.name")?;
+    if !settings.get_word("model.from")?.is_empty()
+        && splits.input.shape[0] == 3
+        && PUBLISHED.iter().any(|net| net.name == name)
+    {
+        let (mean, std) = colours(name);
+        (splits.input.mean, splits.input.std) = (mean.to_vec(), std.to_vec());
+    }
+    if let (true, &[_, height, width]) = (settings.get_flag("data.crop")?, &splits.input.shape[..]) {
+        splits.augment.push(Transform::RandomCrop { height, width, padding: height.min(width) / 8 });
+    }
+    if settings.get_flag("data.flip")? {
+        splits.augment.push(Transform::HorizontalFlip { probability: 0.5 });
+    }
+    Ok(splits)
+}
+
+fn model(at: &Scope, settings: &Settings, input: &Input) -> Result<Box<dyn Layer>> {
+    let (width, blocks) = (settings.get_size("model.width")?, settings.get_size("model.blocks")?);
+    let (classes, channels) = (input.classes.len(), input.shape[0]);
+    let net = match (settings.get_word("model.name")?, &input.shape[..]) {
+        ("mlp", shape) => {
+            let dropout = settings.get_float("model.dropout")?;
+            let (activation, init) = ("relu", "kaiming");
+            let layers = Dense { depth: blocks, hidden: width, activation, init, batch_norm: true, dropout };
+            dense(at, shape.iter().product(), &layers, classes)
+        }
+        ("plain", _) => plain_cifar(at, channels, width, blocks, classes),
+        ("residual", _) => resnet_cifar(at, channels, width, blocks, classes),
+        (name, &[channels, height, width]) if name != "small" => {
+            published(name, at, [channels, height, width], classes)?
+        }
+        _ => {
+            let first = settings.get_word("model.first")?.parse().unwrap_or(3);
+            small_resnet(at, channels, first, width, classes)
+        }
+    };
+    Ok(if settings.get_flag("data.flip")? { Box::new(BothWays(net)) } else { Box::new(net) })
 }
 
 /// Rows of rare classes weigh more: each class has the same weight in the sum.
@@ -100,20 +140,9 @@ pub const RECIPE: Recipe = Recipe {
     name: "images",
     about: "a small convolutional network, or a published one (--model NAME), on any folder of class folders; needs --data DIR",
     settings: defaults,
-    splits: class_folders,
-    model: |at, settings, input: &Input| {
-        let net = match (settings.get_word("model.name")?, &input.shape[..]) {
-            (name, &[channels, height, width]) if name != "small" => {
-                published(name, at, [channels, height, width], input.classes.len())?
-            }
-            _ => {
-                let width = settings.get_size("model.width")?;
-                let first = settings.get_word("model.first")?.parse().unwrap_or(3);
-                small_resnet(at, input.shape[0], first, width, input.classes.len())
-            }
-        };
-        Ok(if settings.get_flag("data.flip")? { Box::new(BothWays(net)) } else { Box::new(net) })
-    },
+    splits,
+    model,
     loss,
+    begin: |at, settings, _| transfer::begin(at, settings),
     light_on_dark: false,
 };

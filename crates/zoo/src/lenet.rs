@@ -4,7 +4,7 @@ use nn::{Flatten, Relu, Scope, Sequential, conv2d, dropout, linear, max_pool2d};
 use train::{Input, Settings};
 
 use crate::idx_data::digits_or_mnist;
-use crate::recipe::{Recipe, plain_loss};
+use crate::recipe::{Recipe, nothing, plain_loss};
 use crate::settings::{Defaults, settings};
 
 /// LeNet-5, modern form (LeCun et al. 1998; ReLU, max pooling, softmax), and dropout with probability `drop` if that is not 0.
@@ -45,5 +45,6 @@ pub const RECIPE: Recipe = Recipe {
         Ok(Box::new(lenet5(at, input.classes.len(), settings.get_float("model.dropout")?)))
     },
     loss: plain_loss,
+    begin: nothing,
     light_on_dark: true,
 };

@@ -1,5 +1,7 @@
 //! The systems, one file each, read like the paper's table: model, recipe.
 
+mod both_ways;
+pub mod cifar;
 mod class_rows;
 pub mod dense;
 pub mod fashion;
@@ -8,6 +10,7 @@ mod hubel_wiesel;
 mod idx_data;
 pub mod images;
 pub mod lenet;
+pub mod lenet_1998;
 pub mod mlp;
 pub mod nets;
 mod opened;
@@ -19,6 +22,7 @@ mod settings;
 mod sources;
 mod sweep;
 pub mod tabular;
+mod transfer;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};
 pub use opened::{Opened, open, reopen};

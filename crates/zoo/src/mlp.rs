@@ -4,7 +4,7 @@ use nn::{Flatten, Relu, Scope, Sequential, linear};
 use train::{Input, Settings};
 
 use crate::idx_data::digits_or_mnist;
-use crate::recipe::{Recipe, plain_loss};
+use crate::recipe::{Recipe, nothing, plain_loss};
 use crate::settings::{Defaults, settings};
 
 /// The smallest network that bends: pixels, one hidden layer, logits.
@@ -41,5 +41,6 @@ pub const RECIPE: Recipe = Recipe {
         Ok(Box::new(mlp(at, pixels, settings.get_size("model.hidden")?, input.classes.len())))
     },
     loss: plain_loss,
+    begin: nothing,
     light_on_dark: true,
 };

@@ -24,13 +24,22 @@ pub struct Recipe {
     pub model: fn(&Scope, &Settings, &Input) -> Result<Box<dyn Layer>>,
     /// What is made small.
     pub loss: fn(&Settings, &Splits) -> Result<Loss>,
+    /// What the model is given of the data or of a file before the first step, such as weights trained elsewhere.
+    pub begin: fn(&Scope, &Settings, &Splits) -> Result<()>,
     /// Whether its pictures are light on dark: others are inverted before they are recognised.
     pub light_on_dark: bool,
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 5] =
-    [crate::lenet::RECIPE, crate::mlp::RECIPE, crate::dense::RECIPE, crate::fashion::RECIPE, crate::images::RECIPE];
+pub const RECIPES: [Recipe; 7] = [
+    crate::lenet::RECIPE,
+    crate::lenet_1998::RECIPE,
+    crate::mlp::RECIPE,
+    crate::dense::RECIPE,
+    crate::fashion::RECIPE,
+    crate::images::RECIPE,
+    crate::cifar::RECIPE,
+];
 
 /// The names of all recipes.
 pub fn names() -> Vec<&'static str> {
@@ -61,6 +70,7 @@ impl Recipe {
         let splits = (self.splits)(&settings, dir)?;
         let scope = Scope::root(settings.get_int("train.seed")? as u64);
         let model = (self.model)(&scope, &settings, &splits.input)?;
+        (self.begin)(&scope, &settings, &splits)?;
         let loss = (self.loss)(&settings, &splits)?;
         let total = steps(&settings, splits.train.len())?;
         let optimizer = crate::settings::optimizer(&settings, &scope)?;
@@ -80,6 +90,11 @@ pub fn check_manifest(job: &Job) -> Result<()> {
         "" => Ok(()),
         path => train::check_manifest(&job.splits, Path::new(path)),
     }
+}
+
+/// Begins with what the seed gives.
+pub(crate) fn nothing(_: &Scope, _: &Settings, _: &Splits) -> Result<()> {
+    Ok(())
 }
 
 /// Cross-entropy with the recipe's label smoothing.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nn::schedule::{OneCycle, Plateau};
-use nn::{Adam, Average, Group, Optimiser, Schedule, Scope, Sgd};
+use nn::{Adam, Average, Group, Levenberg, Optimiser, Schedule, Scope, Sgd};
 use tensor::Var;
 use tensor::math::f64::pow;
 use train::{Result, Settings};
@@ -24,14 +24,19 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
     Settings::new()
         .int("train.epochs", defaults.epochs, 1..=100_000, "passes over the training rows")
         .int("train.batch", defaults.batch, 1..=65_536, "rows in a step")
-        .word("train.optimizer", defaults.optimizer, &["sgd", "adam", "adamw"], "how parameters follow gradients")
+        .word(
+            "train.optimizer",
+            defaults.optimizer,
+            &["sgd", "nesterov", "adam", "adamw", "levenberg"],
+            "how parameters follow gradients",
+        )
         .float("train.lr", defaults.lr, 0.0..=1e30, "greatest learning rate")
-        .float("train.momentum", 0.9, 0.0..=0.9999, "share of the last step that sgd keeps")
+        .float("train.momentum", 0.9, 0.0..=0.9999, "share of the last step that sgd and nesterov keep")
         .float("train.weight_decay", defaults.weight_decay, 0.0..=10.0, "pull of the weights towards 0")
         .word(
             "train.schedule",
             defaults.schedule,
-            &["constant", "cosine", "one_cycle", "plateau", "range"],
+            &["constant", "cosine", "one_cycle", "triangle", "stairs", "plateau", "range"],
             "how the learning rate changes; range: from a millionth of it, to find the greatest that works",
         )
         .float("train.smoothing", defaults.smoothing, 0.0..=0.9, "share of each label given to all classes")
@@ -75,7 +80,11 @@ pub(crate) fn optimizer(settings: &Settings, scope: &Scope) -> Result<Box<dyn Op
     let (weights, others): (Vec<Var>, Vec<Var>) = scope.trainable().into_iter().partition(|var| var.shape().rank() > 1);
     let groups = vec![Group::new(weights), Group::new(others).weight_decay(0.0)];
     Ok(match settings.get_word("train.optimizer")? {
-        "sgd" => Box::new(Sgd::new(groups, settings.get_float("train.momentum")?).weight_decay(decay)),
+        name @ ("sgd" | "nesterov") => {
+            let sgd = Sgd::new(groups, settings.get_float("train.momentum")?).nesterov(name == "nesterov");
+            Box::new(sgd.weight_decay(decay))
+        }
+        "levenberg" => Box::new(Levenberg::new(groups, settings.get_size("train.batch")?)),
         "adam" => Box::new(Adam::new(groups).weight_decay(decay)),
         _ => Box::new(Adam::w(groups).weight_decay(decay)),
     })
@@ -91,9 +100,28 @@ pub(crate) fn schedule(settings: &Settings, steps: u64) -> Result<Schedule> {
         "range" => {
             Schedule::Exponential { lr: 1e-6 * lr, gamma: pow(1e6, 1.0 / steps.saturating_sub(1).max(1) as f64) }
         }
+        "triangle" => triangle(lr, steps),
+        "stairs" => stairs(lr, steps),
         "plateau" => Schedule::Plateau(Plateau { patience: 2, ..Plateau::new(lr) }),
         _ => Schedule::OneCycle(OneCycle::new(lr, steps)),
     })
+}
+
+/// Straight up from a fifth over the first quarter of the steps, then straight down to nearly nothing.
+fn triangle(lr: f64, steps: u64) -> Schedule {
+    let top = steps / 4;
+    let down = Schedule::Linear { lr, start: 1.0, end: 0.01, steps: steps - top };
+    Schedule::Sequence {
+        schedules: vec![Schedule::Linear { lr, start: 0.2, end: 1.0, steps: top }, down],
+        milestones: vec![top],
+    }
+}
+
+/// The rates of LeNet-5 (LeCun et al. 1998): of 20 passes over the data, 2 at `lr`, 3 at 0.4, 3 at 0.2, 4 at 0.1 and 8 at 0.02 of it.
+fn stairs(lr: f64, steps: u64) -> Schedule {
+    let schedules = [1.0, 0.4, 0.2, 0.1, 0.02].map(|share| Schedule::Constant { lr: lr * share });
+    let milestones = [2, 5, 8, 12].map(|pass| steps * pass / 20);
+    Schedule::Sequence { schedules: schedules.to_vec(), milestones: milestones.to_vec() }
 }
 
 /// The averages that the settings ask for, of all that is saved with the model.

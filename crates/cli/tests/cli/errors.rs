@@ -29,6 +29,7 @@ fn mistyped_names_get_their_neighbours() {
     fails(&folder, "train digits --config none.toml", 2, &["cannot read the settings in none.toml"]);
     fails(&folder, "train fashion", 2, &["needs Fashion-MNIST", "--data DIR"]);
     fails(&folder, "train images", 2, &["--data DIR"]);
+    fails(&folder, "train cifar", 2, &["--data DIR"]);
     assert_eq!(folder.run("train").code, 2);
     assert_eq!(folder.run("trian digits").code, 2);
 }

@@ -43,3 +43,14 @@ fn every_experiment_on_runs_is_drawn_and_is_not_made_twice() {
         assert_eq!(first.end()["numbers"], again.end()["numbers"], "{name}");
     }
 }
+
+#[test]
+fn plain_and_residual_nets_are_drawn_beside_each_other() {
+    let folder = Folder::new();
+    folder.pictures("pets", &["background", "cat"], 10);
+    let few = "--set model.width=2 --set model.blocks=1 --set train.max_steps=2 --set data.val=0.2";
+    let said = folder.run(&format!("experiment degradation --data pets --out seen {few}")).ok().out;
+    assert!(said.contains("residual-56: error ") && said.contains("wrote seen/degradation.svg"), "{said}");
+    assert_eq!(fs::read_to_string(folder.join("seen/degradation.svg")).unwrap().matches("plain-20").count(), 2);
+    assert_eq!(folder.run("experiment degradation").code, 2);
+}

@@ -10,7 +10,7 @@ use crate::pass::Pass;
 use crate::scope::Scope;
 
 /// Each channel of `[N, channels, ..]` gets mean 0 and variance 1 over the batch, then a scale and a shift. In evaluation
-/// running statistics stand for the batch's; training passes collect their updates in [`Pass::updates`].
+/// running statistics stand for the batch's, and so they do where the weight is frozen; training passes collect their updates in [`Pass::updates`].
 pub struct BatchNorm {
     place: Place,
     kind: &'static str,
@@ -105,7 +105,7 @@ impl BatchNorm {
             return x.refused(self.kind, message, None);
         }
         match &self.running {
-            Some(running) if !pass.is_training() => {
+            Some(running) if !pass.is_training() || self.is_frozen() => {
                 let [mean, variance] = [&running.mean, &running.variance].map(|p| per_channel(&p.tensor(), x.rank()));
                 self.scaled(x, &mean, &variance)
             }
@@ -122,6 +122,11 @@ impl BatchNorm {
                 self.scaled(x, &mean, &variance)
             }
         }
+    }
+
+    /// A frozen norm is a fixed map: it keeps its statistics, too.
+    fn is_frozen(&self) -> bool {
+        self.weight.as_ref().is_some_and(Param::is_frozen)
     }
 
     /// `weight (x - mean) / sqrt(variance + eps) + bias`. What is known of a channel comes first: it is one factor then, and

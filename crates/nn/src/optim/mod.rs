@@ -5,11 +5,13 @@
 
 mod adam;
 mod group;
+mod levenberg;
 mod rms_prop;
 mod sgd;
 
 pub use adam::Adam;
 pub use group::Group;
+pub use levenberg::Levenberg;
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
 

@@ -4,8 +4,8 @@ use nn::{Scope, Sequential};
 use train::{Error, Result};
 
 use super::{
-    Inception, alexnet, alexnet_one_tower, densenet121, googlenet, mobilenet_v2, plain_cifar, resnet_cifar, resnet18,
-    resnet18_small, resnet34, resnet50, vgg16, vgg16_bn, xception,
+    Inception, alexnet, alexnet_one_tower, densenet121, efficientnet_lite0, googlenet, mobilenet_v2, plain_cifar,
+    resnet_cifar, resnet18, resnet18_small, resnet34, resnet50, vgg16, vgg16_bn, xception,
 };
 
 /// A net that can be asked for by name.
@@ -20,7 +20,7 @@ pub struct Published {
 
 /// All of them.
 #[rustfmt::skip]
-pub const PUBLISHED: [Published; 16] = [
+pub const PUBLISHED: [Published; 17] = [
     Published { name: "alexnet", size: 227, make: alexnet },
     Published { name: "alexnet_one_tower", size: 63, make: alexnet_one_tower },
     Published { name: "vgg16", size: 32, make: vgg16 },
@@ -37,18 +37,29 @@ pub const PUBLISHED: [Published; 16] = [
     Published { name: "mobilenet_v2", size: 32, make: mobilenet_v2 },
     Published { name: "xception", size: 71, make: xception },
     Published { name: "densenet121", size: 32, make: densenet121 },
+    Published { name: "efficientnet_lite0", size: 32, make: efficientnet_lite0 },
 ];
 
-/// `small`, the recipe's own, and the names of the published ones.
-pub(crate) const NAMES: [&str; PUBLISHED.len() + 1] = {
-    let mut names = ["small"; PUBLISHED.len() + 1];
+/// The recipe's own nets, and the names of the published ones.
+pub(crate) const NAMES: [&str; PUBLISHED.len() + 4] = {
+    let mut names = ["small"; PUBLISHED.len() + 4];
+    (names[1], names[2], names[3]) = ("mlp", "plain", "residual");
     let mut number = 0;
     while number < PUBLISHED.len() {
-        names[number + 1] = PUBLISHED[number].name;
+        names[number + 4] = PUBLISHED[number].name;
         number += 1;
     }
     names
 };
+
+/// Mean and standard deviation of red, green and blue that the published weights of a net were trained with: of ImageNet, but for the
+/// net that comes from TensorFlow, whose pictures are of about -1 to 1.
+pub(crate) fn colours(name: &str) -> ([f32; 3], [f32; 3]) {
+    match name {
+        "efficientnet_lite0" => ([127.0 / 255.0; 3], [128.0 / 255.0; 3]),
+        _ => ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    }
+}
 
 /// The net called `name`, for pictures of `[channels, height, width]`.
 ///

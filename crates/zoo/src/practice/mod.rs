@@ -2,6 +2,7 @@
 //! teaches. Every run is kept: it can be opened, replayed and explained like any other.
 
 mod batch_norm;
+mod degradation;
 mod dropout;
 mod fitting;
 mod initialisation;
@@ -30,13 +31,14 @@ pub struct Experiment {
 }
 
 /// All experiments.
-pub const EXPERIMENTS: [Experiment; 6] = [
+pub const EXPERIMENTS: [Experiment; 7] = [
     optimizers::EXPERIMENT,
     initialisation::EXPERIMENT,
     learning_rate::EXPERIMENT,
     fitting::EXPERIMENT,
     batch_norm::EXPERIMENT,
     dropout::EXPERIMENT,
+    degradation::EXPERIMENT,
 ];
 
 /// What an experiment found.

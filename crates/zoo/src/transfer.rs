@@ -1,0 +1,79 @@
+//! Transfer: a net that begins with weights trained elsewhere, of which a part may be kept as it is.
+
+use std::path::Path;
+
+use nn::state::torch_name;
+use nn::{Scope, safetensors};
+use train::suggest::did_you_mean;
+use train::{Error, Result, Settings};
+
+/// The name by which all but the head is frozen.
+const BACKBONE: &str = "backbone";
+
+/// The settings `model.from` and `model.freeze`.
+pub(crate) fn with_transfer(settings: Settings) -> Settings {
+    settings
+        .path("model.from", "file of weights (.safetensors) that the net begins with; its head may have other classes")
+        .text("model.freeze", "", "what is kept as it is: backbone (all but the head), or a layer and all below it")
+}
+
+/// Gives the net of a scope the weights that the settings name, and freezes what they say.
+///
+/// # Errors
+/// If the file cannot be read, is of another net, or there is nothing of that name to freeze.
+pub(crate) fn begin(at: &Scope, settings: &Settings) -> Result<()> {
+    let from = settings.get_word("model.from")?;
+    if !from.is_empty() {
+        load(at, Path::new(from))?;
+    }
+    match settings.get_word("model.freeze")? {
+        "" => Ok(()),
+        BACKBONE => {
+            at.freeze("", true);
+            at.freeze(&head(at), false);
+            Ok(())
+        }
+        layer => freeze(at, layer),
+    }
+}
+
+/// The layer of the classifier: that of the parameter which was declared last.
+fn head(at: &Scope) -> String {
+    at.parameters().last().map_or_else(String::new, |last| layer_of(last.name()).to_owned())
+}
+
+fn layer_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or(name, |(layer, _)| layer)
+}
+
+fn freeze(at: &Scope, layer: &str) -> Result<()> {
+    let layer = layer.replace('.', "/");
+    let names: Vec<String> = at.parameters().iter().map(|var| var.name().to_owned()).collect();
+    if !names.iter().any(|name| name.strip_prefix(&layer).is_some_and(|rest| rest.starts_with('/'))) {
+        let layers = names.iter().map(|name| layer_of(name)).chain([BACKBONE]);
+        let what = format!("the net has no layer {layer:?} to freeze");
+        return Err(Error::usage(what, did_you_mean(&layer, layers)));
+    }
+    at.freeze(&layer, true);
+    Ok(())
+}
+
+/// All values of the file; the head keeps its own if it has another shape there, and counters of batches if there are none.
+fn load(at: &Scope, path: &Path) -> Result<()> {
+    let mut given = safetensors::load(path)?.tensors;
+    given = given.into_iter().map(|(name, array)| (torch_name(&name), array)).collect();
+    let (head, own) = (torch_name(&head(at)), at.state()?);
+    let of_head = |name: &str| name.strip_prefix(&head).is_some_and(|rest| rest.starts_with('.'));
+    let other_head = own
+        .iter()
+        .any(|(name, array)| of_head(name) && given.get(name).is_none_or(|given| given.shape() != array.shape()));
+    if other_head {
+        given.retain(|name, _| !of_head(name));
+    }
+    for (name, array) in &own {
+        if (other_head && of_head(name)) || name.ends_with("num_batches_tracked") {
+            given.entry(name.clone()).or_insert_with(|| array.clone());
+        }
+    }
+    Ok(at.load_state(&given, &path.display().to_string())?)
+}
