@@ -15,6 +15,7 @@ mod predict;
 mod replay;
 mod report;
 mod resume;
+mod sample;
 mod screen;
 mod shell;
 mod show;
@@ -47,6 +48,8 @@ enum Command {
     Eval(eval::Arguments),
     /// Say what pictures show
     Predict(predict::Arguments),
+    /// Let a model of text write on
+    Sample(sample::Arguments),
     /// Say what an answer hangs on, draw it, and check it: gradients, Grad-CAM, occlusion
     Explain(explain::Arguments),
     /// Make an experiment of history on a network: hubel-wiesel
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Resume(arguments) => (arguments.json, resume::run(&arguments)),
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
+        Command::Sample(arguments) => (arguments.json, sample::run(&arguments)),
         Command::Explain(arguments) => (arguments.json, explain::run(&arguments)),
         Command::Experiment(arguments) => (arguments.json(), experiment::run(&arguments)),
         Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),

@@ -6,7 +6,7 @@ use nn::losses::{CrossEntropy, Reduction};
 use nn::{Layer, Scope};
 use tensor::Tensor;
 use train::suggest::nearest;
-use train::{Error, Input, Job, Losses, Result, Settings, Splits, steps};
+use train::{Error, Input, Job, Losses, Result, Settings, Splits, steps, steps_per_epoch};
 
 pub use train::Loss;
 
@@ -29,8 +29,15 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 4] =
-    [crate::lenet::RECIPE, crate::mlp::RECIPE, crate::fashion::RECIPE, crate::images::RECIPE];
+pub const RECIPES: [Recipe; 7] = [
+    crate::lenet::RECIPE,
+    crate::mlp::RECIPE,
+    crate::fashion::RECIPE,
+    crate::images::RECIPE,
+    crate::char_rnn::RECIPE,
+    crate::lstm_text::RECIPE,
+    crate::gpt::RECIPE,
+];
 
 /// The recipe called `name`.
 ///
@@ -59,7 +66,7 @@ impl Recipe {
         let loss = (self.loss)(&settings, &splits)?;
         let total = steps(&settings, splits.train.len())?;
         let optimizer = crate::settings::optimizer(&settings, &scope)?;
-        let schedule = crate::settings::schedule(&settings, total)?;
+        let schedule = crate::settings::schedule(&settings, total, steps_per_epoch(&settings, splits.train.len())?)?;
         let average = crate::settings::average(&settings, &scope)?;
         Ok(Job { recipe: self.name.to_owned(), settings, splits, scope, model, loss, optimizer, schedule, average })
     }

@@ -4,11 +4,13 @@
 //! plan of a step stays the same.
 
 mod adam;
+mod clipped;
 mod group;
 mod rms_prop;
 mod sgd;
 
 pub use adam::Adam;
+pub use clipped::Clipped;
 pub use group::Group;
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
