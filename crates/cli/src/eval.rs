@@ -1,9 +1,12 @@
 //! `glassbox eval`: measures a run on its test rows, or on other data of the same classes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use glassbox::train::baseline::{baseline, best_order};
 use glassbox::train::event::grouped;
-use glassbox::train::{Error, check_classes, evaluate, rows_hash};
+use glassbox::train::metric::Scores;
+use glassbox::train::{Error, Goal, check_classes, evaluate, rows_hash};
 use serde_json::json;
 
 use crate::exit;
@@ -41,16 +44,25 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
         opened.notes.push(OTHER_ROWS.to_owned());
     }
     let batch = opened.settings.get_size("eval.batch")?;
-    let scores = evaluate(&cpu, opened.model.as_ref(), splits.test, &opened.input, batch)?;
+    let scores = evaluate(&cpu, opened.model.as_ref(), Arc::clone(&splits.test), &opened.input, batch)?;
+    let goal = opened.input.goal;
+    let counted = if goal == Goal::Symbols { baseline(&splits) } else { None };
     if arguments.json {
         let mut object = scores.to_json("test_");
         object.insert("event".to_owned(), json!("end"));
         object.insert("run".to_owned(), json!(arguments.run.display().to_string()));
         object.insert("step".to_owned(), json!(opened.step));
         object.insert("classes".to_owned(), json!(opened.input.classes));
-        object.insert("confusion".to_owned(), json!(scores.confusion.table()));
+        match counted {
+            Some(nats) => object.insert("ngram_losses".to_owned(), json!(nats)),
+            None => object.insert("confusion".to_owned(), json!(scores.confusion.table())),
+        };
         object.insert("notes".to_owned(), json!(opened.notes));
         say(serde_json::Value::Object(object));
+        return Ok(exit::OK);
+    }
+    if goal == Goal::Symbols {
+        text_figures(arguments, opened.step, &scores, counted);
         return Ok(exit::OK);
     }
     say(format_args!(
@@ -70,4 +82,25 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     say("what each class (row) was taken for (column):");
     say(scores.confusion.to_text(&opened.input.classes));
     Ok(exit::OK)
+}
+
+/// The figures of a text, and what counting alone comes to on it.
+fn text_figures(arguments: &Arguments, step: u64, scores: &Scores, counted: Option<Vec<f64>>) {
+    let symbols = grouped(scores.loss.count());
+    say(format_args!("{} after step {step}, on {symbols} test symbols, each asked for once", arguments.run.display()));
+    say(format_args!(
+        "{:.4} nats a symbol  {:.4} bits  perplexity {:.3}  right {:.2} %  top {} {:.2} %",
+        scores.loss.value(),
+        scores.bits(),
+        scores.perplexity(),
+        100.0 * scores.accuracy.value(),
+        scores.top_k.k(),
+        100.0 * scores.top_k.value(),
+    ));
+    let Some(nats) = counted else { return };
+    say("\nn-grams counted on the training text (Witten and Bell), nats a symbol:");
+    for (at, loss) in nats.iter().enumerate() {
+        let mark = if best_order(&nats).is_some_and(|(order, _)| order == at + 1) { "  the bar" } else { "" };
+        say(format_args!("{:>4}  {loss:.4}{mark}", at + 1));
+    }
 }

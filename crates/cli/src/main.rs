@@ -16,6 +16,7 @@ mod predict;
 mod replay;
 mod report;
 mod resume;
+mod sample;
 mod screen;
 mod shell;
 mod show;
@@ -51,6 +52,8 @@ enum Command {
     Eval(eval::Arguments),
     /// Say what pictures show
     Predict(predict::Arguments),
+    /// Let a model of text write on
+    Sample(sample::Arguments),
     /// Say what an answer hangs on, draw it, and check it: gradients, Grad-CAM, occlusion
     Explain(explain::Arguments),
     /// Make an experiment of history or of practice: hubel-wiesel, learning-rate, fitting, ...
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Sweep(arguments) => (arguments.json, sweep::run(&arguments)),
         Command::Eval(arguments) => (arguments.json, eval::run(&arguments)),
         Command::Predict(arguments) => (arguments.json, predict::run(&arguments)),
+        Command::Sample(arguments) => (arguments.json, sample::run(&arguments)),
         Command::Explain(arguments) => (arguments.json, explain::run(&arguments)),
         Command::Experiment(arguments) => (arguments.json(), experiment::run(&arguments)),
         Command::Replay(arguments) => (arguments.json, replay::run(&arguments)),

@@ -31,6 +31,7 @@ pub struct Arguments {
 /// Carries out `predict`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let (opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
+    opened.knows_pictures()?;
     let channels = opened.input.shape.first().copied().unwrap_or(1);
     for path in &arguments.images {
         let image = read_picture(path, MAX_PIXELS)?.to_image(channels);

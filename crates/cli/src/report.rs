@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use glassbox::train::report::{Answers, REPORT, Report, Series};
 use glassbox::train::tensorboard::Board;
-use glassbox::train::{Error, RunDir, Status, check_classes, rows_hash};
+use glassbox::train::{Error, Goal, RunDir, Status, check_classes, rows_hash};
 use serde_json::json;
 
 use crate::eval::OTHER_ROWS;
@@ -67,7 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 /// Writes the page, and gives its notes; without data or weights it lacks what the network answers, and says so.
 fn page(arguments: &Arguments, run: &RunDir, path: &Path) -> Result<Vec<String>, Error> {
     let (answers, notes) = match answers(arguments) {
-        Ok((answers, notes)) => (Some(answers), notes),
+        Ok((answers, notes)) => (answers, notes),
         Err(error) => {
             let text = error.to_string();
             (None, vec![format!("there are no answers on this page: {}", text.lines().next().unwrap_or_default())])
@@ -94,9 +94,12 @@ fn page(arguments: &Arguments, run: &RunDir, path: &Path) -> Result<Vec<String>,
     Ok(notes)
 }
 
-/// What the network answers, and what the reader should know of it.
-fn answers(arguments: &Arguments) -> Result<(Answers, Vec<String>), Error> {
+/// What the network answers, if that is a class a row, and what the reader should know of it.
+fn answers(arguments: &Arguments) -> Result<(Option<Answers>, Vec<String>), Error> {
     let opened = zoo::open(&arguments.run)?;
+    if opened.input.goal == Goal::Symbols {
+        return Ok((None, opened.notes));
+    }
     let cpu = arguments.machine.cpu()?;
     let splits = (opened.recipe.splits)(&opened.settings, opened.data_dir(arguments.data.as_deref())?)?;
     check_classes(&opened.input, splits.test.class_names())?;
@@ -109,5 +112,5 @@ fn answers(arguments: &Arguments) -> Result<(Answers, Vec<String>), Error> {
     }
     let batch = opened.settings.get_size("eval.batch")?;
     let answers = Answers::of(&cpu, opened.model.as_ref(), splits.test, &opened.input, batch)?;
-    Ok((answers, notes))
+    Ok((Some(answers), notes))
 }

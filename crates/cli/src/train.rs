@@ -21,7 +21,7 @@ use crate::shell::quoted;
 pub struct Arguments {
     #[arg(help = format!("Name of the recipe: {}", zoo::names().join(", ")))]
     name: String,
-    /// Folder of the data; digits, lenet-1998 and mlp need none
+    /// Folder or file of the data; those on digits need none
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Which net, of the recipe images: small, resnet18, vgg16, mobilenet_v2, ...
@@ -216,6 +216,9 @@ fn closing_words(end: &End) {
         return;
     }
     let figure = |name: &str| end.figures.get(name).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
+    if end.figures.contains_key("test_perplexity") {
+        return text_words(end, figure);
+    }
     say(format_args!(
         "test accuracy {:.2} %  balanced {:.2} %  loss {:.4}  ({} rows never trained on)  in {}",
         100.0 * figure("test_accuracy"),
@@ -234,4 +237,30 @@ fn closing_words(end: &End) {
     say(format_args!("  glassbox show {run}"));
     say(format_args!("  glassbox eval {run}"));
     say(format_args!("  and open {run_path}/report.html in a browser"));
+}
+
+/// The same of a text.
+fn text_words(end: &End, figure: impl Fn(&str) -> f64) {
+    let (run, page) = (end.run.display().to_string(), end.run.join("report.html"));
+    let run = quoted(&run);
+    say(format_args!(
+        "test {:.4} nats a symbol  {:.4} bits  perplexity {:.3}  ({} symbols never trained on)  in {}",
+        figure("test_loss"),
+        figure("test_bits"),
+        figure("test_perplexity"),
+        grouped(figure("test_rows") as usize),
+        duration(end.seconds),
+    ));
+    say(format_args!(
+        "a {}-gram, which only counts, comes to {:.4}",
+        figure("test_ngram_order"),
+        figure("test_ngram_loss")
+    ));
+    if let Some(share) = end.ledger {
+        say(format_args!("the ledger took {:.2} % of the steps' time", 100.0 * share));
+    }
+    say(format_args!("run {run}\n\nnext, try:"));
+    say(format_args!("  glassbox sample {run} --temperature 0.8"));
+    say(format_args!("  glassbox eval {run}"));
+    say(format_args!("  and open {} in a browser", page.display()));
 }

@@ -41,6 +41,16 @@ pub trait Dataset: Send + Sync {
         &[]
     }
 
+    /// Whether rows go on where others end, so that they make sense in their order only: a loader then never shuffles them.
+    fn in_order(&self) -> bool {
+        false
+    }
+
+    /// The text that the rows are windows of, if they are.
+    fn text(&self) -> Option<&[u16]> {
+        None
+    }
+
     /// True if there are no rows.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -136,17 +146,18 @@ impl Dataset for Subset {
     }
 }
 
-/// How many rows each class has, in the order of `class_names()`.
+/// How many rows each class has, in the order of `class_names()`; of sequences, how many places.
 ///
 /// # Errors
 /// If a target cannot be read.
 pub fn class_counts(dataset: &dyn Dataset) -> Result<Vec<usize>, DataError> {
     let mut counts = vec![0; dataset.class_names().len()];
+    let mut count = |class: usize| counts.get_mut(class).into_iter().for_each(|count| *count += 1);
     for row in 0..dataset.len() {
-        if let Target::Class(class) = dataset.target(row)?
-            && let Some(count) = counts.get_mut(class)
-        {
-            *count += 1;
+        match dataset.target(row)? {
+            Target::Class(class) => count(class),
+            Target::Symbols(symbols) => symbols.iter().filter_map(|&class| class.try_into().ok()).for_each(&mut count),
+            Target::None | Target::Values(_) => {}
         }
     }
     Ok(counts)

@@ -11,6 +11,8 @@ pub enum Target {
     Class(usize),
     /// Numbers (regression): one, or several such as the coordinates of landmarks.
     Values(Vec<f32>),
+    /// A class at each place of a sequence; below 0 where one does not count.
+    Symbols(Vec<i64>),
 }
 
 /// One row of a dataset.

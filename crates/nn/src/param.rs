@@ -2,6 +2,7 @@
 //!
 //! So that `conv2d(..).bias(false)` can still withdraw a parameter, or `.groups(4)` change its shape.
 
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -30,7 +31,7 @@ struct Slot {
 
 struct State {
     declared: Option<(Vec<usize>, Init)>,
-    zero_row: Option<usize>,
+    filled: Option<(Range<usize>, f64)>,
     frozen: bool,
     problem: Option<String>,
 }
@@ -38,7 +39,7 @@ struct State {
 impl Param {
     /// Declares what `origin` says with this shape and initial distribution, unless there is a `problem`.
     pub(crate) fn declare(origin: ParamOrigin, shape: Vec<usize>, init: Init, problem: Option<String>) -> Param {
-        let state = Mutex::new(State { declared: Some((shape, init)), zero_row: None, frozen: false, problem });
+        let state = Mutex::new(State { declared: Some((shape, init)), filled: None, frozen: false, problem });
         let param = Param(Arc::new(Slot { origin, state, var: OnceLock::new() }));
         param.check_shape();
         param
@@ -83,7 +84,7 @@ impl Param {
         let shape = Shape::new(shape)?;
         let make = || {
             let mut values = init.values(shape, self.0.origin.dtype, self.0.origin.key);
-            state.zero_row.iter().for_each(|&row| clear_row(&mut values, row));
+            state.filled.iter().for_each(|(rows, value)| fill_rows(&mut values, rows, *value));
             Var::new(self.name(), values)
         };
         Some(self.0.var.get_or_init(make).clone())
@@ -113,15 +114,15 @@ impl Param {
         self.check_shape();
     }
 
-    /// Starts row `row` of the first axis at zero.
-    pub(crate) fn clear_row(&self, row: usize) {
+    /// Starts `rows` of the first axis at `value`.
+    pub(crate) fn fill_rows(&self, rows: Range<usize>, value: f64) {
         let mut state = self.state();
-        state.zero_row = Some(row);
-        let rows = state.declared.as_ref().and_then(|(shape, _)| shape.first().copied());
-        if rows.is_some_and(|rows| row >= rows) {
-            let text = format!("{} has no row {row} ({})", self.name(), self.0.origin.location);
+        let count = state.declared.as_ref().and_then(|(shape, _)| shape.first().copied());
+        if count.is_some_and(|count| rows.end > count) {
+            let text = format!("{} has no row {} ({})", self.name(), rows.end - 1, self.0.origin.location);
             state.problem.get_or_insert(text);
         }
+        state.filled = Some((rows, value));
     }
 
     fn change(&self, declared: Option<(Vec<usize>, Init)>) {
@@ -148,12 +149,12 @@ impl Param {
     }
 }
 
-fn clear_row(values: &mut Array, row: usize) {
+fn fill_rows(values: &mut Array, rows: &Range<usize>, value: f64) {
     let width: usize = values.shape().iter().skip(1).product();
-    let span = row * width..(row + 1) * width;
+    let span = rows.start * width..rows.end * width;
     match values.values_mut() {
-        Values::F32(v) => v.get_mut(span).into_iter().for_each(|row| row.fill(0.0)),
-        Values::F64(v) => v.get_mut(span).into_iter().for_each(|row| row.fill(0.0)),
+        Values::F32(v) => v.get_mut(span).into_iter().for_each(|row| row.fill(value as f32)),
+        Values::F64(v) => v.get_mut(span).into_iter().for_each(|row| row.fill(value)),
         _ => {}
     }
 }

@@ -3,7 +3,7 @@
 use cpu::Cpu;
 use nn::{Relu, Scope, Sequential, State, conv2d, max_pool2d};
 use tensor::Array;
-use train::{Error, Input, Result};
+use train::{Error, Goal, Input, Result};
 
 use crate::net::Net;
 
@@ -47,7 +47,13 @@ impl Bank {
 pub fn bank_input(filters: &Array) -> Input {
     let side = |axis: usize| filters.shape().get(axis).copied().unwrap_or(1) + ROOM;
     let channels = filters.shape().get(1).copied().unwrap_or(1);
-    Input { shape: vec![channels, side(2), side(3)], mean: vec![0.0], std: vec![1.0], classes: Vec::new() }
+    Input {
+        goal: Goal::Class,
+        shape: vec![channels, side(2), side(3)],
+        mean: vec![0.0],
+        std: vec![1.0],
+        classes: Vec::new(),
+    }
 }
 
 /// The filters of a model file that see pictures: of the tensors `[K, 1 or 3, H, W]` the one with the largest filters, and its

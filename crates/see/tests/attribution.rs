@@ -10,7 +10,7 @@ use nn::{
     max_pool2d,
 };
 use tensor::{Array, RandomKey, Shape, Tensor, Values, Var};
-use train::Input;
+use train::{Goal, Input};
 
 /// A network, and some rows with their classes.
 struct Trained {
@@ -24,7 +24,13 @@ struct Trained {
 fn trained(make: impl Fn(&Scope) -> Sequential, steps: usize) -> Trained {
     let (train, test) = digits().unwrap();
     let norm = mean_std(&train).unwrap();
-    let input = Input { shape: vec![1, 28, 28], mean: norm.mean, std: norm.std, classes: train.class_names().to_vec() };
+    let input = Input {
+        goal: Goal::Class,
+        shape: vec![1, 28, 28],
+        mean: norm.mean,
+        std: norm.std,
+        classes: train.class_names().to_vec(),
+    };
     let scope = Scope::root(1);
     let model = make(&scope);
     let cpu = Cpu::new(0).unwrap();

@@ -11,7 +11,7 @@ use train::metric::Confusion;
 
 use crate::bench::{Bench, Progress};
 use crate::error::{Error, Result};
-use crate::inputs::{class, fed, part, part_of, row, stored_uri};
+use crate::inputs::{class, fed, one_class_a_row, part, part_of, row, stored_uri};
 use crate::query::Query;
 use crate::tensors::finite;
 
@@ -92,6 +92,7 @@ fn judged(logits: &[f32]) -> (usize, Vec<f64>) {
 
 /// `/api/confusion?run=&step=&part=`: what each class was taken for, with the weights after a step.
 pub fn confusion(bench: &mut Bench, query: &Query) -> Result<Value> {
+    one_class_a_row(bench.run())?;
     let step: u64 = query.number("step")?;
     let (name, rows) = part_of(bench.run(), query)?;
     let most = query.number_or("most", MOST_ROWS)?.clamp(1, MOST_ROWS);
@@ -119,6 +120,7 @@ pub fn confusion(bench: &mut Bench, query: &Query) -> Result<Value> {
 
 /// `/api/cell?run=&step=&part=&label=&taken=`: the rows of a cell of the confusion matrix, the surest first.
 pub fn cell(bench: &mut Bench, query: &Query) -> Result<Value> {
+    one_class_a_row(bench.run())?;
     let step: u64 = query.number("step")?;
     let (name, rows) = part_of(bench.run(), query)?;
     let (label, taken): (usize, usize) = (query.number("label")?, query.number("taken")?);
@@ -145,6 +147,7 @@ pub fn cell(bench: &mut Bench, query: &Query) -> Result<Value> {
 /// `/api/neighbours?run=&step=&part=&row=`: the training rows whose features lie nearest to those of a row, by the angle
 /// between them.
 pub fn neighbours(bench: &mut Bench, query: &Query) -> Result<Value> {
+    one_class_a_row(bench.run())?;
     let (step, at): (u64, usize) = (query.number("step")?, query.number("row")?);
     let (name, rows) = part_of(bench.run(), query)?;
     let sample = row(rows.as_ref(), at)?;

@@ -21,7 +21,7 @@ pub fn attempt(bench: &mut Bench, query: &Query) -> Result<Value> {
     let job = bench.run().job();
     let input = job.splits.input.clone();
     let &[channels, _, _] = input.shape.as_slice() else {
-        return Err(Error::Asked("this network takes rows of a table, and no pictures".to_owned()));
+        return Err(Error::Asked("this network takes no pictures".to_owned()));
     };
     let picture = decode_picture(query.body(), Path::new("the picture"), MOST_PIXELS)?;
     let (height, width) = (picture.height, picture.width);

@@ -7,7 +7,7 @@ use tensor::Tensor;
 
 use crate::bench::{Bench, Progress};
 use crate::error::{Error, Result};
-use crate::inputs::{class, fed, part_of, row};
+use crate::inputs::{class, fed, one_class_a_row, part_of, row};
 use crate::query::Query;
 use crate::tensors::{describe, finite};
 
@@ -23,6 +23,7 @@ pub fn methods(_: &crate::Studio, _: &Query) -> Result<Value> {
 /// `/api/attribution?run=&step=&part=&row=&method=&class=`: a map for the score of a class (without `class`: of the answer), with its
 /// certificates. Absence is black, as the model is fed it.
 pub fn attribution(bench: &mut Bench, query: &Query) -> Result<Value> {
+    one_class_a_row(bench.run())?;
     let (step, at): (u64, usize) = (query.number("step")?, query.number("row")?);
     let name = query.get("method").unwrap_or(Method::Integrated.name());
     let method = Method::ALL.into_iter().find(|method| method.name() == name);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use data::{Dataset, Image, Sample, Target, augmentation_key};
 use serde_json::{Value, json};
 use tensor::Tensor;
-use train::Input;
 use train::pictures::as_seen;
 use train::report::embed::picture_uri;
+use train::{Goal, Input};
 
 use crate::bench::Bench;
 use crate::error::{Error, Result};
@@ -38,6 +38,17 @@ pub fn part_of(run: &train::Run, query: &Query) -> Result<(&'static str, Arc<dyn
     let wanted = query.get("part").unwrap_or(usual);
     let rows = part(run, wanted)?;
     Ok((["train", "val", "test"].into_iter().find(|name| *name == wanted).unwrap_or(usual), rows))
+}
+
+/// An error if a row has no class of its own, because it is a text.
+///
+/// # Errors
+/// Then.
+pub fn one_class_a_row(run: &train::Run) -> Result<()> {
+    match run.job().splits.input.goal {
+        Goal::Class => Ok(()),
+        Goal::Symbols => Err(Error::Asked("rows of this run are text, and have no class of their own".to_owned())),
+    }
 }
 
 /// A row of a part.

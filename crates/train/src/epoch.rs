@@ -46,7 +46,7 @@ pub(crate) fn end_epoch(
 }
 
 /// The scores of the model, with averaged weights if there are any, on all rows of a set.
-fn measure(cpu: &Cpu, job: &Job, rows: Arc<dyn Dataset>) -> Result<Scores> {
+pub(crate) fn measure(cpu: &Cpu, job: &Job, rows: Arc<dyn Dataset>) -> Result<Scores> {
     let batch = job.settings.get_size("eval.batch")?;
     with_averages(job, || evaluate(cpu, job.model.as_ref(), rows, &job.splits.input, batch))
 }

@@ -12,8 +12,11 @@ use crate::error::{Error, Result};
 use crate::metric::Scores;
 use crate::splits::Input;
 
-/// The scores of a model on all rows of a set. The loss is the plain cross-entropy, whatever the model was trained by.
-/// No figure depends on `batch`, the rows that are evaluated at once.
+/// The label of places that do not count.
+const NOT_COUNTED: i64 = -1;
+
+/// The scores of a model on all rows of a set, or on all their places that count. The loss is the plain cross-entropy, whatever
+/// the model was trained by. No figure depends on `batch`, the rows that are evaluated at once.
 ///
 /// # Errors
 /// If a row or the model cannot be evaluated, or a logit is not finite.
@@ -21,7 +24,7 @@ pub fn evaluate(cpu: &Cpu, model: &dyn Layer, rows: Arc<dyn Dataset>, input: &In
     evaluate_each(cpu, model, rows, input, batch, &mut |_, _, _| {})
 }
 
-/// As `evaluate`; `each` hears the number, the class and the logits of every row.
+/// As `evaluate`; `each` hears the number, the class and the logits of every row, or of its every place that counts.
 pub(crate) fn evaluate_each(
     cpu: &Cpu,
     model: &dyn Layer,
@@ -30,7 +33,7 @@ pub(crate) fn evaluate_each(
     batch: usize,
     each: &mut dyn FnMut(usize, i64, &[f32]),
 ) -> Result<Scores> {
-    let mut scores = Scores::new(input.classes.len());
+    let mut scores = Scores::of(input);
     let transforms = input.prepare(&[]);
     let config = LoaderConfig { batch, shuffle: false, workers: 1, transforms, ..LoaderConfig::default() };
     let mut loader = Loader::new(Arc::clone(&rows), config)?;
@@ -38,14 +41,23 @@ pub(crate) fn evaluate_each(
         let batch = batch?;
         let (x, labels) = tensors(&batch)?;
         let logits = model.forward(&x, &Pass::eval());
-        let losses = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() }.loss(&logits, &labels);
+        // Places of sequences one below the other.
+        let (classes, places) = (logits.dims().last().copied().unwrap_or(1).max(1), labels.count());
+        let logits = logits.reshape([places, classes]);
+        let counts: Vec<bool> = batch.labels.iter().map(|&label| label >= 0).collect();
+        let ignore_index = counts.contains(&false).then_some(NOT_COUNTED);
+        let rule = CrossEntropy { ignore_index, reduction: Reduction::None, ..CrossEntropy::default() };
+        let losses = rule.loss(&logits, &labels.reshape([places]));
         let values = cpu.run(&[&losses, &logits], &[])?;
-        let logits = floats(&values[1]);
-        let classes = logits.len().checked_div(batch.len()).unwrap_or(0).max(1);
-        check_finite(logits, |at| batch.rows.get(at / classes).map_or_else(String::new, |&row| rows.id(row)))?;
-        scores.add(floats(&values[0]), logits, &batch.labels);
-        for ((&row, &label), logits) in batch.rows.iter().zip(&batch.labels).zip(logits.chunks_exact(classes)) {
-            each(row, label, logits);
+        let (losses, logits) = (floats(&values[0]), floats(&values[1]));
+        let each_row = (places / batch.len().max(1)).max(1);
+        check_finite(logits, |at| {
+            batch.rows.get(at / classes / each_row).map_or_else(String::new, |&row| rows.id(row))
+        })?;
+        for (place, &label) in batch.labels.iter().enumerate().filter(|(place, _)| counts[*place]) {
+            let logits = &logits[place * classes..(place + 1) * classes];
+            scores.add(&losses[place..=place], logits, &[label]);
+            each(batch.rows[place / each_row], label, logits);
         }
     }
     Ok(scores)
@@ -88,12 +100,12 @@ fn check_finite(logits: &[f32], row: impl Fn(usize) -> String) -> Result<()> {
     }
 }
 
-/// Inputs and labels of a batch.
+/// Inputs and labels of a batch: `[N]`, or `[N, T]` of sequences.
 ///
 /// # Errors
 /// If the rows have no classes.
 pub fn tensors(batch: &Batch) -> Result<(Tensor, Tensor)> {
-    if batch.labels.len() != batch.len() {
+    if batch.labels.is_empty() || !batch.labels.len().is_multiple_of(batch.len()) {
         return Err(Error::Data(DataError::Argument {
             what: "targets",
             why: "the rows have no classes".to_owned(),
@@ -101,7 +113,7 @@ pub fn tensors(batch: &Batch) -> Result<(Tensor, Tensor)> {
         }));
     }
     let x = Tensor::from_vec(batch.x.clone(), &batch.shape);
-    Ok((x, Tensor::from_vec(batch.labels.clone(), [batch.len()])))
+    Ok((x, Tensor::from_vec(batch.labels.clone(), batch.labels_shape())))
 }
 
 pub(crate) fn floats(value: &tensor::Array) -> &[f32] {

@@ -1,5 +1,6 @@
 //! Training: runs on disk, the step loop, checkpoints, settings, measures. It never prints: it hands out events.
 
+pub mod baseline;
 mod begin;
 mod branch;
 pub mod checkpoint;
@@ -45,7 +46,7 @@ pub use durable::replace as replace_file;
 pub use error::{Error, Result};
 pub use evaluate::{Prediction, evaluate, predict, tensors};
 pub use event::{Event, Status};
-pub use job::{Job, Loss, Losses, steps};
+pub use job::{Job, Loss, Losses, steps, steps_per_epoch};
 pub use ledger::Ledger;
 pub use preview::{Memory, Preview, preview};
 pub use record::Record;
@@ -53,7 +54,7 @@ pub use replay::{At, Run};
 pub use run_dir::{Contents, RunDir};
 pub use same::{CHANGEABLE, check_manifest};
 pub use self_test::{SelfTest, self_test};
-pub use splits::{DataFile, DataRecord, Input, Splits, check_classes, rows_hash};
+pub use splits::{DataFile, DataRecord, Goal, Input, Splits, check_classes, rows_hash};
 pub use state::{State, load_model, load_weights};
 pub use step::plan;
 pub use trainer::{fit, resume};

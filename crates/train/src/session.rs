@@ -8,9 +8,10 @@ use cpu::Cpu;
 use data::{Batch, Loader};
 use serde_json::{Map, Value};
 
+use crate::baseline::{baseline, best_order};
 use crate::checkpoint::{self, Keep};
 use crate::divergence::Watch;
-use crate::epoch::{end_epoch, with_averages};
+use crate::epoch::{end_epoch, measure, with_averages};
 use crate::error::{Error, Result};
 use crate::event::{End, Epoch, Event, Start, Status, Step, counted};
 use crate::job::Job;
@@ -18,6 +19,7 @@ use crate::ledger::{Entry, Norms, StateHash, StepRecord, StepTimes};
 use crate::lengths::Lengths;
 use crate::report::{Answers, REPORT, Report};
 use crate::run_dir::RunDir;
+use crate::splits::Goal;
 use crate::state::{self, State};
 use crate::step::{Figures, Wanted, step};
 use crate::teller::Teller;
@@ -193,12 +195,22 @@ impl Session<'_> {
         let mut watch = Watch::new(self.state.usual_loss);
         watch.at(self.state.step, lengths.epoch(self.state.step));
         let mut answers = None;
-        let scores = self.answers().map(|all| answers.insert(all).scores.clone());
+        let scores = match self.job.splits.input.goal {
+            Goal::Class => self.answers().map(|all| answers.insert(all).scores.clone()),
+            Goal::Symbols => measure(self.cpu, self.job, Arc::clone(&self.job.splits.test)),
+        };
         let scores = watch.scores("test", scores)?;
-        let text = format!("{}\n", scores.confusion.to_text(&self.job.splits.input.classes));
-        let written = crate::durable::write(&self.run.path().join("pictures").join("confusion.txt"), text.as_bytes());
-        self.teller.bear(written, "the confusion matrix is not written")?;
-        let figures = scores.to_json("test_");
+        if answers.is_some() {
+            let text = format!("{}\n", scores.confusion.to_text(&self.job.splits.input.classes));
+            let written =
+                crate::durable::write(&self.run.path().join("pictures").join("confusion.txt"), text.as_bytes());
+            self.teller.bear(written, "the confusion matrix is not written")?;
+        }
+        let mut figures = scores.to_json("test_");
+        if let Some((order, nats)) = baseline(&self.job.splits).and_then(|nats| best_order(&nats)) {
+            figures.insert("test_ngram_order".to_owned(), order.into());
+            figures.insert("test_ngram_loss".to_owned(), nats.into());
+        }
         let written = self.report(Some(figures.clone()), answers.as_ref());
         self.teller.bear(written, "the report is not written")?;
         Ok(figures)

@@ -66,10 +66,23 @@ impl DataFile {
     }
 }
 
+/// What is predicted of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Goal {
+    /// A class: logits `[N, classes]`, labels `[N]`.
+    #[default]
+    Class,
+    /// A class at each of its places, such as the symbol that follows: logits `[N, T, classes]`, labels `[N, T]`. Places whose
+    /// label is below 0 do not count.
+    Symbols,
+}
+
 /// How a row becomes the input of a model, and what the outputs stand for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
-    /// `[C, H, W]` of a picture, `[D]` of a row of a table.
+    /// What is predicted of it.
+    pub goal: Goal,
+    /// `[C, H, W]` of a picture, `[D]` of a row of a table, `[T]` of a text, in numbers of symbols.
     pub shape: Vec<usize>,
     /// Mean of the training rows, per channel or for all.
     pub mean: Vec<f32>,
@@ -102,7 +115,11 @@ impl Input {
 
     /// As `data.json` holds it.
     pub fn to_json(&self) -> Value {
-        json!({ "shape": self.shape, "mean": self.mean, "std": self.std, "classes": self.classes })
+        let mut object = json!({ "shape": self.shape, "mean": self.mean, "std": self.std, "classes": self.classes });
+        if self.goal == Goal::Symbols {
+            object["goal"] = "symbols".into();
+        }
+        object
     }
 
     /// As `data.json` holds it; `None` if it does not, or if no network could take it: sizes of 0 or beyond all pictures,
@@ -118,8 +135,12 @@ impl Input {
         let texts = |name: &str| -> Option<Vec<String>> {
             array(name)?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
         };
-        let input =
-            Input { shape: sizes("shape")?, mean: floats("mean")?, std: floats("std")?, classes: texts("classes")? };
+        let goal = match value.get("goal") {
+            None => Goal::Class,
+            Some(goal) => (goal == "symbols").then_some(Goal::Symbols)?,
+        };
+        let (shape, mean, std, classes) = (sizes("shape")?, floats("mean")?, floats("std")?, texts("classes")?);
+        let input = Input { goal, shape, mean, std, classes };
         input.is_sound().then_some(input)
     }
 
@@ -222,9 +243,12 @@ pub fn check_classes(input: &Input, classes: &[String]) -> Result<()> {
     if input.classes == classes {
         return Ok(());
     }
+    // (A class may be a line break.)
+    let named =
+        |classes: &[String]| classes.iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(", ");
     Err(Error::Data(DataError::Argument {
         what: "classes",
-        why: format!("the data has {}, but the run was trained on {}", classes.join(", "), input.classes.join(", ")),
+        why: format!("the data has {}, but the run was trained on {}", named(classes), named(&input.classes)),
         help: "give data with the same classes".to_owned(),
     }))
 }
@@ -242,6 +266,7 @@ mod tests {
     #[test]
     fn an_input_comes_back_bit_for_bit_though_a_json_number_need_not() {
         let input = Input {
+            goal: Goal::Class,
             shape: vec![3, 32, 32],
             mean: vec![0.492_168_2, 0.481_397_93, 0.447_982_6],
             std: vec![0.245_259_54, 0.242_838_07, 0.260_606_2],

@@ -121,6 +121,7 @@ impl State {
             "epoch_loss_sum": text(self.loss.sum()),
             "epoch_rows": self.loss.count(),
             "epoch_right": self.accuracy.right(),
+            "epoch_asked": self.accuracy.count(),
             "epoch_open": self.open,
             "smooth_loss_sum": text(self.smooth.sum),
             "smooth_loss_weight": text(self.smooth.weight),
@@ -134,6 +135,8 @@ impl State {
     fn from_json(value: &Value) -> Option<State> {
         let part = value.get("loop")?;
         let rows = size(part, "epoch_rows")? as usize;
+        // (A checkpoint of an older version asked each row once.)
+        let asked = size(part, "epoch_asked").map_or(rows, |asked| asked as usize);
         let best = match part.get("best")? {
             Value::Null => None,
             best => Some(Best { step: size(best, "step")?, loss: float(best.get("loss")?)? }),
@@ -145,7 +148,7 @@ impl State {
         Some(State {
             step: size(value, "step")?,
             loss: Mean::restored(float(part.get("epoch_loss_sum")?)?, rows),
-            accuracy: Accuracy::restored(size(part, "epoch_right")? as usize, rows),
+            accuracy: Accuracy::restored(size(part, "epoch_right")? as usize, asked),
             open: part.get("epoch_open")?.as_bool()?,
             smooth: Smooth {
                 sum: float(part.get("smooth_loss_sum")?)?,

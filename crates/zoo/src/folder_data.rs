@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use data::{DataError, MeanStd, Transforms};
 use data::{Dataset, FolderOptions, FolderSplits, ImageFolder, Npz, OnBroken, mean_std, split_by_class};
-use train::{DataFile, Error, Input, Result, Settings, Splits};
+use train::{DataFile, Error, Goal, Input, Result, Settings, Splits};
 
 use crate::class_rows;
 use crate::settings::whole_path;
@@ -72,7 +72,8 @@ pub(crate) fn class_pictures(settings: &Settings, dir: &Path) -> Result<Splits> 
         }));
     };
     let notes = class_rows::notes(dir, train.as_ref(), test.as_ref())?;
-    let mut input = Input { shape: vec![channels, height, width], mean: vec![0.0], std: vec![1.0], classes };
+    let mut input =
+        Input { goal: Goal::Class, shape: vec![channels, height, width], mean: vec![0.0], std: vec![1.0], classes };
     let MeanStd { mean, std } = mean_std(&Sized { dataset: train.as_ref(), transforms: input.resized() })?;
     (input.mean, input.std) = (mean, std);
     Ok(Splits {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data::{Dataset, InMemory, MeanStd, MnistDir, Transform, digits, mean_std, split_by_class};
-use train::{DataFile, Input, Result, Settings, Splits};
+use train::{DataFile, Goal, Input, Result, Settings, Splits};
 
 use crate::class_rows;
 use crate::settings::whole_path;
@@ -50,7 +50,8 @@ fn parts(
     let share = settings.get_float("data.val")?;
     let shift = settings.get_size("data.shift")?;
     let MeanStd { mean, std } = mean_std(&train)?;
-    let input = Input { shape: vec![1, SIDE, SIDE], mean, std, classes: train.class_names().to_vec() };
+    let input =
+        Input { goal: Goal::Class, shape: vec![1, SIDE, SIDE], mean, std, classes: train.class_names().to_vec() };
     let all: Arc<dyn Dataset> = Arc::new(train);
     let mut split = split_by_class(&all, &[1.0 - share, share], seed)?.into_iter();
     let (train, val) = (split.next(), split.next());

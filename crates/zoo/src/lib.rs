@@ -1,16 +1,19 @@
 //! The systems, one file each, read like the paper's table: model, recipe.
 
 mod both_ways;
+pub mod char_rnn;
 pub mod cifar;
 mod class_rows;
 pub mod dense;
 pub mod fashion;
 mod folder_data;
+pub mod gpt;
 mod hubel_wiesel;
 mod idx_data;
 pub mod images;
 pub mod lenet;
 pub mod lenet_1998;
+pub mod lstm_text;
 pub mod mlp;
 pub mod nets;
 mod opened;
@@ -22,7 +25,9 @@ mod settings;
 mod sources;
 mod sweep;
 pub mod tabular;
+mod text_data;
 mod transfer;
+mod writer;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};
 pub use opened::{Opened, open, reopen};
@@ -30,3 +35,4 @@ pub use recipe::{RECIPES, Recipe, check_manifest, find, names};
 pub use run::Run;
 pub use sources::SOURCES;
 pub use sweep::{Assignment, Sweep, Told, Trial, Tried, Values, trials};
+pub use writer::{Sampling, Writer};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use data::DataError;
 use nn::{Layer, Pass, Scope};
 use tensor::{DType, Tensor};
-use train::{DataRecord, Error, Input, Job, Result, RunDir, Settings, load_model};
+use train::{DataRecord, Error, Goal, Input, Job, Result, RunDir, Settings, load_model};
 
 use crate::recipe::{Recipe, find};
 
@@ -32,6 +32,20 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// An error if it knows text and no pictures.
+    ///
+    /// # Errors
+    /// Then.
+    pub fn knows_pictures(&self) -> Result<()> {
+        match self.input.goal {
+            Goal::Class => Ok(()),
+            Goal::Symbols => Err(Error::usage(
+                format!("a run of the recipe {} knows text and no pictures", self.recipe.name),
+                "let it write on with glassbox sample RUN --prompt TEXT",
+            )),
+        }
+    }
+
     /// The folder of the data: the one given, or else that of the training.
     ///
     /// # Errors
@@ -67,7 +81,11 @@ pub fn open(path: &Path) -> Result<Opened> {
     let shape: Vec<usize> = std::iter::once(1).chain(input.shape.iter().copied()).collect();
     let outputs = model.forward(&Tensor::zeros(&shape, DType::F32), &Pass::eval());
     outputs.check().map_err(|error| damaged(&path.join("data.json"), error.into()))?;
-    if outputs.dims() != [1, input.classes.len()] {
+    let wanted = match input.goal {
+        Goal::Class => vec![1, input.classes.len()],
+        Goal::Symbols => [&shape, &[input.classes.len()][..]].concat(),
+    };
+    if outputs.dims() != wanted {
         let error = Error::usage("the network does not fit the input that it describes", "");
         return Err(damaged(&path.join("data.json"), error));
     }

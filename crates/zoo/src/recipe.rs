@@ -6,7 +6,7 @@ use nn::losses::{CrossEntropy, Reduction};
 use nn::{Layer, Scope};
 use tensor::Tensor;
 use train::suggest::nearest;
-use train::{Error, Input, Job, Losses, Result, Settings, Splits, steps};
+use train::{Error, Input, Job, Losses, Result, Settings, Splits, steps, steps_per_epoch};
 
 pub use train::Loss;
 
@@ -31,7 +31,7 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 7] = [
+pub const RECIPES: [Recipe; 10] = [
     crate::lenet::RECIPE,
     crate::lenet_1998::RECIPE,
     crate::mlp::RECIPE,
@@ -39,6 +39,9 @@ pub const RECIPES: [Recipe; 7] = [
     crate::fashion::RECIPE,
     crate::images::RECIPE,
     crate::cifar::RECIPE,
+    crate::char_rnn::RECIPE,
+    crate::lstm_text::RECIPE,
+    crate::gpt::RECIPE,
 ];
 
 /// The names of all recipes.
@@ -74,7 +77,7 @@ impl Recipe {
         let loss = (self.loss)(&settings, &splits)?;
         let total = steps(&settings, splits.train.len())?;
         let optimizer = crate::settings::optimizer(&settings, &scope)?;
-        let schedule = crate::settings::schedule(&settings, total)?;
+        let schedule = crate::settings::schedule(&settings, total, steps_per_epoch(&settings, splits.train.len())?)?;
         let average = crate::settings::average(&settings, &scope)?;
         Ok(Job { recipe: self.name.to_owned(), settings, splits, scope, model, loss, optimizer, schedule, average })
     }

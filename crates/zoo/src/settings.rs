@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nn::schedule::{OneCycle, Plateau};
-use nn::{Adam, Average, Group, Levenberg, Optimiser, Schedule, Scope, Sgd};
+use nn::{Adam, Average, Clipped, Group, Levenberg, Optimiser, RmsProp, Schedule, Scope, Sgd};
 use tensor::Var;
 use tensor::math::f64::pow;
 use train::{Result, Settings};
@@ -74,24 +74,30 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
         .int("ledger.hash_every", 50, 0..=1_000_000, "steps between hashes of all weights and moments; 0: none")
 }
 
-/// The optimiser that the settings name, over all parameters of `scope`. Biases and norms have no weight decay.
+/// The optimiser that the settings name, over all parameters of `scope`. Biases and norms have no weight decay. Recipes that have
+/// the settings `train.beta2`, `train.clip` and `train.clamp` say more.
 pub(crate) fn optimizer(settings: &Settings, scope: &Scope) -> Result<Box<dyn Optimiser>> {
     let decay = settings.get_float("train.weight_decay")?;
     let (weights, others): (Vec<Var>, Vec<Var>) = scope.trainable().into_iter().partition(|var| var.shape().rank() > 1);
     let groups = vec![Group::new(weights), Group::new(others).weight_decay(0.0)];
-    Ok(match settings.get_word("train.optimizer")? {
+    let beta2 = settings.get_float("train.beta2").unwrap_or(0.999);
+    let optimizer: Box<dyn Optimiser> = match settings.get_word("train.optimizer")? {
         name @ ("sgd" | "nesterov") => {
             let sgd = Sgd::new(groups, settings.get_float("train.momentum")?).nesterov(name == "nesterov");
             Box::new(sgd.weight_decay(decay))
         }
         "levenberg" => Box::new(Levenberg::new(groups, settings.get_size("train.batch")?)),
-        "adam" => Box::new(Adam::new(groups).weight_decay(decay)),
-        _ => Box::new(Adam::w(groups).weight_decay(decay)),
-    })
+        "rmsprop" => Box::new(RmsProp::new(groups, 0.0, false).alpha(beta2).weight_decay(decay)),
+        "adam" => Box::new(Adam::new(groups).betas(0.9, beta2).weight_decay(decay)),
+        _ => Box::new(Adam::w(groups).betas(0.9, beta2).weight_decay(decay)),
+    };
+    let limit = |name: &str| settings.get_float(name).unwrap_or(0.0);
+    let (clamp, clip) = (limit("train.clamp"), limit("train.clip"));
+    Ok(if clamp > 0.0 || clip > 0.0 { Box::new(Clipped::new(optimizer, clamp, clip)) } else { optimizer })
 }
 
-/// The learning rate of each of `steps` steps.
-pub(crate) fn schedule(settings: &Settings, steps: u64) -> Result<Schedule> {
+/// The learning rate of each of `steps` steps, of which `per_epoch` make an epoch.
+pub(crate) fn schedule(settings: &Settings, steps: u64, per_epoch: u64) -> Result<Schedule> {
     let lr = settings.get_float("train.lr")?;
     Ok(match settings.get_word("train.schedule")? {
         "constant" => Schedule::Constant { lr },
@@ -102,6 +108,17 @@ pub(crate) fn schedule(settings: &Settings, steps: u64) -> Result<Schedule> {
         }
         "triangle" => triangle(lr, steps),
         "stairs" => stairs(lr, steps),
+        "warmup_cosine" => {
+            let warmup = settings.get_int("train.warmup")? as u64;
+            let falling = Schedule::Cosine { lr, min: lr / 10.0, steps: steps.saturating_sub(warmup) };
+            falling.warmed_up(1.0 / warmup.max(1) as f64, warmup)
+        }
+        // As char-rnn: 0.97 times as much after the tenth epoch and each one that follows.
+        "epoch_decay" => Schedule::MultiStep {
+            lr,
+            milestones: (10..steps.div_ceil(per_epoch.max(1))).map(|epoch| epoch * per_epoch).collect(),
+            gamma: 0.97,
+        },
         "plateau" => Schedule::Plateau(Plateau { patience: 2, ..Plateau::new(lr) }),
         _ => Schedule::OneCycle(OneCycle::new(lr, steps)),
     })

@@ -13,7 +13,7 @@ pub struct Batch {
     pub x: Vec<f32>,
     /// `[N, C, H, W]` for images, `[N, D]` for rows of a table.
     pub shape: Vec<usize>,
-    /// `[N]` classes; empty if the targets are not classes.
+    /// `[N]` classes, or `[N, T]` where a row is a sequence of T of them; empty if the targets are not classes.
     pub labels: Vec<i64>,
     /// `[N, K]` target numbers, row after row; empty if the targets are not numbers.
     pub values: Vec<f32>,
@@ -32,6 +32,14 @@ impl Batch {
     /// True if there are no rows; a loader never yields such a batch.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Shape of `labels`: `[N]`, or `[N, T]` where a row is a sequence.
+    pub fn labels_shape(&self) -> Vec<usize> {
+        match self.labels.len().checked_div(self.rows.len()) {
+            Some(places @ 2..) => vec![self.rows.len(), places],
+            _ => vec![self.labels.len()],
+        }
     }
 
     /// Shape of `values`: `[N, K]`, K = 0 if the targets are not numbers.
@@ -95,7 +103,7 @@ impl Maker {
         if let Some((_, order)) = orders.iter().find(|(e, _)| *e == epoch) {
             return Arc::clone(order);
         }
-        let order = Arc::new(if self.config.shuffle {
+        let order = Arc::new(if self.config.shuffle && !self.dataset.in_order() {
             RandomKey::new(self.config.seed).stream("shuffle").step(epoch).permutation(self.dataset.len())
         } else {
             (0..self.dataset.len()).collect()
@@ -149,6 +157,7 @@ impl Maker {
                 Target::None => {}
                 Target::Class(class) => batch.labels.push(class as i64),
                 Target::Values(values) => batch.values.extend(values),
+                Target::Symbols(symbols) => batch.labels.extend(symbols),
             }
         }
         Ok(batch)
@@ -159,7 +168,7 @@ impl Maker {
 #[derive(PartialEq)]
 struct Kind {
     shape: Vec<usize>,
-    /// `None` unlabelled, `Some(0)` a class, `Some(k)` k numbers.
+    /// `None` unlabelled, `Some(0)` a class, `Some(k)` k numbers or symbols.
     target: Option<usize>,
 }
 
@@ -169,6 +178,7 @@ impl Kind {
             Target::None => None,
             Target::Class(_) => Some(0),
             Target::Values(values) => Some(values.len()),
+            Target::Symbols(symbols) => Some(symbols.len()),
         };
         Kind { shape: sample.shape.clone(), target }
     }

@@ -27,7 +27,7 @@ pub fn embedding(at: Scope, entries: usize, width: usize) -> Embedding {
 impl Embedding {
     /// Entry `index` stands for no entry: it is zero at first and gets no gradient.
     pub fn padding(mut self, index: usize) -> Embedding {
-        self.weight.clear_row(index);
+        self.weight.fill_rows(index..index.saturating_add(1), 0.0);
         self.padding = Some(index);
         self
     }

@@ -24,6 +24,7 @@ pub struct Recurrent {
     bias: bool,
     batch_first: bool,
     dropout: f64,
+    init: Option<Init>,
     /// Each by its name, withdrawn ones too.
     params: Vec<(String, Param)>,
 }
@@ -70,6 +71,7 @@ impl Recurrent {
             bias: true,
             batch_first: false,
             dropout: 0.0,
+            init: None,
             params: Vec::new(),
         }
         .declared()
@@ -110,11 +112,26 @@ impl Recurrent {
         Recurrent { dropout: p, ..self }
     }
 
+    /// With other initial values, of biases too.
+    #[track_caller]
+    pub fn init(self, init: Init) -> Recurrent {
+        Recurrent { init: Some(init), ..self }.declared()
+    }
+
+    /// An LSTM whose forget gates start with this `bias_ih` (Gers et al. 2000): with 1 it remembers at first. To be asked for last.
+    pub fn forget_bias(self, bias: f64) -> Recurrent {
+        let of_input = self.params.iter().filter(|(name, _)| name.starts_with("bias_ih"));
+        if self.cell == Cell::Lstm {
+            of_input.for_each(|(_, param)| param.fill_rows(self.hidden..2 * self.hidden, bias));
+        }
+        self
+    }
+
     /// Declares what the settings ask for, and withdraws what they no longer do.
     #[track_caller]
     fn declared(mut self) -> Recurrent {
         let bound = 1.0 / (self.hidden.max(1) as f64).sqrt();
-        let init = Init::Uniform { low: -bound, high: bound };
+        let init = self.init.unwrap_or(Init::Uniform { low: -bound, high: bound });
         let rows = self.cell.gates() * self.hidden;
         let mut wanted = Vec::new();
         for layer in 0..self.layers {

@@ -4,12 +4,14 @@
 //! plan of a step stays the same.
 
 mod adam;
+mod clipped;
 mod group;
 mod levenberg;
 mod rms_prop;
 mod sgd;
 
 pub use adam::Adam;
+pub use clipped::Clipped;
 pub use group::Group;
 pub use levenberg::Levenberg;
 pub use rms_prop::RmsProp;

@@ -16,16 +16,20 @@ pub use top_k::TopK;
 
 use serde_json::{Map, Value, json};
 
-/// All measures of a classifier, gathered batch by batch.
+use crate::splits::{Goal, Input};
+
+/// All measures of a classifier, gathered batch by batch; of one of the places of sequences, what holds of rows holds of places.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
-    /// Mean loss over the rows.
+    /// What was to be predicted.
+    pub goal: Goal,
+    /// Mean loss over the rows: of texts, nats a symbol.
     pub loss: Mean,
     /// Share of rows whose class has the highest score.
     pub accuracy: Accuracy,
     /// Share of rows whose class is among the highest `k`.
     pub top_k: TopK,
-    /// What each class was taken for.
+    /// What each class was taken for; of no classes for the places of sequences, whose classes may be thousands.
     pub confusion: Confusion,
 }
 
@@ -38,11 +42,31 @@ impl Scores {
     /// Nothing measured yet, over `classes` classes.
     pub fn new(classes: usize) -> Scores {
         Scores {
+            goal: Goal::Class,
             loss: Mean::default(),
             accuracy: Accuracy::default(),
             top_k: TopK::new(usual_k(classes)),
             confusion: Confusion::new(classes),
         }
+    }
+
+    /// Nothing measured yet, of what `input` says is predicted.
+    pub fn of(input: &Input) -> Scores {
+        let scores = Scores::new(input.classes.len());
+        match input.goal {
+            Goal::Class => scores,
+            Goal::Symbols => Scores { goal: Goal::Symbols, confusion: Confusion::new(0), ..scores },
+        }
+    }
+
+    /// Bits for each row or place: the loss in nats / ln 2.
+    pub fn bits(&self) -> f64 {
+        self.loss.value() / std::f64::consts::LN_2
+    }
+
+    /// e to the loss: among how many equally likely symbols it is as hard to choose.
+    pub fn perplexity(&self) -> f64 {
+        tensor::math::f64::exp(self.loss.value())
     }
 
     /// Takes in a batch: `losses` are `[N]`, `logits` `[N, classes]`, `labels` `[N]`. Row by row, so that the scores do not
@@ -54,12 +78,17 @@ impl Scores {
         self.confusion.add(logits, labels);
     }
 
-    /// The figures by name, each name after `prefix`: `test_loss`, `test_accuracy`, ...
+    /// The figures by name, each name after `prefix`: `test_loss`, `test_accuracy`, ...; of texts `test_bits`, `test_perplexity` too.
     pub fn to_json(&self, prefix: &str) -> Map<String, Value> {
         let mut figures = Map::new();
         figures.insert(format!("{prefix}loss"), json!(self.loss.value()));
         figures.insert(format!("{prefix}accuracy"), json!(self.accuracy.value()));
-        figures.insert(format!("{prefix}balanced_accuracy"), json!(self.confusion.balanced_accuracy()));
+        if self.goal == Goal::Symbols {
+            figures.insert(format!("{prefix}bits"), json!(self.bits()));
+            figures.insert(format!("{prefix}perplexity"), json!(self.perplexity()));
+        } else {
+            figures.insert(format!("{prefix}balanced_accuracy"), json!(self.confusion.balanced_accuracy()));
+        }
         figures.insert(format!("{prefix}top{}", self.top_k.k()), json!(self.top_k.value()));
         figures.insert(format!("{prefix}rows"), json!(self.loss.count()));
         figures

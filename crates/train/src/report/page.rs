@@ -76,8 +76,19 @@ fn head(html: &mut String, report: &Report, title: &str) {
     let mut card = |value: Option<String>, name: &str| cards.extend(value.map(|value| (value, name.to_owned())));
     card(percent("test_accuracy"), "test accuracy");
     card(percent("test_balanced_accuracy"), "balanced over classes");
-    card(number("test_loss").map(|value| format!("{value:.4}")), "test loss");
-    card(number("test_rows").map(|rows| grouped(rows as usize)), "rows never trained on");
+    if let Some(perplexity) = number("test_perplexity") {
+        let figure = |name: &str| number(name).map(|value| format!("{value:.4}"));
+        card(figure("test_loss"), "test: nats a symbol");
+        card(figure("test_bits"), "bits a symbol");
+        card(Some(format!("{perplexity:.3}")), "perplexity");
+        if let Some(order) = number("test_ngram_order") {
+            card(figure("test_ngram_loss"), &format!("nats a symbol of the {order}-gram, which only counts"));
+        }
+        card(number("test_rows").map(|rows| grouped(rows as usize)), "symbols never trained on");
+    } else {
+        card(number("test_loss").map(|value| format!("{value:.4}")), "test loss");
+        card(number("test_rows").map(|rows| grouped(rows as usize)), "rows never trained on");
+    }
     let last = report.series.of_event("epoch").last();
     let of_epoch = |name: &str| last.and_then(|line| line.get(name)).and_then(Value::as_f64);
     card(of_epoch("val_accuracy").map(|value| format!("{:.2} %", 100.0 * value)), "validation accuracy");

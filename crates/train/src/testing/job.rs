@@ -13,7 +13,7 @@ use tensor::{RandomKey, Tensor};
 
 use crate::config::{Settings, Source};
 use crate::job::{Job, Losses, steps};
-use crate::splits::{Input, Splits};
+use crate::splits::{Goal, Input, Splits};
 
 const SIDE: usize = 8;
 const CLASSES: usize = 3;
@@ -180,7 +180,7 @@ pub(crate) fn splits(salt: u64) -> Splits {
         train: part("train", 60),
         val: Some(part("val", 20)),
         test: part("test", 20),
-        input: Input { shape: vec![1, SIDE, SIDE], mean: vec![0.4], std: vec![0.25], classes },
+        input: Input { goal: Goal::Class, shape: vec![1, SIDE, SIDE], mean: vec![0.4], std: vec![0.25], classes },
         augment: vec![Transform::Shift { pixels: 1 }],
         source: None,
         files: Vec::new(),

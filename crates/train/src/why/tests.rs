@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::job::{Job, Losses};
 use crate::replay::Change;
 use crate::run_dir::RunDir;
-use crate::splits::{Input, Splits};
+use crate::splits::{Goal, Input, Splits};
 use crate::testing::Folder;
 use crate::testing::job::{Kind as Which, settings};
 use crate::trainer::fit;
@@ -133,7 +133,7 @@ fn splits(fault: Fault) -> Splits {
         train: part("train", ROWS, fault),
         val: None,
         test: part("test", 30, Fault::None),
-        input: Input { shape: vec![WIDTH], mean: vec![0.0], std: vec![1.0], classes },
+        input: Input { goal: Goal::Class, shape: vec![WIDTH], mean: vec![0.0], std: vec![1.0], classes },
         augment: Vec::new(),
         source: None,
         files: Vec::new(),
