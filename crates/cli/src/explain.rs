@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use glassbox::data::{Dataset, Target, augmentation_key, picture::MAX_PIXELS, read_picture, write_png};
 use glassbox::see::picture::{Explained, Explanation, write_svg};
-use glassbox::see::{Method, Net, Options, black, explain};
+use glassbox::see::{Method, Net, Options, TEXT_METHODS, black, explain, explain_text};
 use glassbox::tensor::{RandomKey, Shape};
 use glassbox::train::suggest::did_you_mean;
-use glassbox::train::{Error, load_weights};
+use glassbox::train::{Error, Goal, load_weights};
 use glassbox::{Array, Cpu};
 use serde_json::{Value, json};
 use zoo::Opened;
@@ -21,7 +21,7 @@ use crate::screen::say;
 pub struct Arguments {
     /// Folder of the run
     run: PathBuf,
-    /// A PNG or JPEG file, or a row of the run's data: test:17, val:3, train:0
+    /// A PNG or JPEG file, or a row of the run's data: test:17, val:3, train:0; of a model of text, any text
     input: String,
     /// gradient, gradient-input, smoothgrad, integrated, grad-cam, occlusion, or all
     #[arg(long, value_name = "METHOD", default_value = "integrated")]
@@ -67,6 +67,9 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
         load_weights(&opened.scope, &run.checkpoint(asked)?)?;
         step = asked;
     }
+    if opened.input.goal == Goal::Symbols {
+        return of_text(arguments, &opened, &cpu, &methods, step);
+    }
     let (x, truth, inverted) = input(arguments, &opened)?;
     let class = arguments.class.as_deref().map(|class| class_of(class, &opened.input.classes)).transpose()?;
     let is_black = arguments.baseline.as_deref().map_or(opened.recipe.light_on_dark, |word| word == "black");
@@ -96,6 +99,50 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     if inverted {
         say("note: it looks dark on light, and this network knows light on dark: it was inverted first");
     }
+    say(format_args!("wrote {}", out.display()));
+    Ok(exit::OK)
+}
+
+/// What the letter that follows a text hangs on.
+fn of_text(arguments: &Arguments, opened: &Opened, cpu: &Cpu, methods: &[Method], step: u64) -> Result<u8, Error> {
+    let letters = &opened.input.classes;
+    let symbols = zoo::symbols(&arguments.input, letters)?;
+    let most = opened.input.shape.first().copied().unwrap_or(0);
+    if symbols.len() > most {
+        return Err(Error::usage(
+            format!("a text of {} letters, and the network reads {most} at once", symbols.len()),
+            "give the end of it",
+        ));
+    }
+    let class = arguments.class.as_deref().map(|class| class_of(class, letters)).transpose()?;
+    let methods = if arguments.method == "all" { TEXT_METHODS.to_vec() } else { methods.to_vec() };
+    let net = Net { cpu, model: opened.model.as_ref(), scope: &opened.scope };
+    let options = Options { steps: arguments.points, ..Options::default() };
+    let about = format!("{}, step {step}", arguments.run.display());
+    let found = explain_text(&net, letters, &symbols, class, &methods, &options, &about)?;
+    let out = arguments.out.clone().unwrap_or_else(|| "explanation.svg".into());
+    if !is_svg(&out)? {
+        return Err(Error::usage(
+            format!("{}: a text is drawn with words", out.display()),
+            "name a file that ends with .svg",
+        ));
+    }
+    write_svg(&out, &found.to_svg())?;
+    if arguments.json {
+        say(json!({
+            "event": "end", "run": arguments.run.display().to_string(), "input": arguments.input, "step": step,
+            "class": found.class, "score": found.maps[0].map.score,
+            "top": found.answers.iter().map(|(name, p)| json!({ "label": name, "probability": p })).collect::<Vec<_>>(),
+            "maps": found.maps.iter().map(to_json).collect::<Vec<_>>(),
+            "attention": found.attention.iter().map(|map| json!({ "number": map.number, "shape": map.weights.shape().to_vec(), "weights": map.weights.to_f64() })).collect::<Vec<_>>(),
+            "written": out.display().to_string(),
+        }));
+        return Ok(exit::OK);
+    }
+    let next: Vec<String> =
+        found.answers.iter().take(5).map(|(name, p)| format!("{name:?} {:.1} %", 100.0 * p)).collect();
+    say(format_args!("what follows: {}", next.join(", ")));
+    show_maps(&found.maps);
     say(format_args!("wrote {}", out.display()));
     Ok(exit::OK)
 }
@@ -241,7 +288,11 @@ fn show(found: &Explanation, truth: Option<&str>) {
     say(format_args!("{name} {:.1} %{truth}", 100.0 * probability));
     let score = found.maps.first().map_or(f64::NAN, |explained| explained.map.score);
     say(format_args!("what the score of {} hangs on: {score:.4}", found.class));
-    for Explained { map, checks } in &found.maps {
+    show_maps(&found.maps);
+}
+
+fn show_maps(maps: &[Explained]) {
+    for Explained { map, checks } in maps {
         let layer = map.layer.as_ref().map_or(String::new(), |layer| format!(" at {layer}"));
         say(format_args!("\n{}{layer}: {}", map.method.name(), map.method.about()));
         let deletion = &checks.deletion;

@@ -47,7 +47,7 @@ pub fn explain(
     Ok(Explanation { about: about.to_owned(), input: picture, answers, class: name(class), maps })
 }
 
-fn softmax(logits: &[f64]) -> Vec<f64> {
+pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
     let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = logits.iter().map(|x| tensor::math::f64::exp(x - most)).collect();
     let sum: f64 = powers.iter().sum();

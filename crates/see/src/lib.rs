@@ -27,6 +27,7 @@
 //! # Ok::<(), train::Error>(())
 //! ```
 
+mod attention;
 mod attribute;
 mod bank;
 mod compare;
@@ -40,9 +41,11 @@ mod patches;
 mod pca;
 pub mod picture;
 mod stimulus;
+mod text;
 mod tuning;
 mod units;
 
+pub use attention::{AttentionMap, attention_maps};
 pub use attribute::{
     Attribution, Certificates, Completeness, Deletion, Method, Options, Randomisation, Randomised, attribute, black,
     certify,
@@ -58,5 +61,6 @@ pub use net::{LayerInfo, Net, Value};
 pub use patches::{Learnt, PatchOptions, learn_filters};
 pub use pca::{Pca, embed};
 pub use stimulus::{Bars, Gratings};
+pub use text::{TEXT_METHODS, TextExplanation, explain_text};
 pub use tuning::{Respond, Tuning, direction_selectivity, tolerance, tune};
 pub use units::{Units, first_layer};

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod real;
 mod recast;
 pub mod reference;
+mod replace;
 pub mod samples;
 pub mod shape;
 mod tensor;

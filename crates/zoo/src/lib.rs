@@ -35,4 +35,4 @@ pub use recipe::{RECIPES, Recipe, check_manifest, find, names};
 pub use run::Run;
 pub use sources::SOURCES;
 pub use sweep::{Assignment, Sweep, Told, Trial, Tried, Values, trials};
-pub use writer::{Sampling, Writer};
+pub use writer::{Sampling, Writer, symbols};

@@ -77,19 +77,7 @@ impl Writer {
     /// # Errors
     /// If it holds a letter that the model does not know, or the model cannot be evaluated.
     pub fn read(&mut self, text: &str) -> Result<()> {
-        for letter in text.chars() {
-            let mut bytes = [0; 4];
-            let name: &str = letter.encode_utf8(&mut bytes);
-            let Some(symbol) = self.letters.iter().position(|known| known == name) else {
-                let known: String = self.letters.iter().map(|letter| letter.escape_debug().to_string()).collect();
-                return Err(Error::usage(
-                    format!("the text that the model was trained on has no {letter:?}"),
-                    format!("use letters of it: {known}"),
-                ));
-            };
-            self.read_symbol(symbol)?;
-        }
-        Ok(())
+        symbols(text, &self.letters)?.into_iter().try_for_each(|symbol| self.read_symbol(symbol))
     }
 
     /// Logits of each letter to follow; empty before anything is read.
@@ -152,6 +140,25 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// The numbers of the letters of a text.
+///
+/// # Errors
+/// If one of them is not among `letters`, those that a model knows.
+pub fn symbols(text: &str, letters: &[String]) -> Result<Vec<usize>> {
+    let number = |letter: char| {
+        let mut bytes = [0; 4];
+        let name: &str = letter.encode_utf8(&mut bytes);
+        letters.iter().position(|known| known == name).ok_or_else(|| {
+            let known: String = letters.iter().map(|letter| letter.escape_debug().to_string()).collect();
+            Error::usage(
+                format!("the text that the model was trained on has no {letter:?}"),
+                format!("use letters of it: {known}"),
+            )
+        })
+    };
+    text.chars().map(number).collect()
 }
 
 /// The symbol at `random` (0..1) of the distribution that `logits` and `how` say, the likeliest first.

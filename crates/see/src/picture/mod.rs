@@ -2,6 +2,7 @@
 
 mod colour;
 mod explanation;
+mod letters;
 mod lines;
 mod plate;
 mod scatter;

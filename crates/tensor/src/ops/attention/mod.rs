@@ -126,6 +126,15 @@ pub struct AttentionOptions<'a> {
 }
 
 impl Tensor {
+    /// What the queries of this attention look at: the softmax over the keys, `[.., queries, keys]`, as plain products; `None` if this
+    /// is no attention.
+    pub fn attention_weights(&self) -> Option<Tensor> {
+        match (self.op(), self.inputs()) {
+            (Op::Attention(attention), [_, q, k, _, mask @ ..]) => Some(plain::weights(attention, q, k, mask.first())),
+            _ => None,
+        }
+    }
+
     /// Scaled dot-product attention (Vaswani et al. 2017): `self [.., queries, width]` looks at `keys [.., keys, width]` and
     /// gets means of `values [.., keys, values]`: `[.., queries, values]`. The leading dimensions broadcast.
     ///
