@@ -18,7 +18,7 @@ use crate::shell::quoted;
 /// Arguments of `train`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Name of the recipe: digits, mlp, fashion, images, char-rnn, lstm-text, gpt
+    /// Name of the recipe: digits, mlp, fashion, images, char-rnn, lstm-text, gpt, rows
     name: String,
     /// Folder or file of the data; digits and mlp need none
     #[arg(long, value_name = "DIR")]

@@ -15,6 +15,7 @@ pub mod nets;
 mod opened;
 pub mod picture;
 mod recipe;
+pub mod rows;
 mod run;
 mod settings;
 mod sources;

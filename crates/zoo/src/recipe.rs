@@ -29,7 +29,7 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 7] = [
+pub const RECIPES: [Recipe; 8] = [
     crate::lenet::RECIPE,
     crate::mlp::RECIPE,
     crate::fashion::RECIPE,
@@ -37,6 +37,7 @@ pub const RECIPES: [Recipe; 7] = [
     crate::char_rnn::RECIPE,
     crate::lstm_text::RECIPE,
     crate::gpt::RECIPE,
+    crate::rows::RECIPE,
 ];
 
 /// The recipe called `name`.

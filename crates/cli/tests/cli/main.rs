@@ -12,5 +12,6 @@ mod report;
 mod resume;
 mod see;
 mod support;
+mod text;
 mod transcripts;
 mod why;
