@@ -60,7 +60,6 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let out = arguments.out.clone().unwrap_or_else(|| "explanation.svg".into());
     let is_svg = is_svg(&out)?;
     let (opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
-    opened.knows_pictures()?;
     let mut step = opened.step;
     if let Some(asked) = arguments.step {
         let mut run = zoo::Run::open_on(arguments.machine.cpu()?, &arguments.run, arguments.data.as_deref())?;

@@ -168,3 +168,18 @@ fn what_does_not_fit_is_an_error_that_says_so() {
     let text = error(&layer.sequence(&x, Some(&[state]), None, &Pass::eval()).output);
     assert!(text.contains("a state of 1 tensors, not 2"), "{text}");
 }
+
+#[test]
+fn forget_gates_remember_at_first_if_they_are_told_to() {
+    let scope = Scope::root(3);
+    let init = nn::Init::Uniform { low: -0.08, high: 0.08 };
+    let _layer = lstm(&scope / "l", 5, 4).layers(2).init(init).forget_bias(1.0);
+    for parameter in scope.parameters() {
+        let values = parameter.value().to_f64();
+        let of_input = parameter.name().contains("bias_ih");
+        for (row, value) in values.iter().enumerate() {
+            let remembers = of_input && (4..8).contains(&row);
+            assert!(if remembers { *value == 1.0 } else { value.abs() <= 0.08 }, "{} {row}: {value}", parameter.name());
+        }
+    }
+}

@@ -20,6 +20,7 @@ mod opened;
 pub mod picture;
 pub mod practice;
 mod recipe;
+pub mod rows;
 mod run;
 mod settings;
 mod sources;

@@ -10,15 +10,15 @@ use crate::text_data::{TextDefaults, streams, text_loss, text_settings};
 
 fn defaults() -> Settings {
     let training = Defaults {
-        epochs: 8,
+        epochs: 9,
         batch: 32,
         optimizer: "adamw",
-        lr: 0.003,
+        lr: 0.002,
         weight_decay: 0.01,
         schedule: "warmup_cosine",
         smoothing: 0.0,
     };
-    let text = TextDefaults { length: 128, test: 0.1, val: 0.02, beta2: 0.99, clip: 1.0, clamp: 0.0 };
+    let text = TextDefaults { length: 64, test: 0.1, val: 0.02, beta2: 0.99, clip: 1.0, clamp: 0.0 };
     with_sizes(text_settings(training, text), 2, 512, 0.2)
 }
 

@@ -31,7 +31,7 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 10] = [
+pub const RECIPES: [Recipe; 11] = [
     crate::lenet::RECIPE,
     crate::lenet_1998::RECIPE,
     crate::mlp::RECIPE,
@@ -42,6 +42,7 @@ pub const RECIPES: [Recipe; 10] = [
     crate::char_rnn::RECIPE,
     crate::lstm_text::RECIPE,
     crate::gpt::RECIPE,
+    crate::rows::RECIPE,
 ];
 
 /// The names of all recipes.

@@ -1,7 +1,7 @@
 //! The sources of the systems, to be shown beside the graphs that they make.
 
 /// Name, as the compiler gives it, and text of each file.
-pub const SOURCES: [(&str, &str); 10] = [
+pub const SOURCES: [(&str, &str); 11] = [
     ("crates/zoo/src/cifar.rs", include_str!("cifar.rs")),
     ("crates/zoo/src/char_rnn.rs", include_str!("char_rnn.rs")),
     ("crates/zoo/src/fashion.rs", include_str!("fashion.rs")),
@@ -12,4 +12,5 @@ pub const SOURCES: [(&str, &str); 10] = [
     ("crates/zoo/src/lstm_text.rs", include_str!("lstm_text.rs")),
     ("crates/zoo/src/mlp.rs", include_str!("mlp.rs")),
     ("crates/zoo/src/recipe.rs", include_str!("recipe.rs")),
+    ("crates/zoo/src/rows.rs", include_str!("rows.rs")),
 ];

@@ -54,8 +54,12 @@ fn train(recipe: &str, data: &Path, path: &Path, cut: u64) -> train::event::End 
     }
     let recipe = zoo::find(recipe).unwrap();
     let mut settings = (recipe.settings)();
-    let size = if recipe.name == "gpt" { ("model.width", "16") } else { ("model.hidden", "10") };
-    for (name, value) in SMALL.iter().chain([&size]) {
+    let sizes = if recipe.name == "gpt" {
+        [("model.width", "16"), ("train.max_steps", "12")]
+    } else {
+        [("model.hidden", "10"), ("train.max_steps", "0")]
+    };
+    for (name, value) in SMALL.iter().chain(&sizes) {
         settings.set(name, value, Source::Flag("test".to_owned())).unwrap();
     }
     let mut job = recipe.job(settings, Some(data)).unwrap();

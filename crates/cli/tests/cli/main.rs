@@ -14,5 +14,6 @@ mod resume;
 mod see;
 mod support;
 mod sweep;
+mod text;
 mod transcripts;
 mod why;

@@ -1,0 +1,76 @@
+//! Digits read row by row by a recurrent network (Le et al. 2015 read them pixel by pixel): recipe `rows`.
+
+use nn::{Description, Layer, Linear, Pass, Recurrent, Scope, gru, linear, lstm, rnn};
+use tensor::Tensor;
+use train::{Input, Result, Settings};
+
+use crate::idx_data::digits_or_mnist;
+use crate::recipe::{Recipe, nothing, plain_loss};
+use crate::settings::{Defaults, settings};
+
+/// A picture `[N, 1, H, W]` as a sequence of H rows: a recurrent layer, and a linear head on its last state.
+pub struct RowReader {
+    layer: Recurrent,
+    head: Linear,
+}
+
+impl RowReader {
+    /// With a cell (`lstm`, `gru`, or the plain `rnn`) of `hidden` units, for rows of `width` pixels.
+    #[rustfmt::skip]
+    #[track_caller]
+    pub fn new(at: &Scope, cell: &str, width: usize, hidden: usize, classes: usize) -> RowReader {
+        let make = match cell { "rnn" => rnn, "gru" => gru, _ => lstm };
+        RowReader {
+            layer: make(at / cell, width, hidden).batch_first(true), // [N, H, hidden]
+            head: linear(at / "head", hidden, classes),              // logits
+        }
+    }
+}
+
+impl Layer for RowReader {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        let &[n, _, height, width] = x.dims() else {
+            return x.refused("rows", format!("{} is not [N, 1, H, W]", x.shape()), None);
+        };
+        let states = self.layer.forward(&x.reshape([n, height, width]), pass);
+        self.head.forward(&states.select(1, height.saturating_sub(1)), pass)
+    }
+
+    fn describe(&self) -> Description {
+        Description::of("rows", "the last state of a reader").made_of([self.layer.describe(), self.head.describe()])
+    }
+}
+
+fn defaults() -> Settings {
+    settings(Defaults {
+        epochs: 10,
+        batch: 64,
+        optimizer: "adam",
+        lr: 0.003,
+        weight_decay: 0.0,
+        schedule: "one_cycle",
+        smoothing: 0.0,
+    })
+    .word("model.cell", "lstm", &["lstm", "gru", "rnn"], "the recurrent cell; rnn: the plain one")
+    .int("model.hidden", 128, 1..=65_536, "units of it")
+    .float("train.clip", 1.0, 0.0..=1e9, "greatest length of the gradient; 0: any")
+    .int("data.shift", 0, 0..=8, "training pictures move by up to so many pixels")
+}
+
+fn model(at: &Scope, settings: &Settings, input: &Input) -> Result<Box<dyn Layer>> {
+    let width = input.shape.last().copied().unwrap_or(1);
+    let (cell, hidden) = (settings.get_word("model.cell")?, settings.get_size("model.hidden")?);
+    Ok(Box::new(RowReader::new(at, cell, width, hidden, input.classes.len())))
+}
+
+/// Digits, a row at a time.
+pub const RECIPE: Recipe = Recipe {
+    name: "rows",
+    about: "an LSTM, GRU or plain recurrent network that reads digits row by row; --data DIR for all of MNIST",
+    settings: defaults,
+    splits: digits_or_mnist,
+    model,
+    loss: plain_loss,
+    begin: nothing,
+    light_on_dark: true,
+};
