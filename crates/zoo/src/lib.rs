@@ -18,7 +18,7 @@ mod sources;
 pub mod tabular;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};
-pub use opened::{Opened, open, reopen};
+pub use opened::{Opened, open, open_model, reopen};
 pub use recipe::{RECIPES, Recipe, check_manifest, find};
 pub use run::Run;
 pub use sources::SOURCES;
