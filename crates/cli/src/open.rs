@@ -21,7 +21,8 @@ const PORT: u16 = 4747;
 /// Arguments of `open`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Folder of a run, or folder of runs; they are only read [default: runs]
+    /// Folder of a run or of runs, or a model without its run: model.safetensors or the folder of a checkpoint; they are only
+    /// read [default: runs]
     place: Option<PathBuf>,
     /// Port of the page; 0: any free one [default: 4747, or a free one]
     #[arg(long, value_name = "N")]
@@ -51,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     };
     let limits = Limits { threads: arguments.threads as usize, ..Limits::default() };
     let studio = Arc::new(Studio::new(&place, limits)?);
-    let runs = studio.runs().all().len();
+    let (runs, model) = (studio.runs().all().len(), studio.runs().model().is_some());
     let server = listen(arguments, &studio)?;
     if !arguments.bind.is_loopback() {
         warn(format_args!(
@@ -63,12 +64,17 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     if arguments.json {
         say(json!({
             "event": "open", "url": server.url(), "place": place.display().to_string(), "runs": runs,
+            "model": model,
         }));
     } else {
-        let count = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
-        say(format_args!("{count} in {}", place.display()));
+        let what = match (model, runs) {
+            (true, _) => format!("a model without its run: {}", place.display()),
+            (false, 1) => format!("1 run in {}", place.display()),
+            (false, runs) => format!("{runs} runs in {}", place.display()),
+        };
+        say(what);
         say(format_args!("open {}", server.url()));
-        say("Ctrl-C ends it; nothing in the runs is written");
+        say("Ctrl-C ends it; nothing is written");
     }
     server.run();
     Ok(exit::OK)

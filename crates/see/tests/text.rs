@@ -1,8 +1,8 @@
 //! Texts: which letters the next one hangs on, and what attention looked at.
 
 use cpu::Cpu;
+use glassbox_see::{Method, Net, Options, TEXT_METHODS, attention_maps, explain_text};
 use nn::{Description, Init, Layer, Param, Pass, Scope};
-use see::{Method, Net, Options, TEXT_METHODS, attention_maps, explain_text};
 use tensor::{Array, AttentionOptions, DType, Shape, Tensor};
 
 const LETTERS: usize = 5;

@@ -328,7 +328,7 @@ export const roomOf = (element, other = 600) => Math.max(160, Math.floor(element
 // A slider over the steps of a run; the step is `step` in the address. `facts` is the answer of /api/run. Returns
 // { element, update }.
 export function stepSlider(state, facts, { first = 0 } = {}) {
-  const begin = Math.max(first, facts.branched_at ?? 0);
+  const begin = Math.max(first, facts.first ?? 0);
   const range = el('input', { type: 'range', min: begin, step: 1, 'aria-label': 'Step' });
   const number = el('input', { type: 'number', min: begin, 'aria-label': 'Step', class: 'step-number' });
   const of = el('span', { class: 'soft' });
@@ -375,7 +375,7 @@ export function stepSlider(state, facts, { first = 0 } = {}) {
 // The step of the address, or the newest checkpoint when the run was opened: a run that is trained is not looked at anew with each
 // of its checkpoints, which would take time from the training.
 export function stepOf(state, facts, { first = 0 } = {}) {
-  const begin = Math.max(first, facts.branched_at ?? 0);
+  const begin = Math.max(first, facts.first ?? 0);
   facts.usual ??= facts.checkpoints.filter((step) => step <= facts.step).at(-1) ?? facts.step;
   return Math.min(facts.step, Math.max(begin, Math.round(state.number('step', facts.usual))));
 }

@@ -5,8 +5,12 @@ import { el, failure, fill } from './draw.js';
 // How often a run that is being trained is asked how far it is.
 const FOLLOW_MS = 5000;
 
-// Mounts `view(root, state, api, facts, data)` for the run of the address, and again when another one is chosen.
-export function forRun(view) {
+// What is said where a model without its run has nothing to show.
+export const ALONE = 'This is a model without its run: its steps, its rows and its log are not here. Open the run to see this.';
+
+// Mounts `view(root, state, api, facts, data)` for the run of the address, and again when another one is chosen. A view that
+// needs `rows` says so where there are none.
+export function forRun(view, { rows = false } = {}) {
   return (root, state, api) => {
     let mounted = null; // { run, handle }
     const control = new AbortController();
@@ -22,9 +26,13 @@ export function forRun(view) {
         const facts = await api.get('/api/run', { run }, { signal });
         const data = await api.get('/api/data', { run }, { signal });
         if (mounted.run !== run || control.signal.aborted) return;
+        mounted.facts = facts;
+        if (rows && facts.alone) {
+          fill(root, el('div', { class: 'empty' }, el('p', {}, ALONE)));
+          return;
+        }
         fill(root);
         mounted.handle = view(root, state, api, facts, data) ?? null;
-        mounted.facts = facts;
       } catch (error) {
         if (error.name !== 'AbortError') fill(root, failure(error));
       }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use data::{Loader, LoaderConfig, Position};
+use data::{Dataset, Loader, LoaderConfig, Position};
 use serde_json::{Value, json};
 use tensor::Tensor;
 use tensor::math::f64::{exp, log};
@@ -12,6 +12,7 @@ use train::metric::Confusion;
 use crate::bench::{Bench, Progress};
 use crate::error::{Error, Result};
 use crate::inputs::{class, fed, one_class_a_row, part, part_of, row, stored_uri};
+use crate::network::Network;
 use crate::query::Query;
 use crate::tensors::finite;
 
@@ -30,9 +31,9 @@ enum Wanted {
 }
 
 /// The rows of `wanted` for `[N, ..]` inputs, `[N, D]`.
-fn of_inputs(run: &train::Run, x: &Tensor, wanted: Wanted) -> Tensor {
+fn of_inputs(network: &Network, x: &Tensor, wanted: Wanted) -> Tensor {
     let pass = nn::Pass::eval().watching();
-    let logits = run.job().model.forward(x, &pass);
+    let logits = network.model.forward(x, &pass);
     if wanted == Wanted::Logits {
         return logits;
     }
@@ -53,15 +54,22 @@ fn of_rows(bench: &mut Bench, step: u64, name: &'static str, most: usize, wanted
     if let Some(found) = bench.recall(&key) {
         return Ok(found);
     }
-    let found = bench.asked(step, |run, progress| pass_rows(run, progress, name, most, wanted))?;
+    let run = bench.run()?;
+    let rows = part(run, name)?;
+    let batch = run.job().settings.get_size("eval.batch")?.clamp(1, 256);
+    let found = bench.asked(step, |network, progress| pass_rows(network, progress, rows, batch, most, wanted))?;
     Ok(bench.remember(&key, found))
 }
 
-fn pass_rows(run: &train::Run, progress: &Progress, name: &str, most: usize, wanted: Wanted) -> Result<Vec<f32>> {
-    let rows = part(run, name)?;
-    let job = run.job();
-    let batch = job.settings.get_size("eval.batch")?.clamp(1, 256);
-    let transforms = job.splits.input.prepare(&[]);
+fn pass_rows(
+    network: &Network,
+    progress: &Progress,
+    rows: Arc<dyn Dataset>,
+    batch: usize,
+    most: usize,
+    wanted: Wanted,
+) -> Result<Vec<f32>> {
+    let transforms = network.input.prepare(&[]);
     let config = LoaderConfig { batch, shuffle: false, workers: 0, transforms, ..LoaderConfig::default() };
     let count = rows.len().min(most);
     let loader = Loader::new(rows, config)?;
@@ -72,7 +80,7 @@ fn pass_rows(run: &train::Run, progress: &Progress, name: &str, most: usize, wan
         progress.rows(number * batch, count);
         let batch = loader.batch_at(Position { epoch: 0, batch: number })?;
         let x = Tensor::from_vec(batch.x.clone(), &batch.shape);
-        let values = run.cpu().run(&[&of_inputs(run, &x, wanted)], &[])?;
+        let values = network.cpu.run(&[&of_inputs(network, &x, wanted)], &[])?;
         let numbers = values[0].as_slice::<f32>().unwrap_or_default();
         width = numbers.len() / batch.len().max(1);
         found.extend_from_slice(numbers);
@@ -92,12 +100,12 @@ fn judged(logits: &[f32]) -> (usize, Vec<f64>) {
 
 /// `/api/confusion?run=&step=&part=`: what each class was taken for, with the weights after a step.
 pub fn confusion(bench: &mut Bench, query: &Query) -> Result<Value> {
-    one_class_a_row(bench.run())?;
+    one_class_a_row(bench.network().input)?;
     let step: u64 = query.number("step")?;
-    let (name, rows) = part_of(bench.run(), query)?;
+    let (name, rows) = part_of(bench.run()?, query)?;
     let most = query.number_or("most", MOST_ROWS)?.clamp(1, MOST_ROWS);
     let logits = of_rows(bench, step, name, most, Wanted::Logits)?;
-    let classes = bench.run().job().splits.input.classes.clone();
+    let classes = bench.network().input.classes.clone();
     let width = classes.len().max(1);
     let mut confusion = Confusion::new(width);
     let (mut right, mut loss) = (0usize, 0.0f64);
@@ -120,13 +128,13 @@ pub fn confusion(bench: &mut Bench, query: &Query) -> Result<Value> {
 
 /// `/api/cell?run=&step=&part=&label=&taken=`: the rows of a cell of the confusion matrix, the surest first.
 pub fn cell(bench: &mut Bench, query: &Query) -> Result<Value> {
-    one_class_a_row(bench.run())?;
+    one_class_a_row(bench.network().input)?;
     let step: u64 = query.number("step")?;
-    let (name, rows) = part_of(bench.run(), query)?;
+    let (name, rows) = part_of(bench.run()?, query)?;
     let (label, taken): (usize, usize) = (query.number("label")?, query.number("taken")?);
     let most = query.number_or("most", MOST_ROWS)?.clamp(1, MOST_ROWS);
     let logits = of_rows(bench, step, name, most, Wanted::Logits)?;
-    let width = bench.run().job().splits.input.classes.len().max(1);
+    let width = bench.network().input.classes.len().max(1);
     let mut found: Vec<(usize, f64, f64)> = Vec::new();
     for (at, logits) in logits.chunks_exact(width).enumerate() {
         let (best, probabilities) = judged(logits);
@@ -147,18 +155,18 @@ pub fn cell(bench: &mut Bench, query: &Query) -> Result<Value> {
 /// `/api/neighbours?run=&step=&part=&row=`: the training rows whose features lie nearest to those of a row, by the angle
 /// between them.
 pub fn neighbours(bench: &mut Bench, query: &Query) -> Result<Value> {
-    one_class_a_row(bench.run())?;
+    one_class_a_row(bench.network().input)?;
     let (step, at): (u64, usize) = (query.number("step")?, query.number("row")?);
-    let (name, rows) = part_of(bench.run(), query)?;
+    let (name, rows) = part_of(bench.run()?, query)?;
     let sample = row(rows.as_ref(), at)?;
     let features = of_rows(bench, step, "train", MOST_ROWS, Wanted::Features)?;
-    let own = bench.asked(step, |run, _| {
-        let x = fed(run, sample, at, None)?;
-        Ok(run.cpu().run(&[&of_inputs(run, &x, Wanted::Features)], &[])?.swap_remove(0))
+    let own = bench.asked(step, |network, _| {
+        let x = fed(network.input, sample)?;
+        Ok(network.cpu.run(&[&of_inputs(network, &x, Wanted::Features)], &[])?.swap_remove(0))
     })?;
     let own = own.as_slice::<f32>().unwrap_or_default();
-    let train = part(bench.run(), "train")?;
-    let classes = &bench.run().job().splits.input.classes;
+    let train = part(bench.run()?, "train")?;
+    let classes = bench.network().input.classes.clone();
     if own.is_empty() {
         return Err(Error::Failed("the model has no features before its classes".to_owned()));
     }
@@ -187,7 +195,7 @@ pub fn neighbours(bench: &mut Bench, query: &Query) -> Result<Value> {
 
 /// Rows of a part with their classes, for choosing one: `/api/rows?run=&part=&from=&count=&class=`.
 pub fn rows(bench: &mut Bench, query: &Query) -> Result<Value> {
-    let (name, all) = part_of(bench.run(), query)?;
+    let (name, all) = part_of(bench.run()?, query)?;
     let (from, count) = (query.number_or("from", 0usize)?, query.number_or("count", 24usize)?.min(MOST_SHOWN));
     let wanted: Option<usize> = query.get("class").map(|_| query.number("class")).transpose()?;
     let mut shown = Vec::new();

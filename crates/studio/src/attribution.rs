@@ -23,24 +23,23 @@ pub fn methods(_: &crate::Studio, _: &Query) -> Result<Value> {
 /// `/api/attribution?run=&step=&part=&row=&method=&class=`: a map for the score of a class (without `class`: of the answer), with its
 /// certificates. Absence is black, as the model is fed it.
 pub fn attribution(bench: &mut Bench, query: &Query) -> Result<Value> {
-    one_class_a_row(bench.run())?;
+    one_class_a_row(bench.network().input)?;
     let (step, at): (u64, usize) = (query.number("step")?, query.number("row")?);
     let name = query.get("method").unwrap_or(Method::Integrated.name());
     let method = Method::ALL.into_iter().find(|method| method.name() == name);
     let method = method.ok_or_else(|| Error::Asked(format!("there is no method {name:?}")))?;
     let wanted: Option<usize> = query.get("class").map(|_| query.number("class")).transpose()?;
-    let mut object = bench.asked(step, |run, progress| {
-        let job = run.job();
-        let (part, rows) = part_of(run, query)?;
+    let (part, rows) = part_of(bench.run()?, query)?;
+    let mut object = bench.asked(step, |network, progress| {
         let sample = row(rows.as_ref(), at)?;
         let label = class(&sample.target);
-        let x = fed(run, sample, at, None)?;
-        let model = Heard { model: job.model.as_ref(), progress };
-        let net = Net { cpu: run.cpu(), model: &model, scope: &job.scope };
-        let values = run.cpu().run(&[&x, &job.model.forward(&x, &nn::Pass::eval())], &[])?;
+        let x = fed(network.input, sample)?;
+        let model = Heard { model: network.model, progress };
+        let net = Net { model: &model, ..network.net() };
+        let values = network.cpu.run(&[&x, &network.model.forward(&x, &Pass::eval())], &[])?;
         let (x, logits) = (&values[0], values[1].as_slice::<f32>().unwrap_or_default());
         let of = wanted.unwrap_or_else(|| train::metric::best(logits));
-        let options = Options { baseline: black(&job.splits.input), batch: BATCH, ..Options::default() };
+        let options = Options { baseline: black(network.input), batch: BATCH, ..Options::default() };
         progress.check()?;
         let map = attribute(&net, x, of, method, &options);
         progress.check()?;

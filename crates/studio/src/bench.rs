@@ -1,13 +1,17 @@
-//! A run on the worker's bench: brought to any of its steps, with the proof that it is the step that was.
+//! What is asked about, on the worker's bench: a run, brought to any of its steps, with the proof that it is the step that was; or
+//! a model without its run, which stands where it stands.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use cpu::Cpu;
 use serde_json::{Value, json};
 use train::replay::Planned;
 use train::{At, Error as TrainError};
 
 use crate::error::{Error, Result};
+use crate::network::Network;
 
 /// How far a question has come, and whether anybody still waits for it.
 #[derive(Debug, Default)]
@@ -63,9 +67,15 @@ struct Way {
     hashes: u64,
 }
 
-/// A run that questions are asked of.
+/// A run, or a model without its run.
+enum Subject {
+    Run(Box<zoo::Run>),
+    Model(Cpu, Box<zoo::Opened>),
+}
+
+/// A run, or a model without one, that questions are asked of.
 pub struct Bench {
-    run: zoo::Run,
+    subject: Subject,
     way: Way,
     progress: Arc<Progress>,
     /// What a question has found, for others on the same step: see [`Bench::remember`].
@@ -77,8 +87,20 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(run: zoo::Run) -> Bench {
-        Bench { run, way: Way::default(), progress: Arc::default(), kept: Vec::new(), proof: None, spoilt: false }
+    /// Opens what lies at a place.
+    ///
+    /// # Errors
+    /// If it is neither a run nor a model, or a damaged one.
+    pub(crate) fn open(place: &Path, cpu: Cpu) -> Result<Bench> {
+        let subject = if place.join("run.toml").is_file() {
+            Subject::Run(Box::new(zoo::Run::open_on(cpu, place, None)?))
+        } else {
+            let opened = zoo::open_model(place)?;
+            let opened = opened.ok_or_else(|| Error::Missing(format!("{} is no model of ours", place.display())))?;
+            Subject::Model(cpu, Box::new(opened))
+        };
+        let (way, progress, kept) = (Way::default(), Arc::default(), Vec::new());
+        Ok(Bench { subject, way, progress, kept, proof: None, spoilt: false })
     }
 
     pub(crate) fn begin(&mut self, progress: &Arc<Progress>) {
@@ -91,8 +113,56 @@ impl Bench {
     }
 
     /// The run, as it stands.
-    pub fn run(&self) -> &train::Run {
-        &self.run
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn run(&self) -> Result<&train::Run> {
+        match &self.subject {
+            Subject::Run(run) => Ok(run),
+            Subject::Model(..) => Err(Error::Alone),
+        }
+    }
+
+    fn run_mut(&mut self) -> Result<&mut train::Run> {
+        match &mut self.subject {
+            Subject::Run(run) => Ok(run),
+            Subject::Model(..) => Err(Error::Alone),
+        }
+    }
+
+    /// The network, as it stands.
+    pub fn network(&self) -> Network<'_> {
+        match &self.subject {
+            Subject::Run(run) => {
+                let job = run.job();
+                let (model, scope, input) = (job.model.as_ref(), &job.scope, &job.splits.input);
+                Network { cpu: run.cpu(), model, scope, input, recipe: &job.recipe }
+            }
+            Subject::Model(cpu, opened) => {
+                let (model, scope, input) = (opened.model.as_ref(), &opened.scope, &opened.input);
+                Network { cpu, model, scope, input, recipe: opened.recipe.name }
+            }
+        }
+    }
+
+    /// The last step that is known to have been made.
+    ///
+    /// # Errors
+    /// If the checkpoints cannot be listed.
+    pub fn last_step(&self) -> Result<u64> {
+        match &self.subject {
+            Subject::Run(run) => Ok(run.last_step()?),
+            Subject::Model(_, opened) => Ok(opened.step),
+        }
+    }
+
+    /// The step whose plan is looked at unless another is asked for: the last one, or the first while it is made.
+    ///
+    /// # Errors
+    /// As for `last_step`.
+    pub fn last_plan(&self) -> Result<u64> {
+        let last = self.last_step()?;
+        Ok(if self.run().is_ok() { last.max(1) } else { last })
     }
 
     /// How far the question at hand has come.
@@ -107,34 +177,42 @@ impl Bench {
     pub fn at(&mut self, step: u64) -> Result<At<'_>> {
         self.read_on(step)?;
         // A step that the run did not make is refused with its reason below.
-        if step > 0 && self.run.last_step()? >= step {
+        if step > 0 && self.run()?.last_step()? >= step {
             self.bring(step - 1)?;
         }
-        let recorded = self.run.ledger().step(step).is_some();
+        let recorded = self.run()?.ledger().step(step).is_some();
         self.proof = Some(self.proven(step, recorded));
-        Ok(self.run.at(step)?)
+        Ok(self.run_mut()?.at(step)?)
     }
 
-    /// How step `step` is planned; nothing of it is computed.
+    /// How step `step` is planned; of a model alone, how it answers an input. Nothing of it is computed.
     ///
     /// # Errors
     /// As for [`train::Run::planned`].
     pub fn planned(&mut self, step: u64) -> Result<Planned> {
+        if let Subject::Model(cpu, opened) = &self.subject {
+            check_step(opened, step)?;
+            return Ok(Planned::pass(cpu, opened.model.as_ref(), &opened.scope, &opened.input)?);
+        }
         self.read_on(step)?;
-        Ok(self.run.planned(step)?)
+        Ok(self.run()?.planned(step)?)
     }
 
-    /// The run with all variables as step `made` left them; 0: as the seed made them.
+    /// The network with all variables as step `made` left them; 0: as the seed made them.
     ///
     /// # Errors
-    /// As for `at`.
-    pub fn after(&mut self, made: u64) -> Result<&train::Run> {
+    /// As for `at`; a model alone has those of one step.
+    pub fn after(&mut self, made: u64) -> Result<Network<'_>> {
+        if let Subject::Model(_, opened) = &self.subject {
+            check_step(opened, made)?;
+            return Ok(self.network());
+        }
         self.read_on(made)?;
         self.bring(made)?;
         // A checkpoint carries its SHA-256; of what the seed made nothing is recorded.
         let own = self.way.made > 0 || self.way.from > 0;
         self.proof = Some(self.proven(made, own));
-        Ok(&self.run)
+        Ok(self.network())
     }
 
     /// What `look` finds while the model has the weights that it answers with after step `made`: the averaged ones, if there
@@ -142,11 +220,12 @@ impl Bench {
     ///
     /// # Errors
     /// As for `after`; that of `look`.
-    pub fn asked<T>(&mut self, made: u64, look: impl FnOnce(&train::Run, &Progress) -> Result<T>) -> Result<T> {
+    pub fn asked<T>(&mut self, made: u64, look: impl FnOnce(&Network, &Progress) -> Result<T>) -> Result<T> {
         self.after(made)?;
-        let swap = || self.run.job().average.as_ref().map_or(Ok(()), |average| average.swap());
+        let average = || self.run().ok().and_then(|run| run.job().average.as_ref());
+        let swap = || average().map_or(Ok(()), |average| average.swap());
         swap()?;
-        let found = look(&self.run, &self.progress);
+        let found = look(&self.network(), &self.progress);
         // Without its own weights back, the run is not where it stood.
         self.spoilt |= swap().is_err();
         found
@@ -168,7 +247,7 @@ impl Bench {
     }
 
     fn in_state(&self, name: &str) -> String {
-        format!("{name} after step {}", self.run.stands())
+        format!("{name} after step {}", self.run().map_or(0, |run| run.stands()))
     }
 
     /// Reads what a run that is trained has made since it was opened, if it is asked about such a step.
@@ -176,20 +255,21 @@ impl Bench {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn read_on(&mut self, step: u64) -> Result<()> {
-        if self.run.ledger().steps().last().is_none_or(|record| record.step < step) {
-            self.run.reread()?;
+        if self.run()?.ledger().steps().last().is_none_or(|record| record.step < step) {
+            self.run_mut()?.reread()?;
         }
         Ok(())
     }
 
     fn bring(&mut self, made: u64) -> Result<()> {
-        if self.run.stands() == made {
+        if self.run()?.stands() == made {
             return Ok(());
         }
         self.progress.check()?;
         let progress = Arc::clone(&self.progress);
         let mut on_the_way = Way::default();
-        let moved = self.run.stand(made, &mut |record, recorded| {
+        let run = self.run_mut()?;
+        let moved = run.stand(made, &mut |record, recorded| {
             on_the_way.made += 1;
             on_the_way.recorded += u64::from(recorded);
             on_the_way.hashes += u64::from(record.hash.is_some());
@@ -201,8 +281,8 @@ impl Bench {
                 Err(_) => Err(TrainError::usage("nobody waits for the answer", "")),
             }
         });
+        let began = run.stands().saturating_sub(on_the_way.made);
         let Way { from, made, recorded, hashes } = self.way;
-        let began = self.run.stands().saturating_sub(on_the_way.made);
         self.way = if began == from + made {
             let (recorded, hashes) = (recorded + on_the_way.recorded, hashes + on_the_way.hashes);
             Way { from, made: made + on_the_way.made, recorded, hashes }
@@ -223,4 +303,12 @@ impl Bench {
             "verified": own && recorded == made,
         })
     }
+}
+
+/// An error unless a model alone stands after this step.
+fn check_step(opened: &zoo::Opened, step: u64) -> Result<()> {
+    if step == opened.step {
+        return Ok(());
+    }
+    Err(Error::Asked(format!("a model without its run is that of one step, {}: there is no step {step}", opened.step)))
 }

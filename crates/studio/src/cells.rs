@@ -1,9 +1,9 @@
 //! Hubel and Wiesel's experiment at the page: a bar is turned and moved before the network, and its units are listened to.
 
-use see::{Bars, Gratings, Net, Tuning, Units, first_layer, tune};
+use see::{Bars, Gratings, Tuning, Units, first_layer, tune};
 use serde_json::{Value, json};
 use tensor::{Array, DType, Shape};
-use train::Error as TrainError;
+use train::{Error as TrainError, Input};
 
 use crate::bench::{Bench, Progress};
 use crate::error::{Error, Result};
@@ -17,10 +17,9 @@ const WINDOWS: [usize; 4] = [1, 3, 5, 7];
 
 /// `/api/cells?run=&step=`: the layers whose units can be listened to, the usual one, and the size of the screen.
 pub fn cells(bench: &mut Bench, query: &Query) -> Result<Value> {
-    let answer = bench.asked(query.number("step")?, |run, _| {
-        let net = net(run);
-        let input = &run.job().splits.input;
-        let [channels, height, width] = screen(run)?;
+    let answer = bench.asked(query.number("step")?, |network, _| {
+        let (net, input) = (network.net(), network.input);
+        let [channels, height, width] = screen(input)?;
         let layers = net.layers(&grey(&[1, channels, height, width])?)?;
         let maps = layers.iter().filter(|layer| layer.shape.len() == 4).map(|layer| {
             let side = layer.shape[2].min(layer.shape[3]);
@@ -38,9 +37,9 @@ pub fn cells(bench: &mut Bench, query: &Query) -> Result<Value> {
 /// answers to a bar at each angle and place.
 pub fn tuning(bench: &mut Bench, query: &Query) -> Result<Value> {
     let window = query.number_or("window", 1usize)?;
-    let answer = bench.asked(query.number("step")?, |run, progress| {
-        let [_, height, width] = screen(run)?;
-        let units = Units::new(net(run), &run.job().splits.input, query.text("layer")?, &[window])?;
+    let answer = bench.asked(query.number("step")?, |network, progress| {
+        let [_, height, width] = screen(network.input)?;
+        let units = Units::new(network.net(), network.input, query.text("layer")?, &[window])?;
         check_window(&units, window)?;
         let gratings = Gratings::standard(height, width);
         let reach = (REACH * height.min(width) as f64 / 2.0).floor();
@@ -86,10 +85,10 @@ pub fn answer(bench: &mut Bench, query: &Query) -> Result<Value> {
     if ![angle, shift, thickness, contrast].iter().all(|number| number.is_finite()) {
         return Err(Error::Asked("a bar has a finite angle, shift, thickness and contrast".to_owned()));
     }
-    let answer = bench.asked(query.number("step")?, |run, _| {
-        let [channels, height, width] = screen(run)?;
-        let net = net(run);
-        let units = Units::new(net, &run.job().splits.input, query.text("layer")?, &[window])?;
+    let answer = bench.asked(query.number("step")?, |network, _| {
+        let [channels, height, width] = screen(network.input)?;
+        let net = network.net();
+        let units = Units::new(net, network.input, query.text("layer")?, &[window])?;
         check_window(&units, window)?;
         if unit >= units.maps() {
             return Err(Error::Missing(format!("{} has {} units, and none is {unit}", units.layer(), units.maps())));
@@ -125,14 +124,9 @@ fn check_window(units: &Units, window: usize) -> Result<()> {
     Ok(())
 }
 
-fn net(run: &train::Run) -> Net<'_> {
-    Net { cpu: run.cpu(), model: &*run.job().model, scope: &run.job().scope }
-}
-
 /// `[C, H, W]` of what the network looks at.
-fn screen(run: &train::Run) -> Result<[usize; 3]> {
-    let shape = &run.job().splits.input.shape;
-    shape[..].try_into().map_err(|_| Error::Asked("this network does not look at pictures".to_owned()))
+fn screen(input: &Input) -> Result<[usize; 3]> {
+    input.shape[..].try_into().map_err(|_| Error::Asked("this network does not look at pictures".to_owned()))
 }
 
 fn shape(dims: &[usize]) -> Result<Shape> {

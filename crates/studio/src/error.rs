@@ -10,6 +10,8 @@ pub enum Error {
     Asked(String),
     /// There is no such thing.
     Missing(String),
+    /// It asks for a run, and this is a model without one.
+    Alone,
     /// It cannot be computed: the error of the library.
     Failed(String),
     /// It is being computed; ask again. How far it is, `/api/work` says.
@@ -28,7 +30,7 @@ impl Error {
         match self {
             Error::Asked(_) => 400,
             Error::Missing(_) => 404,
-            Error::Failed(_) => 422,
+            Error::Failed(_) | Error::Alone => 422,
             Error::Pending => 202,
             Error::Busy => 503,
             Error::Gone => 499,
@@ -40,6 +42,10 @@ impl Error {
     pub fn text(&self) -> String {
         match self {
             Error::Asked(text) | Error::Missing(text) | Error::Failed(text) => text.clone(),
+            Error::Alone => {
+                "this is a model without its run: its steps, rows and log are not here; open the run to see them"
+                    .to_owned()
+            }
             Error::Pending => "it is being computed; ask again".to_owned(),
             Error::Busy => "too many questions wait for an answer; ask again".to_owned(),
             Error::Gone => "nobody waits for the answer".to_owned(),

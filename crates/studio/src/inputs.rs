@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use data::{Dataset, Image, Sample, Target, augmentation_key};
+use data::{Dataset, Image, Sample, Target, Transform, augmentation_key};
 use serde_json::{Value, json};
-use tensor::Tensor;
+use tensor::{RandomKey, Tensor};
 use train::pictures::as_seen;
 use train::report::embed::picture_uri;
 use train::{Goal, Input};
@@ -44,8 +44,8 @@ pub fn part_of(run: &train::Run, query: &Query) -> Result<(&'static str, Arc<dyn
 ///
 /// # Errors
 /// Then.
-pub fn one_class_a_row(run: &train::Run) -> Result<()> {
-    match run.job().splits.input.goal {
+pub fn one_class_a_row(input: &Input) -> Result<()> {
+    match input.goal {
         Goal::Class => Ok(()),
         Goal::Symbols => Err(Error::Asked("rows of this run are text, and have no class of their own".to_owned())),
     }
@@ -62,16 +62,17 @@ pub fn row(rows: &dyn Dataset, row: usize) -> Result<Sample> {
     Ok(rows.get(row)?)
 }
 
-/// A row as the model sees it, `[1, ..]`: as `epoch` shows it in training, or as it is shown outside.
+/// A row as the model sees it outside training, `[1, ..]`.
 ///
 /// # Errors
 /// If it does not fit.
-pub fn fed(run: &train::Run, sample: Sample, row: usize, epoch: Option<u32>) -> Result<Tensor> {
-    let job = run.job();
-    let augment = if epoch.is_some() { job.splits.augment.as_slice() } else { &[] };
-    let seed = job.settings.get_int("train.seed")? as u64;
-    let key = augmentation_key(seed, epoch.unwrap_or(0), row);
-    let sample = job.splits.input.prepare(augment).apply(sample, key)?;
+pub fn fed(input: &Input, sample: Sample) -> Result<Tensor> {
+    // Nothing in here is random, so any key will do.
+    prepared(input, &[], sample, augmentation_key(0, 0, 0))
+}
+
+fn prepared(input: &Input, augment: &[Transform], sample: Sample, key: RandomKey) -> Result<Tensor> {
+    let sample = input.prepare(augment).apply(sample, key)?;
     let shape: Vec<usize> = std::iter::once(1).chain(sample.shape).collect();
     Ok(Tensor::from_vec(sample.x, shape))
 }
@@ -97,15 +98,20 @@ pub fn class(target: &Target) -> Option<usize> {
 
 /// `/api/data?run=`: parts, sizes, classes.
 pub fn parts(bench: &mut Bench, _: &Query) -> Result<Value> {
-    let job = bench.run().job();
-    let splits = &job.splits;
-    let mut parts = vec![json!({ "name": "train", "rows": splits.train.len() })];
-    parts.extend(splits.val.as_ref().map(|val| json!({ "name": "val", "rows": val.len() })));
-    parts.push(json!({ "name": "test", "rows": splits.test.len() }));
-    let augment: Vec<&str> = splits.augment.iter().map(|transform| transform.name()).collect();
+    let network = bench.network();
+    let mut parts = Vec::new();
+    let mut augment = Vec::new();
+    // A model alone has no rows.
+    if let Ok(run) = bench.run() {
+        let splits = &run.job().splits;
+        parts.push(json!({ "name": "train", "rows": splits.train.len() }));
+        parts.extend(splits.val.as_ref().map(|val| json!({ "name": "val", "rows": val.len() })));
+        parts.push(json!({ "name": "test", "rows": splits.test.len() }));
+        augment.extend(splits.augment.iter().map(Transform::name));
+    }
     Ok(json!({
-        "parts": parts, "classes": splits.input.classes, "shape": splits.input.shape, "augment": augment,
-        "light_on_dark": is_light_on_dark(&job.recipe),
+        "parts": parts, "classes": network.input.classes, "shape": network.input.shape, "augment": augment,
+        "light_on_dark": is_light_on_dark(network.recipe),
     }))
 }
 
@@ -116,18 +122,23 @@ pub(crate) fn is_light_on_dark(recipe: &str) -> bool {
 /// `/api/sample?run=&part=&row=`: a row as it is stored and, of the training rows, as some epochs showed it.
 pub fn sample(bench: &mut Bench, query: &Query) -> Result<Value> {
     const EPOCHS: u32 = 6;
-    let run = bench.run();
+    let run = bench.run()?;
     let (part, rows) = part_of(run, query)?;
     let at = query.number("row")?;
     let sample = row(rows.as_ref(), at)?;
-    let input = &run.job().splits.input;
+    let splits = &run.job().splits;
+    let input = &splits.input;
+    let seed = run.job().settings.get_int("train.seed")? as u64;
     let as_epoch = |epoch: Option<u32>| -> Result<Option<String>> {
-        let x = fed(run, sample.clone(), at, epoch)?;
+        let x = match epoch {
+            Some(epoch) => prepared(input, &splits.augment, sample.clone(), augmentation_key(seed, epoch, at))?,
+            None => fed(input, sample.clone())?,
+        };
         let value = run.cpu().run(&[&x], &[])?;
         Ok(fed_uri(value[0].as_slice().unwrap_or_default(), x.dims(), input))
     };
     let mut epochs = Vec::new();
-    if part == "train" && !run.job().splits.augment.is_empty() {
+    if part == "train" && !splits.augment.is_empty() {
         for epoch in 0..EPOCHS {
             epochs.push(json!({ "epoch": epoch + 1, "picture": as_epoch(Some(epoch))? }));
         }
@@ -147,7 +158,7 @@ pub fn sample(bench: &mut Bench, query: &Query) -> Result<Value> {
 pub fn history(bench: &mut Bench, query: &Query) -> Result<Value> {
     let (wanted, until): (u32, u64) = (query.number("row")?, query.number("step")?);
     bench.read_on(until)?;
-    let run = bench.run();
+    let run = bench.run()?;
     if wanted as usize >= run.job().splits.train.len() {
         return Err(Error::Asked(format!("there is no training row {wanted}")));
     }

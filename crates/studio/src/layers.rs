@@ -6,6 +6,7 @@ use tensor::{Array, Tensor};
 use crate::bench::Bench;
 use crate::error::Result;
 use crate::inputs::{fed, part_of, row};
+use crate::network::Network;
 use crate::query::Query;
 use crate::tensors::{describe, finite};
 
@@ -18,14 +19,14 @@ const MOST_OF_ALL: usize = 1 << 20;
 ///
 /// # Errors
 /// If the model cannot be evaluated.
-pub fn layers(run: &train::Run, x: &Tensor) -> Result<Value> {
+pub fn layers(network: &Network, x: &Tensor) -> Result<Value> {
     let pass = nn::Pass::eval().watching();
-    let logits = run.job().model.forward(x, &pass);
+    let logits = network.model.forward(x, &pass);
     let probabilities = (&logits - logits.logsumexp_keep(-1)).exp();
     let seen = pass.seen();
     let mut wanted: Vec<&Tensor> = vec![&probabilities, &logits, x];
     wanted.extend(seen.iter().map(|layer| &layer.output));
-    let values = run.cpu().run(&wanted, &[])?;
+    let values = network.cpu.run(&wanted, &[])?;
     let mut left = MOST_OF_ALL;
     let mut of_sample = |array: &Array| -> Result<Value> {
         let most = MOST_OF_LAYER.min(left);
@@ -50,18 +51,18 @@ pub fn layers(run: &train::Run, x: &Tensor) -> Result<Value> {
         |array: &Array| -> Vec<Value> { (0..array.shape().count()).map(|at| finite(array.get_f64(at))).collect() };
     Ok(json!({
         "input": input, "layers": outputs, "logits": list(&values[1]), "probabilities": list(&values[0]),
-        "classes": run.job().splits.input.classes,
+        "classes": network.input.classes,
     }))
 }
 
 /// `/api/layers?run=&step=&part=&row=`: what the model makes of a row with the weights after a step.
 pub fn of_row(bench: &mut Bench, query: &Query) -> Result<Value> {
     let (step, at): (u64, usize) = (query.number("step")?, query.number("row")?);
-    let mut object = bench.asked(step, |run, _| {
-        let (part, rows) = part_of(run, query)?;
+    let (part, rows) = part_of(bench.run()?, query)?;
+    let mut object = bench.asked(step, |network, _| {
         let sample = row(rows.as_ref(), at)?;
         let class = crate::inputs::class(&sample.target);
-        let mut object = layers(run, &fed(run, sample, at, None)?)?;
+        let mut object = layers(network, &fed(network.input, sample)?)?;
         (object["part"], object["row"], object["class"]) = (part.into(), at.into(), class.into());
         Ok(object)
     })?;
@@ -72,8 +73,7 @@ pub fn of_row(bench: &mut Bench, query: &Query) -> Result<Value> {
 /// `/api/weights?run=&step=&name=`: the parameters after a step, and the numbers of one of them.
 pub fn weights(bench: &mut Bench, query: &Query) -> Result<Value> {
     let step: u64 = query.number("step")?;
-    let run = bench.after(step)?;
-    let parameters = run.job().scope.parameters();
+    let parameters = bench.after(step)?.scope.parameters();
     let named: Vec<Value> =
         parameters.iter().map(|var| json!({ "name": var.name(), "shape": var.shape().to_vec() })).collect();
     // Filters are what people look for first.

@@ -21,6 +21,7 @@ pub mod inputs;
 pub mod layers;
 mod lines;
 mod logs;
+mod network;
 pub mod query;
 pub mod request;
 mod response;
@@ -41,6 +42,7 @@ use crate::runs::Runs;
 use crate::worker::Worker;
 pub use bench::Bench;
 pub use error::{Error, Result};
+pub use network::Network;
 pub use query::Query;
 pub use server::Server;
 
@@ -68,10 +70,10 @@ impl Default for Limits {
 }
 
 impl Studio {
-    /// Over a run, or over a folder of runs.
+    /// Over a run, a folder of runs, or a model without its run.
     ///
     /// # Errors
-    /// If nothing lies there, or the CPU cannot be set up.
+    /// If none of them lies there, or the CPU cannot be set up.
     pub fn new(place: &Path, limits: Limits) -> train::Result<Studio> {
         Ok(Studio { runs: Runs::new(place)?, logs: Logs::default(), worker: Worker::new(limits)? })
     }
@@ -103,7 +105,9 @@ impl Studio {
         let route = route.ok_or_else(|| Error::Missing(format!("there is nothing at {}", query.path())))?;
         match route.answer {
             Answer::Json(answer) => Ok(Response::json(200, &answer(self, query)?)),
-            Answer::Replay(question) => self.worker.ask(&self.runs.find(query.text("run")?)?, query, question, gone),
+            Answer::Replay(question) => {
+                self.worker.ask(&self.runs.find_any(query.text("run")?)?, query, question, gone)
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The runs that can be looked at, and what their files say of them without computing anything.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use train::{Error as TrainError, RunDir, checkpoint};
+use train::{Error as TrainError, RunDir, Source, checkpoint};
 
 use crate::Studio;
 use crate::error::{Error, Result};
@@ -19,28 +20,43 @@ const MOST_RUNS: usize = 2000;
 /// A run that wrote nothing for longer is not called live.
 const LIVE_SECONDS: u64 = 60;
 
-/// A run, or a folder of runs.
+/// A run, a folder of runs, or a model without its run.
 pub struct Runs {
     root: PathBuf,
-    /// The name of the only run, if the place is one.
-    only: Option<String>,
+    place: Place,
+}
+
+/// What the root is.
+enum Place {
+    /// A folder of runs.
+    Folder,
+    /// A run of this name.
+    Run(String),
+    /// A model of this name, and what its file says of it.
+    Model(String, Value),
 }
 
 impl Runs {
     /// Of a place.
     ///
     /// # Errors
-    /// If it is no folder.
+    /// If nothing is there, or a file that is no model of ours.
     pub fn new(place: &Path) -> train::Result<Runs> {
-        let root = fs::canonicalize(place).map_err(|source| TrainError::io(place, "read", source))?;
-        if !root.is_dir() {
-            return Err(TrainError::usage(
-                format!("{} is no folder", place.display()),
-                "give the folder of a run, or a folder of runs",
-            ));
-        }
-        let only = is_run(&root).then(|| name_of(&root));
-        Ok(Runs { root, only })
+        let root = fs::canonicalize(place).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => {
+                let help = "give the folder of a run, a folder of runs, or a model: model.safetensors or a checkpoint";
+                TrainError::usage(format!("{} does not exist", place.display()), help)
+            }
+            _ => TrainError::io(place, "read", source),
+        })?;
+        let place = if is_run(&root) {
+            Place::Run(name_of(&root))
+        } else if root.is_dir() && !root.join(train::MODEL).is_file() {
+            Place::Folder
+        } else {
+            Place::Model(name_of(&root), model_facts(&root)?)
+        };
+        Ok(Runs { root, place })
     }
 
     /// Where they lie.
@@ -48,10 +64,20 @@ impl Runs {
         &self.root
     }
 
+    /// What the file of the only model says, if the place is one.
+    pub fn model(&self) -> Option<&Value> {
+        match &self.place {
+            Place::Model(_, facts) => Some(facts),
+            _ => None,
+        }
+    }
+
     /// Names and folders of all runs, by name.
     pub fn all(&self) -> Vec<(String, PathBuf)> {
-        if let Some(only) = &self.only {
-            return vec![(only.clone(), self.root.clone())];
+        match &self.place {
+            Place::Run(only) => return vec![(only.clone(), self.root.clone())],
+            Place::Model(..) => return Vec::new(),
+            Place::Folder => {}
         }
         let mut found = Vec::new();
         let mut open = vec![(self.root.clone(), 0)];
@@ -87,8 +113,19 @@ impl Runs {
     /// # Errors
     /// If there is none.
     pub fn find(&self, id: &str) -> Result<PathBuf> {
+        match &self.place {
+            Place::Model(only, _) if only == id => Err(Error::Alone),
+            _ => self.find_any(id),
+        }
+    }
+
+    /// The same, or where the model of this name lies.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find_any(&self, id: &str) -> Result<PathBuf> {
         let missing = || Error::Missing(format!("there is no run {id:?} here"));
-        if let Some(only) = &self.only {
+        if let Place::Run(only) | Place::Model(only, _) = &self.place {
             return if only == id { Ok(self.root.clone()) } else { Err(missing()) };
         }
         let mut path = self.root.clone();
@@ -116,6 +153,26 @@ fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
+/// What a model's file says of it, as far as the list of runs and the facts of a run say it too.
+fn model_facts(place: &Path) -> train::Result<Value> {
+    let opened = zoo::open_model(place)?.ok_or_else(|| {
+        TrainError::usage(
+            format!("{} does not say of which network it is", place.display()),
+            "give the folder of its run, or the model.safetensors of a checkpoint that this version wrote",
+        )
+    })?;
+    let parameters: usize = opened.scope.parameters().iter().map(|var| var.shape().count()).sum();
+    // Of the others nothing is known.
+    let told = opened.settings.iter().filter(|row| row.source != Source::Default);
+    let settings: Vec<String> = told.map(|row| format!("{} = {}", row.name, row.value)).collect();
+    Ok(json!({
+        "id": name_of(place), "alone": true, "recipe": opened.recipe.name, "status": "a model alone", "live": false,
+        "seed": opened.settings.get_int("train.seed")?, "step": opened.step, "steps": opened.step, "first": opened.step,
+        "parameters": parameters, "figures": [], "checkpoints": [opened.step], "resumes": [],
+        "config": settings.join("\n"), "input": opened.input.to_json(), "place": place.display().to_string(),
+    }))
+}
+
 /// A key by which `digits-2` comes before `digits-10`.
 fn natural(text: &str) -> Vec<(String, u64)> {
     let mut parts = vec![(String::new(), 0u64)];
@@ -132,7 +189,7 @@ fn natural(text: &str) -> Vec<(String, u64)> {
 
 /// `/api/runs`: all runs, how far they came.
 pub fn list(studio: &Studio, _: &Query) -> Result<Value> {
-    let runs: Vec<Value> = studio
+    let mut runs: Vec<Value> = studio
         .runs()
         .all()
         .into_iter()
@@ -140,6 +197,7 @@ pub fn list(studio: &Studio, _: &Query) -> Result<Value> {
             summary(studio, &id, &path).unwrap_or_else(|error| json!({ "id": id, "error": error.text() }))
         })
         .collect();
+    runs.extend(studio.runs().model().cloned());
     Ok(json!({ "root": studio.runs().root().display().to_string(), "runs": runs }))
 }
 
@@ -173,7 +231,10 @@ fn quiet_seconds(path: &Path) -> Option<u64> {
 /// `/api/run?run=`: what the files of one run say.
 pub fn facts(studio: &Studio, query: &Query) -> Result<Value> {
     let id = query.text("run")?;
-    let path = studio.runs().find(id)?;
+    let path = match (studio.runs().find(id), studio.runs().model()) {
+        (Err(Error::Alone), Some(facts)) => return Ok(facts.clone()),
+        (found, _) => found?,
+    };
     let run = RunDir::open(&path)?;
     let record = run.record();
     let (config, _) = run.config()?;
@@ -184,6 +245,7 @@ pub fn facts(studio: &Studio, query: &Query) -> Result<Value> {
     object["version"] = record.version.clone().into();
     object["resumes"] = record.resumed.clone().into();
     object["branched_at"] = record.branched_at().into();
+    object["first"] = record.branched_at().unwrap_or(0).into();
     object["machine"] = record.machine.iter().map(|(name, fact)| json!([name, fact])).collect();
     object["config"] = config.into();
     object["checkpoints"] = checkpoints.into();

@@ -259,8 +259,8 @@ fn answer(task: &Task, open: &mut Vec<(String, Bench)>, limits: Limits) -> Resul
         }
         None => {
             open.truncate(MOST_OPEN - 1);
-            let run = zoo::Run::open_on(Cpu::new(limits.threads).map_err(train::Error::from)?, &task.run, None)?;
-            open.insert(0, (stamp, Bench::new(run)));
+            let cpu = Cpu::new(limits.threads).map_err(train::Error::from)?;
+            open.insert(0, (stamp, Bench::open(&task.run, cpu)?));
         }
     }
     let Some((_, bench)) = open.first_mut() else { return Err(Error::Panic) };
@@ -274,6 +274,9 @@ fn answer(task: &Task, open: &mut Vec<(String, Bench)>, limits: Limits) -> Resul
 
 /// What tells a run from another that lay at the same place before, or went on with other settings.
 fn stamp(run: &Path) -> String {
-    let part = |name: &str| fs::metadata(run.join(name)).map(|found| (found.len(), found.modified().ok())).ok();
-    format!("{} {:?} {:?}", run.display(), part("config.toml"), part("graph.json"))
+    let of = |path: &Path| fs::metadata(path).map(|found| (found.len(), found.modified().ok())).ok();
+    let parts = ["config.toml", "graph.json", "COMMIT"].map(|name| of(&run.join(name)));
+    // A model alone may be a file.
+    let file = of(run).filter(|_| run.is_file());
+    format!("{} {parts:?} {file:?}", run.display())
 }

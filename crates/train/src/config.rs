@@ -341,6 +341,16 @@ impl Setting {
     }
 }
 
+impl Value {
+    /// As [`Settings::set`] takes it.
+    pub fn plain(&self) -> String {
+        match self {
+            Value::Text(value) => value.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {

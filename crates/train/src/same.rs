@@ -25,6 +25,11 @@ pub const CHANGEABLE: [&str; 8] = [
     "log.",
 ];
 
+/// Whether a setting may change in the midst of a run.
+pub(crate) fn is_changeable(setting: &str) -> bool {
+    CHANGEABLE.iter().any(|name| setting == *name || (name.ends_with('.') && setting.starts_with(name)))
+}
+
 /// Whether any setting differs from the run's.
 ///
 /// # Errors
@@ -34,7 +39,7 @@ pub(crate) fn check_settings(job: &Job, run: &RunDir) -> Result<bool> {
     let mut changed = false;
     for (then, now) in then.iter().zip(job.settings.iter()).filter(|(then, now)| then.value != now.value) {
         changed = true;
-        if !CHANGEABLE.iter().any(|name| now.name == *name || (name.ends_with('.') && now.name.starts_with(name))) {
+        if !is_changeable(now.name) {
             return Err(Error::usage(
                 format!(
                     "{} was begun with {} = {}, and not {}",

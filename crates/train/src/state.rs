@@ -15,10 +15,11 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::metric::{Accuracy, Mean};
+use crate::provenance::Provenance;
 use crate::step::Figures;
 
 /// Weights and buffers.
-pub(crate) const MODEL: &str = "model.safetensors";
+pub const MODEL: &str = "model.safetensors";
 /// Averages of weights and buffers, if there are any.
 const AVERAGE: &str = "average.safetensors";
 /// The optimiser's moments.
@@ -192,17 +193,18 @@ pub(crate) fn files(
     state: &State,
     position: Position,
 ) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let bytes = |name: &str, tensors: &nn::State| {
-        let metadata = safetensors::Metadata::from([("format".to_owned(), "pt".to_owned())]);
+    let bytes = |name: &str, tensors: &nn::State, metadata: &safetensors::Metadata| {
         let place = checkpoints.join(name);
-        safetensors::to_bytes(tensors, &metadata).map_err(|why| Error::corrupt(&place, why, "please report this"))
+        safetensors::to_bytes(tensors, metadata).map_err(|why| Error::corrupt(&place, why, "please report this"))
     };
+    let plain = safetensors::Metadata::from([("format".to_owned(), "pt".to_owned())]);
+    let told = Provenance::of(job, state.step)?.to_metadata();
     let mut files = vec![
-        (MODEL, bytes(MODEL, &job.scope.state()?)?),
-        (OPTIMIZER, bytes(OPTIMIZER, &nn::state::snapshot(&job.optimizer.state()))?),
+        (MODEL, bytes(MODEL, &job.scope.state()?, &plain.clone().into_iter().chain(told).collect())?),
+        (OPTIMIZER, bytes(OPTIMIZER, &nn::state::snapshot(&job.optimizer.state()), &plain)?),
     ];
     if let Some(average) = &job.average {
-        files.push((AVERAGE, bytes(AVERAGE, &nn::state::snapshot(&average.state()))?));
+        files.push((AVERAGE, bytes(AVERAGE, &nn::state::snapshot(&average.state()), &plain)?));
     }
     files.push((STATE, format!("{:#}\n", state.to_json(job, position)?).into_bytes()));
     Ok(files)

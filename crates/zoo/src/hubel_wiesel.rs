@@ -10,9 +10,9 @@ use see::{
     learn_filters, of_state,
 };
 use tensor::Array;
-use train::{Error, Input, Result, RunDir, load_weights};
+use train::{Error, Input, MODEL, Result, load_weights};
 
-use crate::opened::{Opened, open};
+use crate::opened::{Opened, open, open_model};
 use crate::run::Run;
 
 /// What is asked of the experiment.
@@ -30,14 +30,14 @@ pub struct Asked {
     pub patches: PatchOptions,
 }
 
-/// The experiment on `target`: the folder of a run, a `.safetensors` file (of a run, or any that holds filters that see pictures),
-/// or a folder of class folders of pictures. Random filters of the same kind come second.
+/// The experiment on `target`: the folder of a run, a `.safetensors` file (a model of ours, or any that holds filters that see
+/// pictures), or a folder of class folders of pictures. Random filters of the same kind come second.
 ///
 /// # Errors
 /// If `target` is none of these, or has no filters to look at.
 pub fn hubel_wiesel(cpu: &Cpu, target: &Path, asked: &Asked) -> Result<HubelWiesel> {
     if target.join("run.toml").is_file() {
-        return of_run(cpu, target, asked, None);
+        return of_run(cpu, target, asked);
     }
     if !target.exists() {
         return Err(Error::usage(
@@ -45,42 +45,40 @@ pub fn hubel_wiesel(cpu: &Cpu, target: &Path, asked: &Asked) -> Result<HubelWies
             "give the folder of a run, a .safetensors file, or a folder of class folders of pictures",
         ));
     }
-    if target.is_dir() {
+    if target.is_dir() && !target.join(MODEL).is_file() {
         return of_pictures(cpu, target, asked);
     }
-    let state = safetensors::load(target)?.tensors;
-    // RUN/checkpoints/step-000400/model.safetensors
-    match target.ancestors().nth(3).filter(|run| run.join("run.toml").is_file()) {
-        Some(run) => of_run(cpu, run, asked, Some((target, &state))),
-        None => of_file(cpu, target, &state),
+    match open_model(target)? {
+        Some(opened) => of_opened(cpu, target, &opened, asked),
+        None => of_file(cpu, target, &safetensors::load(target)?.tensors),
     }
 }
 
-fn of_run(cpu: &Cpu, path: &Path, asked: &Asked, file: Option<(&Path, &nn::State)>) -> Result<HubelWiesel> {
-    let Opened { recipe, settings, input, scope, model, step, notes, .. } = open(path)?;
-    let mut subject = format!("{} ({}), after {step} steps", path.display(), recipe.name);
-    if let Some((file, state)) = file {
-        scope.load_state(state, &file.display().to_string())?;
-        subject = format!("{} ({})", file.display(), recipe.name);
-    } else if let Some(step) = asked.step {
-        load_weights(
-            &scope,
-            &Run::open_on(Cpu::new(cpu.machine().pool.threads())?, path, asked.data.as_deref())?.checkpoint(step)?,
-        )?;
-        subject = format!("{} ({}), after {step} steps", path.display(), recipe.name);
+fn of_run(cpu: &Cpu, path: &Path, asked: &Asked) -> Result<HubelWiesel> {
+    let mut opened = open(path)?;
+    if let Some(step) = asked.step {
+        let threads = cpu.machine().pool.threads();
+        let mut run = Run::open_on(Cpu::new(threads)?, path, asked.data.as_deref())?;
+        load_weights(&opened.scope, &run.checkpoint(step)?)?;
+        opened.step = step;
     }
-    let fresh = Scope::root(RunDir::open(path)?.record().seed);
-    let untrained = (recipe.model)(&fresh, &settings, &input)?;
+    of_opened(cpu, path, &opened, asked)
+}
+
+/// A network, and beside it the same as its seed made it.
+fn of_opened(cpu: &Cpu, place: &Path, opened: &Opened, asked: &Asked) -> Result<HubelWiesel> {
+    let Opened { recipe, settings, input, scope, model, step, notes, .. } = opened;
+    let subject = format!("{} ({})", place.display(), recipe.name);
+    let fresh = Scope::root(settings.get_int("train.seed")? as u64);
+    let untrained = (recipe.model)(&fresh, settings, input)?;
     let layer = asked.layer.as_deref();
-    let random = of_net("untrained", Net { cpu, model: untrained.as_ref(), scope: &fresh }, &input, layer)?;
+    let random = of_net("untrained", Net { cpu, model: untrained.as_ref(), scope: &fresh }, input, layer)?;
+    let notes = notes.clone();
     if asked.untrained {
-        return Ok(HubelWiesel {
-            subject: format!("{} ({}), untrained", path.display(), recipe.name),
-            populations: vec![random],
-            notes,
-        });
+        return Ok(HubelWiesel { subject: format!("{subject}, untrained"), populations: vec![random], notes });
     }
-    let learnt = of_net("learnt", Net { cpu, model: model.as_ref(), scope: &scope }, &input, layer)?;
+    let learnt = of_net("learnt", Net { cpu, model: model.as_ref(), scope }, input, layer)?;
+    let subject = format!("{subject}, after {step} steps");
     Ok(HubelWiesel { subject, populations: vec![learnt, random], notes })
 }
 

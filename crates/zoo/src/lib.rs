@@ -31,7 +31,7 @@ mod transfer;
 mod writer;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};
-pub use opened::{Opened, open, reopen};
+pub use opened::{Opened, open, open_model, reopen};
 pub use recipe::{RECIPES, Recipe, check_manifest, find, names};
 pub use run::Run;
 pub use sources::SOURCES;

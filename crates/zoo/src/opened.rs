@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use data::DataError;
+use nn::safetensors::{self, Safetensors};
 use nn::{Layer, Pass, Scope};
 use tensor::{DType, Tensor};
-use train::{DataRecord, Error, Goal, Input, Job, Result, RunDir, Settings, load_model};
+use train::checkpoint::Checkpoint;
+use train::{
+    DataRecord, Error, Goal, Input, Job, MODEL, Provenance, Result, RunDir, Settings, load_model, load_weights,
+};
 
 use crate::recipe::{Recipe, find};
 
@@ -74,22 +78,91 @@ fn data_dir<'a>(given: Option<&'a Path>, source: Option<&'a Path>) -> Result<Opt
 /// If it is not a run, or a damaged one.
 pub fn open(path: &Path) -> Result<Opened> {
     let run = RunDir::open(path)?;
-    let (recipe, settings) = recipe_of(&run)?;
+    let mut opened = network_of(&run)?;
+    (opened.step, opened.notes) = load_model(&opened.scope, &run.checkpoints())?;
+    Ok(opened)
+}
+
+/// Opens a model without its run: the folder of a checkpoint, or its `model.safetensors`, wherever they were copied to. `None` if
+/// the file is no model of ours, or does not say of which network it is (those of versions before this one do not) and lies in no run.
+///
+/// # Errors
+/// If it cannot be read, the folder is no complete checkpoint, or the weights are not those of the network that it tells of.
+pub fn open_model(path: &Path) -> Result<Option<Opened>> {
+    let folder = path.is_dir();
+    let checkpoint = folder.then(|| whole_checkpoint(path)).transpose()?;
+    let file = if folder { path.join(MODEL) } else { path.to_owned() };
+    let Safetensors { tensors, metadata } = match checkpoint.as_ref().and_then(|checkpoint| checkpoint.files.get(MODEL))
+    {
+        Some(bytes) => safetensors::from_bytes(bytes).map_err(|why| Error::corrupt(&file, why, "copy it again"))?,
+        None => safetensors::load(&file)?,
+    };
+    // RUN/checkpoints/step-000400/model.safetensors
+    let run = file.ancestors().nth(3).filter(|run| run.join("run.toml").is_file());
+    let told = Provenance::from_metadata(&metadata);
+    let mut opened = match (&told, run) {
+        (Some(told), _) => network_told(told, &file)?,
+        (None, Some(run)) => network_of(&RunDir::open(run)?)?,
+        (None, None) => return Ok(None),
+    };
+    match checkpoint {
+        Some(checkpoint) => load_weights(&opened.scope, &checkpoint)?,
+        None => opened.scope.load_state(&tensors, &file.display().to_string())?,
+    }
+    opened.step = told.map_or_else(|| step_of(&file), |told| told.step);
+    Ok(Some(opened))
+}
+
+fn whole_checkpoint(place: &Path) -> Result<Checkpoint> {
+    let files = train::checkpoint::read(place).map_err(|why| {
+        Error::corrupt(
+            place,
+            format!("it is no complete checkpoint ({why})"),
+            "copy it again, or give its model.safetensors",
+        )
+    })?;
+    Ok(Checkpoint { step: 0, place: place.to_owned(), files })
+}
+
+/// The step in the name of the checkpoint that a file lies in.
+fn step_of(file: &Path) -> u64 {
+    let name = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    name.strip_prefix("step-").and_then(|step| step.parse().ok()).unwrap_or(0)
+}
+
+/// The network of a run, as its seed made it.
+fn network_of(run: &RunDir) -> Result<Opened> {
+    let (recipe, settings) = recipe_of(run)?;
     let DataRecord { input, source, test_hash } = run.data()?;
-    let scope = Scope::root(run.record().seed);
+    let mut opened = network(recipe, settings, input, &run.path().join("data.json"))?;
+    (opened.source, opened.test_hash) = (source, test_hash);
+    Ok(opened)
+}
+
+/// The network that a model file tells of, as its seed made it.
+fn network_told(told: &Provenance, file: &Path) -> Result<Opened> {
+    let recipe = find(&told.recipe).map_err(|error| damaged(file, error))?;
+    let mut settings = (recipe.settings)();
+    told.apply(&mut settings, &file.display().to_string()).map_err(|error| damaged(file, error))?;
+    network(recipe, settings, told.input.clone(), file)
+}
+
+/// `file` describes the input.
+fn network(recipe: Recipe, settings: Settings, input: Input, file: &Path) -> Result<Opened> {
+    let scope = Scope::root(settings.get_int("train.seed")? as u64);
     let model = (recipe.model)(&scope, &settings, &input)?;
     let shape: Vec<usize> = std::iter::once(1).chain(input.shape.iter().copied()).collect();
     let outputs = model.forward(&Tensor::zeros(&shape, DType::F32), &Pass::eval());
-    outputs.check().map_err(|error| damaged(&path.join("data.json"), error.into()))?;
+    outputs.check().map_err(|error| damaged(file, error.into()))?;
     let wanted = match input.goal {
         Goal::Class => vec![1, input.classes.len()],
         Goal::Symbols => [&shape, &[input.classes.len()][..]].concat(),
     };
     if outputs.dims() != wanted {
         let error = Error::usage("the network does not fit the input that it describes", "");
-        return Err(damaged(&path.join("data.json"), error));
+        return Err(damaged(file, error));
     }
-    let (step, notes) = load_model(&scope, &run.checkpoints())?;
+    let (source, test_hash, step, notes) = (None, String::new(), 0, Vec::new());
     Ok(Opened { recipe, settings, input, scope, model, source, test_hash, step, notes })
 }
 

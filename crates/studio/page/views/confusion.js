@@ -71,5 +71,5 @@ export default {
         cell.stop();
       },
     };
-  }),
+  }, { rows: true }),
 };

@@ -2,6 +2,7 @@
 
 import { chart } from '../chart.js';
 import { colour, el, empty, failure, fill, panel, percent, show } from '../draw.js';
+import { ALONE } from '../needs.js';
 
 const MOST_OVERLAID = 8;
 const LIVE_MS = 2000;
@@ -26,6 +27,7 @@ function age(seconds) {
 // A word for how a run is, and its class.
 function status(run) {
   if (run.error) return ['damaged', 'bad'];
+  if (run.alone) return ['model alone', ''];
   if (run.live) return ['training', 'live'];
   if (run.status === 'running') return [`silent for ${run.quiet === null ? 'ever' : age(run.quiet)}`, 'warn'];
   return [run.status, run.status === 'done' || run.status === 'finished' ? '' : 'warn'];
@@ -78,7 +80,7 @@ export default {
       later = setTimeout(() => state.set({ smooth: smoothing.value === '0' ? '' : smoothing.value }), 60);
     });
 
-    const usable = () => state.runs.filter((run) => !run.error);
+    const usable = () => state.runs.filter((run) => !run.error && !run.alone);
     // The runs whose curves are drawn: those that were chosen, or the newest.
     function chosen() {
       const asked = state.get('over').split(',').filter(Boolean);
@@ -144,7 +146,7 @@ export default {
         const began = performance.now();
         controls();
         if (ids.length) draw();
-        else fill(plot, empty('Choose a run below to see its curve.'));
+        else fill(plot, empty(state.runs.some((run) => run.alone) ? ALONE : 'Choose a run below to see its curve.'));
         worked += performance.now() - began;
       } catch (error) {
         if (error.name === 'AbortError') return;
@@ -184,8 +186,8 @@ export default {
           const [what, figureText] = best(run);
           const on = picked.includes(run.id);
           const box = el('input', {
-            type: 'checkbox', id: `over-${run.id}`, checked: on, 'aria-label': `Draw the curve of ${run.id}`, disabled: Boolean(run.error),
-            style: { '--hue': run.error ? 'transparent' : hue(run.id) }, onchange: (event) => toggle(run.id, event.target.checked),
+            type: 'checkbox', id: `over-${run.id}`, checked: on, 'aria-label': `Draw the curve of ${run.id}`, disabled: Boolean(run.error || run.alone),
+            style: { '--hue': run.error || run.alone ? 'transparent' : hue(run.id) }, onchange: (event) => toggle(run.id, event.target.checked),
           });
           if (run.error) return el('tr', {}, el('td', {}, box), el('th', { scope: 'row' }, run.id), el('td', { colspan: 7, class: 'bad' }, run.error.split('\n')[0]));
           return el('tr', { 'aria-current': run.id === state.run ? 'true' : undefined },
@@ -198,7 +200,7 @@ export default {
             el('td', { class: 'number', title: what }, figureText || '–', what ? el('span', { class: 'soft small' }, ` ${what.split(' ')[0]}`) : null),
             el('td', {}, run.recipe),
             el('td', { class: 'number' }, show(run.parameters || null)),
-            el('td', { class: 'soft' }, run.started.replace('T', ' ').replace(/(:\d\d)?Z$/, '')));
+            el('td', { class: 'soft' }, (run.started ?? '').replace('T', ' ').replace(/(:\d\d)?Z$/, '')));
         }))));
       if (focus?.startsWith('over-')) document.getElementById(focus)?.focus();
     }
@@ -215,13 +217,13 @@ export default {
         return [
           el('dl', { class: 'facts' },
             line('Run', el('strong', {}, run.id), run.parent ? ` · branched from ${run.parent}` : ''),
-            line('Command', el('code', {}, run.command)),
+            run.alone ? line('Model', run.place, ` · ${run.recipe}, after ${show(run.step)} steps`) : line('Command', el('code', {}, run.command)),
             line('Seed', show(run.seed)),
-            line('Data', run.source ?? 'ships with the program', ` · ${input.shape.join(' × ')}, ${input.classes.length} classes: ${input.classes.slice(0, 12).join(', ')}${input.classes.length > 12 ? ' …' : ''}`),
+            line('Data', run.alone ? 'not here' : run.source ?? 'ships with the program', ` · ${input.shape.join(' × ')}, ${input.classes.length} classes: ${input.classes.slice(0, 12).join(', ')}${input.classes.length > 12 ? ' …' : ''}`),
             line('Checkpoints', run.checkpoints.length ? `${show(run.checkpoints.length)}, the newest of step ${show(run.checkpoints.at(-1))}` : 'none yet'),
             line('Resumed', ...run.resumes.map((text) => el('div', {}, text))),
             line('Figures', run.figures.map((figure) => `${title(figure.name)} ${show(figure.value, 5)}`).join(' · ')),
-            line('Machine', run.machine.map(([name, fact]) => `${name} ${fact}`).join(' · '), ` · glassbox ${run.version}`)),
+            run.alone ? null : line('Machine', run.machine.map(([name, fact]) => `${name} ${fact}`).join(' · '), ` · glassbox ${run.version}`)),
           el('details', {}, el('summary', {}, 'All settings, and where each came from'), el('pre', {}, run.config)),
         ];
       });

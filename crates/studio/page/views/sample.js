@@ -110,5 +110,5 @@ export default {
         Object.values(panels).forEach((one) => one.stop());
       },
     };
-  }),
+  }, { rows: true }),
 };

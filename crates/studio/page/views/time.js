@@ -2,7 +2,7 @@
 
 import { asker, bars, el, empty, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, layersList } from '../draw.js';
 import { matrix } from '../matrix.js';
-import { forRun, partOf, rowOf, rowPicker } from '../needs.js';
+import { ALONE, forRun, partOf, rowOf, rowPicker } from '../needs.js';
 
 // Of each parameter the length of its gradient, on a scale of powers of ten: what is a thousandth is still seen.
 function flowBars(parameters) {
@@ -29,7 +29,8 @@ export default {
   mount: forRun((root, state, api, facts, data) => {
     const { run } = state;
     const slider = stepSlider(state, facts);
-    const picker = rowPicker(state, data);
+    // A model alone has its weights and nothing else.
+    const picker = facts.alone ? null : rowPicker(state, data);
     const chooseWeight = el('select', { 'aria-label': 'Parameter', onchange: () => state.set({ weight: chooseWeight.value }) });
     const panels = {
       filters: panel('Weights', { tools: [chooseWeight], least: '160px' }),
@@ -40,14 +41,19 @@ export default {
     };
     root.append(
       el('h1', { class: 'sr' }, `Time: ${run}`),
-      el('div', { class: 'bar' }, slider.element, picker.element),
+      el('div', { class: 'bar' }, slider.element, picker?.element),
       el('div', { class: 'grid' }, panels.filters.element, panels.flow.element, panels.answer.element, panels.confusion.element, panels.layers.element));
 
     const { ask, forget } = asker(panels, run, api);
     const update = () => {
       slider.update();
-      picker.update();
       const step = stepOf(state, facts);
+      if (facts.alone) {
+        for (const name of ['flow', 'answer', 'confusion', 'layers']) panels[name].clear(ALONE);
+        weights(step);
+        return;
+      }
+      picker.update();
       const [part, row] = [partOf(state, data).name, rowOf(state, data)];
       // The step itself first: from there to after it is one step, and back would be many.
       if (step === 0) {
@@ -60,6 +66,17 @@ export default {
           dead(answer.layers),
         ]);
       }
+      weights(step);
+      ask('layers', { step, part, row }, '/api/layers', (answer) => {
+        panels.answer.load(async () => answer, (found) => [probabilities(found), rowLine(found)]);
+        return layersList(answer, roomOf(panels.layers.body));
+      });
+      ask('confusion', { step, part, most: 1000 }, '/api/confusion', (answer) => [
+        el('p', { class: 'note' }, `${percent(answer.accuracy, 2)} right, loss ${show(answer.loss, 4)}, on ${answer.asked < answer.rows ? `the first ${show(answer.asked)} of ${show(answer.rows)}` : `all ${show(answer.rows)}`} ${part} rows`),
+        matrix(answer, { small: answer.classes.length > 6, choose: (label, taken) => state.open('confusion', { step, part, cell: `${label},${taken}` }) }),
+      ]);
+    };
+    const weights = (step) => {
       ask('filters', { step, name: state.get('weight') }, '/api/weights', (answer) => {
         const names = answer.parameters.map((parameter) => el('option', { value: parameter.name, selected: parameter.name === answer.weight?.name }, `${parameter.name} ${shape(parameter.shape)}`));
         chooseWeight.replaceChildren(...names);
@@ -70,14 +87,6 @@ export default {
           el('p', { class: 'soft' }, `${show(weight.stats.count)} numbers, ${show(weight.stats.min, 3)} to ${show(weight.stats.max, 3)}, length ${show(weight.stats.norm, 4)}${weight.cut ? ' (the first are drawn)' : ''}`),
         ];
       });
-      ask('layers', { step, part, row }, '/api/layers', (answer) => {
-        panels.answer.load(async () => answer, (found) => [probabilities(found), rowLine(found)]);
-        return layersList(answer, roomOf(panels.layers.body));
-      });
-      ask('confusion', { step, part, most: 1000 }, '/api/confusion', (answer) => [
-        el('p', { class: 'note' }, `${percent(answer.accuracy, 2)} right, loss ${show(answer.loss, 4)}, on ${answer.asked < answer.rows ? `the first ${show(answer.asked)} of ${show(answer.rows)}` : `all ${show(answer.rows)}`} ${part} rows`),
-        matrix(answer, { small: answer.classes.length > 6, choose: (label, taken) => state.open('confusion', { step, part, cell: `${label},${taken}` }) }),
-      ]);
     };
     const rowLine = (answer) => el('p', { class: 'soft' }, `${answer.part} row ${show(answer.row)}`,
       answer.class === null || answer.class === undefined ? '' : `, a ${data.classes[answer.class]}`, ' · ',

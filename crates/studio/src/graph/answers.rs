@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use data::{Image, encode_png};
 use serde_json::{Value, json};
+use tensor::{Array, Var};
+use train::heat;
 use train::replay::Stats;
 use train::report::embed::png_uri;
-use train::{At, heat};
 
 use super::kernel::{KernelCall, Operand};
 use super::layout::{Placed, place};
@@ -30,6 +31,7 @@ pub fn graph(bench: &mut Bench, query: &Query) -> Result<Value> {
     let graph = StepGraph::of(&bench.planned(step)?);
     let mut answer = drawing(&graph, &look);
     answer["step"] = step.into();
+    answer["alone"] = bench.run().is_err().into();
     Ok(answer)
 }
 
@@ -41,7 +43,11 @@ pub fn about(bench: &mut Bench, query: &Query) -> Result<Value> {
     let graph = StepGraph::of(&bench.planned(step)?);
     let missing = || Error::Missing(format!("the graph has no {id}"));
     let facts = match stands {
-        Stands::Node(node) if node < graph.nodes.len() => node_facts(&graph, node, &bench.at(step)?),
+        Stands::Node(node) if node < graph.nodes.len() => {
+            let mut facts = node_facts(&graph, node);
+            add_values(&mut facts, &graph, node, bench, step)?;
+            facts
+        }
         Stands::Kernel(kernel) => kernel_facts(&graph, kernel, graph.kernels.get(kernel).ok_or_else(missing)?),
         Stands::Group(phase, layer) => group_facts(&graph, phase, &layer).ok_or_else(missing)?,
         Stands::Node(_) => return Err(missing()),
@@ -63,13 +69,13 @@ pub fn lines(bench: &mut Bench, query: &Query) -> Result<Value> {
 pub fn times(bench: &mut Bench, query: &Query) -> Result<Value> {
     let step = step(bench, query)?;
     let times = query.number_or("times", 5usize)?.clamp(1, MOST_TIMES);
-    let kernels: Vec<f64> = bench.run().timed(step, times)?.iter().map(|time| time.as_secs_f64() * 1e6).collect();
+    let kernels: Vec<f64> = bench.run()?.timed(step, times)?.iter().map(|time| time.as_secs_f64() * 1e6).collect();
     Ok(json!({ "times": times, "all": kernels.iter().sum::<f64>(), "kernels": kernels }))
 }
 
 fn step(bench: &Bench, query: &Query) -> Result<u64> {
     match query.get("step") {
-        None => Ok(bench.run().last_step()?),
+        None => bench.last_plan(),
         Some(_) => query.number("step"),
     }
 }
@@ -205,8 +211,8 @@ fn brief(graph: &StepGraph, at: usize) -> Value {
     })
 }
 
-/// A node: what it is, and what it was at this step.
-fn node_facts(graph: &StepGraph, at: usize, step: &At) -> Value {
+/// A node: what it is.
+fn node_facts(graph: &StepGraph, at: usize) -> Value {
     let node = &graph.nodes[at];
     let page = node.op.page();
     let list =
@@ -224,28 +230,55 @@ fn node_facts(graph: &StepGraph, at: usize, step: &At) -> Value {
     facts["inputs"] = list(&node.inputs).into();
     facts["users"] = list(&node.users).into();
     facts["kernels"] = node.kernels.iter().map(|&kernel| kernel_brief(graph, kernel)).collect();
-    if at < graph.numbered {
-        let name = format!("#{at}");
-        facts["value"] = values(step, &name);
-        if node.phase == Phase::Forward && node.dtype.is_float() {
-            facts["gradient"] = values(step, &format!("{name}.grad"));
-        }
-    }
     facts
 }
 
+/// What a node was at this step; of a model alone, its weights.
+fn add_values(facts: &mut Value, graph: &StepGraph, at: usize, bench: &mut Bench, step: u64) -> Result<()> {
+    let node = &graph.nodes[at];
+    if at >= graph.numbered {
+        return Ok(());
+    }
+    if bench.run().is_err() {
+        let scope = bench.network().scope;
+        let named = |var: &&Var| node.inputs.is_empty() && node.name.as_deref() == Some(var.name());
+        let all = [scope.parameters(), scope.buffers()].concat();
+        let value = all.iter().find(named).map(|var| var.value());
+        facts["value"] = match value {
+            Some(array) => values(&node.name.clone().unwrap_or_default(), Ok(&array)),
+            None => values("", Err(Error::Alone.text())),
+        };
+        return Ok(());
+    }
+    if step > bench.last_step()? {
+        facts["value"] = values("", Err("the step is not over yet".to_owned()));
+        return Ok(());
+    }
+    let step = bench.at(step)?;
+    let name = format!("#{at}");
+    let told = |name: &str| match step.tensor(name) {
+        Ok(array) => values(name, Ok(&array)),
+        Err(error) => values(name, Err(error.to_string())),
+    };
+    facts["value"] = told(&name);
+    if node.phase == Phase::Forward && node.dtype.is_float() {
+        facts["gradient"] = told(&format!("{name}.grad"));
+    }
+    Ok(())
+}
+
 /// Figures and picture of a value, or why there are none.
-fn values(step: &At, name: &str) -> Value {
-    match step.tensor(name) {
-        Err(error) => json!({ "error": error.to_string() }),
+fn values(name: &str, found: Result<&Array, String>) -> Value {
+    match found {
+        Err(why) => json!({ "error": why }),
         Ok(array) => {
-            let stats = Stats::of(&array);
+            let stats = Stats::of(array);
             let first: Vec<Value> = (0..stats.count.min(16)).map(|at| finite(array.get_f64(at))).collect();
             json!({
                 "name": name, "count": stats.count, "min": finite(stats.min), "max": finite(stats.max),
                 "mean": finite(stats.mean), "std": finite(stats.std), "norm": finite(stats.norm), "zeros": stats.zeros,
                 "nan": stats.nan, "infinite": stats.infinite, "histogram": stats.histogram, "first": first,
-                "picture": if stats.count > 1 { picture(&heat::picture(&array)) } else { None },
+                "picture": if stats.count > 1 { picture(&heat::picture(array)) } else { None },
             })
         }
     }

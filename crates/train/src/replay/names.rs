@@ -1,5 +1,6 @@
 //! What the values of a step are called.
 
+use nn::{Pass, Scope};
 use serde_json::{Value, json};
 use tensor::Tensor;
 
@@ -61,10 +62,7 @@ pub(super) fn names(job: &Job, traced: &Traced) -> Vec<Named> {
     let mut all = Names(Vec::new());
     all.add("input", Kind::Batch, traced.x.clone());
     all.add("target", Kind::Batch, traced.labels.clone());
-    for seen in traced.pass.seen() {
-        all.add(&seen.path, Kind::Activation, seen.output);
-    }
-    all.add("logits", Kind::Result, traced.logits.clone());
+    all.add_pass(&traced.pass, &traced.logits);
     if let Some(rows) = &traced.losses.rows {
         all.add("losses", Kind::Result, rows.clone());
     }
@@ -72,8 +70,7 @@ pub(super) fn names(job: &Job, traced: &Traced) -> Vec<Named> {
     all.add("grad_norm", Kind::Result, traced.grad_norm());
     all.add("weight_norm", Kind::Result, traced.weight_norm());
     all.add("update_norm", Kind::Result, traced.update_norm());
-    job.scope.parameters().iter().for_each(|var| all.add(var.name(), Kind::Parameter, var.tensor()));
-    job.scope.buffers().iter().for_each(|var| all.add(var.name(), Kind::Buffer, var.tensor()));
+    all.add_variables(&job.scope);
     job.optimizer.state().iter().for_each(|var| all.add(var.name(), Kind::Memory, var.tensor()));
     for var in job.average.iter().flat_map(|average| average.state()) {
         all.add(&format!("average/{}", var.name()), Kind::Memory, var.tensor());
@@ -81,10 +78,31 @@ pub(super) fn names(job: &Job, traced: &Traced) -> Vec<Named> {
     all.0
 }
 
+/// The same of one pass outside training.
+pub(super) fn names_of_pass(scope: &Scope, x: &Tensor, pass: &Pass, logits: &Tensor) -> Vec<Named> {
+    let mut all = Names(Vec::new());
+    all.add("input", Kind::Batch, x.clone());
+    all.add_pass(pass, logits);
+    all.add_variables(scope);
+    all.0
+}
+
 /// Names, no two alike.
 struct Names(Vec<Named>);
 
 impl Names {
+    fn add_pass(&mut self, pass: &Pass, logits: &Tensor) {
+        for seen in pass.seen() {
+            self.add(&seen.path, Kind::Activation, seen.output);
+        }
+        self.add("logits", Kind::Result, logits.clone());
+    }
+
+    fn add_variables(&mut self, scope: &Scope) {
+        scope.parameters().iter().for_each(|var| self.add(var.name(), Kind::Parameter, var.tensor()));
+        scope.buffers().iter().for_each(|var| self.add(var.name(), Kind::Buffer, var.tensor()));
+    }
+
     fn add(&mut self, name: &str, kind: Kind, tensor: Tensor) {
         let taken = |name: &str| self.0.iter().any(|named| named.name == name);
         let mut free = name.to_owned();
