@@ -39,6 +39,15 @@ fn a_text_is_learnt_measured_beside_n_grams_and_written_on() {
         folder.run(&format!("replay {name} --all --check")).ok();
         folder.run(&format!("show {name} --step 2 losses")).ok();
         folder.run(&format!("why {name}")).ok();
+        let line = format!("explain {name} hens, --method all --points 64 -o {name}.svg --json");
+        let explained = folder.run(&line).ok().end();
+        let maps = explained["maps"].as_array().unwrap();
+        assert!(maps.len() == 5 && maps.iter().all(|map| map["shape"] == json!([5])), "{explained}");
+        let residual = maps.iter().find_map(|map| map["completeness"]["residual"].as_f64()).unwrap();
+        assert!(residual.is_finite(), "{explained}");
+        let heads = explained["attention"].as_array().unwrap();
+        assert_eq!(heads.len(), usize::from(name == "gpt"), "one attention in one block, and none in an LSTM");
+        assert!(std::fs::read_to_string(folder.join(&format!("{name}.svg"))).unwrap().contains("what follows: "));
     }
 }
 
@@ -49,7 +58,9 @@ fn what_does_not_apply_to_a_text_is_said() {
     folder.run(&format!("train gpt --set model.width=16 {SMALL} --out mine")).ok();
     let refused = [
         ("predict mine picture.png", "knows text and no pictures"),
-        ("explain mine test:0", "knows text and no pictures"),
+        ("explain mine Ünder", "has no 'Ü'"),
+        ("explain mine Ten --method grad-cam", "a text has none"),
+        ("explain mine sittingonawall", "the network reads 10 at once"),
         ("sample mine --prompt Ünder", "has no 'Ü'"),
         ("sample mine --temperature -1", "must be 0 or more"),
         ("train gpt --data rhymes --set model.width=9", "cannot be shared by 4 heads"),

@@ -60,10 +60,10 @@ impl Method {
     /// What its map shows, in one line.
     pub fn about(self) -> &'static str {
         match self {
-            Method::Gradient => "how fast the score follows each pixel",
-            Method::GradientInput => "each pixel times how fast the score follows it",
+            Method::Gradient => "how fast the score follows each place",
+            Method::GradientInput => "each place times how fast the score follows it",
             Method::SmoothGrad => "the gradient, averaged over noisy copies",
-            Method::Integrated => "what each pixel adds to the baseline's score",
+            Method::Integrated => "what each place adds to the baseline's score",
             Method::GradCam => "where the last feature maps speak for the class",
             Method::Occlusion => "how far the score falls if a window is covered",
         }

@@ -20,7 +20,7 @@ impl TextExplanation {
         let head = 150.0;
         let text = LEFT + block * self.maps.len() as f64;
         let height = head + text + 30.0 + (18.0 + TALL * lines as f64) * heads.len() as f64 + 24.0;
-        let width = (2.0 * LEFT + WIDE * ACROSS.min(self.letters.len().max(24)) as f64).max(720.0);
+        let width = (2.0 * LEFT + WIDE * ACROSS.min(self.letters.len().max(24)) as f64).max(900.0);
         let mut svg = Svg::new(width, height, "system-ui, sans-serif", "#ffffff");
         let next = shown(&self.class);
         svg.words(LEFT, 44.0, 22.0, r#"font-weight="650""#, &format!("what follows: {next}"));
@@ -44,7 +44,7 @@ impl TextExplanation {
                 deletion.random_fall(),
                 explained.checks.randomisation.last()
             );
-            svg.words(LEFT + 110.0, top, 12.0, &format!(r#"fill="{PALE}""#), &checks);
+            svg.words(LEFT + 128.0, top, 12.0, &format!(r#"fill="{PALE}""#), &checks);
             let most = map.values().iter().map(|value| value.abs()).fold(1e-30, f32::max);
             self.line_of(&mut svg, top + 12.0, map.values(), most);
         }
