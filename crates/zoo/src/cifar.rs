@@ -29,7 +29,7 @@ const SHIFT: f64 = 8.0;
 /// Logits are made small at first, and confident late.
 const SMALL: f64 = 1.0 / 9.0;
 
-/// Whitened pieces, then three groups of `first`, `width` and `width` channels. With 64 and 256, 1,973,816 numbers to learn.
+/// Whitened pieces, then three groups of `first`, `width` and `width` channels. With 64 and 256, 1,971,352 numbers to learn.
 #[rustfmt::skip]
 pub fn cifar_net(at: &Scope, first: usize, width: usize, classes: usize) -> Sequential {
     let seen = 2 * DIRECTIONS;
