@@ -170,6 +170,27 @@ fn transposed_values_are_read_by_squares() {
 }
 
 #[test]
+fn the_gradient_of_a_relu_is_cut_where_its_value_is_not_positive() {
+    for dims in [[1, 1], [7, 9], [33, 65], [3, 1025], [130, 40]] {
+        check(&format!("{dims:?}"), || {
+            let (x, g) = (Tensor::from_array(odd(&dims, 1)), Tensor::from_array(odd(&dims, 2)));
+            let gradient = |y: &Tensor| (y * &g).sum(..).grad([&x]).remove(0);
+            let cut = gradient(&x.relu());
+            // The same of rows, with sums behind it; and what only looks like it.
+            let rows = x.maximum(&g).sum(1).relu().sum(..).grad([&x]).remove(0);
+            vec![
+                cut.sum(0),
+                cut.sum(1),
+                cut,
+                rows,
+                gradient(&x.clamp(0.0, 2.0)),
+                gradient(&x.maximum(Tensor::scalar(0f32))),
+            ]
+        });
+    }
+}
+
+#[test]
 fn maxima_of_windows_are_the_first_of_the_largest() {
     let options = |kernel: usize, stride: usize, padding: usize, dilation: usize, ceil: bool| PoolOptions {
         stride: vec![stride; 2],

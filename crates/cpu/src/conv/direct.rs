@@ -1,11 +1,11 @@
 //! Convolution without packing: the kernel reads patches from a canvas, where each kernel position is a shift.
 //!
-//! Lanes are neighbouring elements of the canvas, across the ends of rows; what falls between rows is computed and
+//! Lanes are neighbouring elements of a row, or of the canvas across the ends of rows; what falls between rows is computed and
 //! thrown away. The whole chain of a tile stays in registers.
 
-use super::Chain;
 use super::canvas::{Canvas, Grid};
 use super::weave::copy_short;
+use super::{Chain, turned};
 use crate::gemm::{Epilogue, Factors, Kernel, MR_MAX, NR_MAX, Panels, Rows, SMALL, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -64,24 +64,31 @@ pub(super) fn run(
     let kernel = Kernel::of(machine.simd);
     let Chain { items, groups, channels, rows, weights } = *chain;
     let k = channels * canvas.taps.len();
+    let positions = canvas.target.iter().product::<usize>();
+    let along_rows = by_rows(&canvas.grid(), kernel).min(by_canvas(&canvas.grid(), kernel));
+    let turned = turned::suits(positions, rows, kernel, rows * along_rows);
+    let width = if turned { kernel.nr } else { kernel.mr };
     let room = canvas.room(NR_MAX);
     let plane = source.len() / (items * channels).max(1);
     let shifts: Vec<usize> = (0..channels).flat_map(|c| canvas.taps.iter().map(move |t| c * room + t)).collect();
-    let panels = rows.div_ceil(kernel.mr);
-    let positions = canvas.target.iter().product::<usize>();
+    let panels = rows.div_ceil(width);
+    let starts: Vec<usize> = match turned {
+        true => (0..positions).map(|position| canvas.grid().neighbours(position).0).collect(),
+        false => Vec::new(),
+    };
     let all = Disjoint::new(target);
-    with_scratch(groups * panels * kernel.mr * k, |packed| {
+    with_scratch(groups * panels * width * k, |packed| {
         let single = multiply_adds(chain, canvas) < SMALL;
         let each = |units: usize, unit: &(dyn Fn(usize) + Sync)| {
             if single { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
         };
-        let panel_size = kernel.mr * k;
+        let panel_size = width * k;
         let all_packed = Disjoint::new(packed);
         each(groups * panels, &|unit| {
-            let (group, first) = (unit / panels, unit % panels * kernel.mr);
+            let (group, first) = (unit / panels, unit % panels * width);
             // SAFETY: the panels of different units are apart.
             let panel = unsafe { all_packed.slice(unit * panel_size, panel_size) };
-            weights.pack(machine.simd, group, 0..k, first..rows.min(first + kernel.mr), kernel.mr, panel);
+            weights.pack(machine.simd, group, 0..k, first..rows.min(first + width), width, panel);
         });
         let packed = &*packed;
         each(items, &|item| {
@@ -95,7 +102,11 @@ pub(super) fn run(
                 for (plane, canvas_plane) in planes.chunks_exact(plane.max(1)).zip(drawn.chunks_exact_mut(room)) {
                     canvas.draw(plane, canvas_plane);
                 }
-                tiles(&canvas.grid(), rows, kernel, weights, drawn, &shifts, target);
+                if turned {
+                    turned::tiles(machine.simd, rows, weights, drawn, (&starts, &shifts), target);
+                } else {
+                    tiles(&canvas.grid(), rows, kernel, weights, drawn, &shifts, target);
+                }
             });
             if let Some(epilogue) = epilogue {
                 // SAFETY: this unit alone touches its part, and the slice above is not used any more.
@@ -105,9 +116,76 @@ pub(super) fn run(
     });
 }
 
-/// One sample and group: tile after tile of neighbouring lanes, all channels of the target. The weights are packed panels;
-/// `drawn` has [`NR_MAX`] elements more than the canvases.
+/// One sample and group, all channels of the target. The weights are packed panels; `drawn` has [`NR_MAX`] elements more than
+/// the canvases.
 pub(super) fn tiles(
+    grid: &Grid,
+    all_rows: usize,
+    kernel: &Kernel,
+    weights: &[f32],
+    drawn: &[f32],
+    shifts: &[usize],
+    target: &mut [f32],
+) {
+    if by_rows(grid, kernel) <= by_canvas(grid, kernel) {
+        row_tiles(grid, all_rows, kernel, weights, drawn, shifts, target);
+    } else {
+        canvas_tiles(grid, all_rows, kernel, weights, drawn, shifts, target);
+    }
+}
+
+/// What [`row_tiles`] and [`canvas_tiles`] cost, in eighths of a vector for each channel and step: a tile aside is an eighth more.
+fn by_rows(grid: &Grid, kernel: &Kernel) -> usize {
+    let [depths, heights, width] = grid.size;
+    // A row of one vector would wait for its own sums.
+    if width <= kernel.nr - kernel.width { usize::MAX } else { depths * heights * width.div_ceil(kernel.width) * 8 }
+}
+
+fn by_canvas(grid: &Grid, kernel: &Kernel) -> usize {
+    lanes(grid).div_ceil(kernel.width) * 9
+}
+
+/// Row after row of the target, where its last vectors are nearly full: whole vectors are written where they belong, and what
+/// they write beyond the end of a row is written again by the next.
+fn row_tiles(
+    grid: &Grid,
+    all_rows: usize,
+    kernel: &Kernel,
+    weights: &[f32],
+    drawn: &[f32],
+    shifts: &[usize],
+    target: &mut [f32],
+) {
+    let k = shifts.len();
+    let [depths, heights, width] = grid.size;
+    let positions = depths * heights * width;
+    assert!(target.len() >= all_rows * positions && weights.len() >= all_rows.next_multiple_of(kernel.mr) * k);
+    let last_shift = shifts.iter().max().copied().unwrap_or(0);
+    for row in 0..depths * heights {
+        let start = grid.start + place(grid, [row / heights, row % heights, 0]);
+        for column in (0..width).step_by(kernel.nr) {
+            let (to, here) = (row * width + column, kernel.nr.min(width - column));
+            let whole = here.next_multiple_of(kernel.width);
+            let columns = if to + whole <= positions { whole } else { here };
+            assert!(start + column + last_shift + columns <= drawn.len() && to + columns <= positions);
+            for (panel, channel) in (0..all_rows).step_by(kernel.mr).enumerate() {
+                let rows = kernel.mr.min(all_rows - channel);
+                // SAFETY: the panels have k steps, every row of B is inside `drawn`, and the tile inside the planes of its
+                // channels, all by the assertions above.
+                unsafe {
+                    let panel = weights.as_ptr().add(panel * kernel.mr * k);
+                    let c = target.as_mut_ptr().add(channel * positions + to);
+                    let b =
+                        Rows::shifted(drawn.as_ptr().add(start + column), shifts).next_tile(c.wrapping_add(columns));
+                    kernel.tile((rows, columns, k), Factors::strided(panel, 1, kernel.mr), b, (c, positions), false);
+                }
+            }
+        }
+    }
+}
+
+/// Tile after tile of neighbouring lanes, from which the target positions are picked.
+fn canvas_tiles(
     grid: &Grid,
     all_rows: usize,
     kernel: &Kernel,

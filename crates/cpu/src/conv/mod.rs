@@ -21,6 +21,7 @@ mod phases;
 mod places;
 mod pointwise;
 mod shifted;
+mod turned;
 mod weave;
 mod weights;
 mod wide;

@@ -156,6 +156,14 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(2, 9, 9, 9, [1, 10, 35], [1, 3, 3], one, [0, 1, 1], one),
         geometry(2, 18, 18, 36, [1, 9, 9], [1, 5, 5], [1, 2, 2], [0, 2, 2], one),
         geometry(2, 3, 3, 3, [3, 5, 70], [3, 3, 3], [1, 1, 2], [1, 2, 0], [1, 2, 1]),
+        // Rows of one to four vectors, full or nearly; tall tiles of few output channels, in groups too.
+        geometry(3, 1, 2, 6, [1, 9, 30], [1, 5, 5], one, [0, 2, 2], one),
+        geometry(5, 1, 1, 8, [1, 7, 16], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(2, 1, 4, 13, [2, 5, 12], [2, 3, 3], one, [1, 1, 1], one),
+        geometry(2, 1, 3, 28, [1, 6, 24], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(3, 2, 6, 10, [1, 6, 15], [1, 3, 2], [1, 2, 2], [0, 1, 1], one),
+        // Vectors along the channels, more positions than are turned together.
+        geometry(2, 1, 3, 16, [1, 13, 13], [1, 5, 5], one, [0, 2, 2], one),
         // Windows that do not overlap.
         geometry(3, 2, 6, 10, [1, 8, 10], [1, 2, 2], [1, 2, 2], none, one),
         geometry(2, 1, 5, 7, [4, 6, 9], [2, 3, 3], [2, 3, 3], none, one),

@@ -5,7 +5,7 @@
 
 use super::ConvGeometry;
 use super::canvas::Canvas;
-use crate::gemm::{Factors, Kernel, Lines, Panels, Rows, SMALL, Strided};
+use crate::gemm::{Factors, Kernel, Lines, Rows, SMALL};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
@@ -47,19 +47,15 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
     let places = (0..positions).map(|p| canvas.start(super::places::coordinates(p, geometry.output)));
     let places: Vec<usize> = places.collect();
     let steps: Vec<usize> = (0..samples).flat_map(|s| places.iter().map(move |place| s * drawn_size + place)).collect();
-    let slopes_of = Strided {
-        data: dy,
-        batch_stride: outputs * positions,
-        lane_stride: positions,
-        k_inner: positions,
-        k_inner_stride: 1,
-        k_outer_stride: geometry.outputs * positions,
-    };
-    // Rows of the sums in a unit: whole tiles, and enough units for every thread.
-    let tiles = rows.len().div_ceil(kernel.mr);
-    let wanted = (machine.pool.threads() * UNITS_PER_THREAD).div_ceil(groups * panels);
-    let unit_rows = tiles.div_ceil(wanted.min(tiles)) * kernel.mr;
-    let down = rows.len().div_ceil(unit_rows);
+    // Rows of the sums in a tile: as even as can be, since a short tile waits for its own sums as long as a full one. Where there
+    // are few tiles, as many for each thread.
+    let threads = machine.pool.threads();
+    let most = kernel.rows(columns.min(kernel.nr));
+    let tiles = rows.len().div_ceil(most);
+    let wanted = (threads * UNITS_PER_THREAD).div_ceil(groups * panels);
+    let tiles = if tiles < wanted { tiles.next_multiple_of(threads).min(rows.len()) } else { tiles };
+    let tile = |number: usize| number * rows.len() / tiles..(number + 1) * rows.len() / tiles;
+    let down = wanted.min(tiles);
 
     let sums_size = groups * rows.len() * columns;
     with_scratch(sums_size + samples * (drawn_size + slopes_size), |scratch| {
@@ -76,13 +72,15 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
                 if let Some(unit) = unit.checked_sub(draws) {
                     let (panel, sample) = (unit / count, unit % count);
                     let (group, lane) = (panel / panels, panel % panels * kernel.nr);
-                    let lanes = lane..outputs.min(lane + kernel.nr);
                     let width = kernel.nr.min(columns - lane);
-                    let steps = (first + sample) * positions..(first + sample + 1) * positions;
                     let start = (group * columns + lane) * k + sample * positions * width;
                     // SAFETY: the panels of different units are apart.
                     let panel = unsafe { all_slopes.slice(start, positions * width) };
-                    slopes_of.pack(machine.simd, group, steps, lanes, width, panel);
+                    let from = ((first + sample) * geometry.outputs + group * outputs + lane) * positions;
+                    let lanes = kernel.nr.min(outputs - lane);
+                    let lines = Lines { data: &dy[from..], stride: positions, lanes, steps: positions };
+                    // (Sums of lanes that are not there are not read.)
+                    lines.pack_whole(machine.simd, width, panel);
                 } else {
                     // SAFETY: the canvases of different units are apart.
                     let to = unsafe { all_drawn.slice(unit * room, room) };
@@ -91,10 +89,10 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
             });
             let (drawn, slopes) = (&*drawn, &*slopes);
             each(groups * panels * down, &|unit| {
-                let (panel, first_row) = (unit / down, unit % down * unit_rows);
+                let (panel, part) = (unit / down, unit % down);
                 let (group, column) = (panel / panels, panel % panels * kernel.nr);
                 let all_rows = rows.len();
-                let unit_rows = first_row..all_rows.min(first_row + unit_rows);
+                let tiles = part * tiles / down..(part + 1) * tiles / down;
                 let width = kernel.nr.min(columns - column);
                 let slopes = &slopes[(group * columns + column) * k..][..width * k];
                 let image = &drawn[group * channels * room..];
@@ -102,8 +100,8 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
                 assert!(last(&rows) + last(&steps[..k]) < image.len());
                 for k0 in (0..k).step_by(KC) {
                     let steps = &steps[k0..k.min(k0 + KC)];
-                    for row in unit_rows.clone().step_by(kernel.mr) {
-                        let rows = &rows[row..unit_rows.end.min(row + kernel.mr)];
+                    for tile in tiles.clone().map(tile) {
+                        let (row, rows) = (tile.start, &rows[tile]);
                         // SAFETY: every factor is in the image by the assertion above; the panel has a row for every
                         // step; this unit alone touches its rows and columns of the sums.
                         unsafe {

@@ -184,7 +184,7 @@ impl<'a> Direct<'a> {
                 let factors = self.factors.data.as_ptr().add(self.factor_range.start * self.factors.lane_stride);
                 let factors = Factors::strided(factors, self.factors.lane_stride, self.factors.step);
                 let start = self.lanes.data.as_ptr().add(first * self.lanes.lane_stride);
-                let lines = RawLines { start, stride: self.lanes.lane_stride, count: lanes, more: false };
+                let lines = RawLines { start, stride: self.lanes.lane_stride, count: lanes, more: false, whole: false };
                 let c = self.c.add(self.factor_range.start * self.c_factor_stride + first * self.c_lane_stride);
                 if accumulate {
                     self.fetch(c, (count, lanes), &mut aside, NR_MAX);

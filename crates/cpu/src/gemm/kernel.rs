@@ -24,6 +24,8 @@ pub(crate) struct Kernel {
     /// For the first two ways, tiles of one and two rows and more vectors: few rows have too few sums to keep the
     /// multipliers busy.
     wide: [[Tiles; 2]; 2],
+    /// Tiles of more rows than `mr`, of one full vector, where A is scattered.
+    tall: &'static [TileFn],
     /// See [`Kernel::transpose`].
     transpose: TransposeFn,
     /// See [`Kernel::transpose_shifted`].
@@ -82,7 +84,12 @@ impl Kernel {
         self.nr.max(self.width * WIDE.get(rows - 1).copied().unwrap_or(0))
     }
 
-    /// C[rows, cols] (+)= A B for one tile, `rows <= mr` and `cols <= nr` (or `columns(rows)`).
+    /// Most rows of a tile of `columns` columns where A is scattered.
+    pub fn rows(&self, columns: usize) -> usize {
+        if columns == self.width { self.mr + self.tall.len() } else { self.mr }
+    }
+
+    /// C[rows, cols] (+)= A B for one tile, `rows <= mr` (or `rows(cols)`) and `cols <= nr` (or `columns(rows)`).
     ///
     /// # Safety
     /// Every element of A that `a` names is readable; `b` has `k` rows, each readable for `cols` floats; `c` has `rows`
@@ -105,6 +112,11 @@ impl Kernel {
             (true, false) => SHIFTED_B,
             (false, _) => SCATTERED_A,
         };
+        if rows > self.mr {
+            assert!(kind == SCATTERED_A && cols == self.width);
+            // SAFETY: as below.
+            return unsafe { self.tall[rows - self.mr - 1](k, a, b, c, c_stride, last, accumulate) };
+        }
         let tables = if cols > self.nr { &self.wide[kind as usize] } else { &self.tiles[kind as usize] };
         let tile = tables[(last < self.width) as usize][rows - 1][vectors - 1];
         // SAFETY: the caller's promise; a `Kernel` is handed out only for a level that the processor has.
@@ -175,7 +187,7 @@ impl Kernel {
 /// Defines `$kernel`: the tile function compiled for `$lane` with `$feature`, for every listed number of rows, and 1 to
 /// the listed number of vectors.
 macro_rules! kernel {
-    ($kernel:ident, $module:ident, $lane:ty, $(#[$feature:meta])?, mr: $mr:literal, rows: $rows:tt, vectors: $vectors:tt, nr: $nr:literal) => {
+    ($kernel:ident, $module:ident, $lane:ty, $(#[$feature:meta])?, mr: $mr:literal, rows: $rows:tt, vectors: $vectors:tt, nr: $nr:literal, tall: [$($tall:literal)*]) => {
         mod $module {
             use super::*;
 
@@ -249,6 +261,7 @@ macro_rules! kernel {
                 kernel!(@kind $module, SCATTERED_A, $rows, $vectors),
             ],
             wide: [kernel!(@wide $module, EVEN), kernel!(@wide $module, STRIDED_A)],
+            tall: &[$($module::tile::<$tall, 1, SCATTERED_A, false> as TileFn),*],
             transpose: $module::transpose,
             transpose_shifted: $module::transpose_shifted,
             side: [$module::side::<1, 12>, $module::side::<2, 6>, $module::side::<3, 4>, $module::side::<4, 3>],
@@ -278,16 +291,16 @@ macro_rules! kernel {
 // 28 sums, 2 columns, 1 factor: 31 of the 32 registers. 16 loads for 28 FMAs keep both FMA ports busy.
 #[cfg(target_arch = "x86_64")]
 kernel!(AVX512, avx512, lane::Avx512, #[target_feature(enable = "avx512f,avx2,fma")],
-    mr: 14, rows: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], vectors: [1 2], nr: 32);
+    mr: 14, rows: [1 2 3 4 5 6 7 8 9 10 11 12 13 14], vectors: [1 2], nr: 32, tall: []);
 
-// 12 sums, 2 columns, 2 factors: all 16 registers.
+// 12 sums, 2 columns, 2 factors: all 16 registers. Six sums alone would wait for themselves.
 #[cfg(target_arch = "x86_64")]
 kernel!(AVX2, avx2, lane::Avx2, #[target_feature(enable = "avx2,fma")],
-    mr: 6, rows: [1 2 3 4 5 6], vectors: [1 2], nr: 16);
+    mr: 6, rows: [1 2 3 4 5 6], vectors: [1 2], nr: 16, tall: [7 8 9 10 11 12]);
 
 // 24 sums, 3 columns, 1 factor of the 32 registers.
 #[cfg(target_arch = "aarch64")]
 kernel!(NEON, neon, lane::Neon, #[target_feature(enable = "neon")],
-    mr: 8, rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], nr: 12);
+    mr: 8, rows: [1 2 3 4 5 6 7 8], vectors: [1 2 3], nr: 12, tall: []);
 
-kernel!(SCALAR, scalar, lane::Scalar, , mr: 4, rows: [1 2 3 4], vectors: [1 2 3 4], nr: 4);
+kernel!(SCALAR, scalar, lane::Scalar, , mr: 4, rows: [1 2 3 4], vectors: [1 2 3 4], nr: 4, tall: []);

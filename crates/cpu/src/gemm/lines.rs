@@ -14,6 +14,8 @@ pub(crate) struct RawLines {
     pub count: usize,
     /// Whether as many lines follow, which are wanted next.
     pub more: bool,
+    /// Whether lines up to a whole vector may be written in the place of those that are not there.
+    pub whole: bool,
 }
 
 impl RawLines {
@@ -106,7 +108,7 @@ pub(super) unsafe fn transpose<L: Lane>(lines: RawLines, steps: usize, to: *mut 
     unsafe {
         let whole = steps / L::WIDTH * L::WIDTH;
         for first in (0..lines.count).step_by(L::WIDTH) {
-            let here = L::WIDTH.min(lines.count - first);
+            let here = if lines.whole { L::WIDTH } else { L::WIDTH.min(lines.count - first) };
             let starts = lines.starts(first);
             for p in (0..whole).step_by(L::WIDTH) {
                 if lines.more && p.is_multiple_of(LINE) {

@@ -157,8 +157,22 @@ pub(crate) struct Lines<'a> {
 impl Lines<'_> {
     /// Writes them as a panel.
     pub fn pack(&self, simd: Simd, width: usize, panel: &mut [f32]) {
+        self.source().pack(simd, width, panel);
+    }
+
+    /// Writes them at the start of each `stride` elements of `to`, and nothing else: element (lane, p) to `p * stride + lane`.
+    pub fn spread(&self, simd: Simd, stride: usize, to: &mut [f32]) {
+        self.source().transpose(simd, stride, to, false);
+    }
+
+    /// Writes them as a panel, but that the lanes up to the next whole vector, which `width` has room for, hold something.
+    pub fn pack_whole(&self, simd: Simd, width: usize, panel: &mut [f32]) {
+        self.source().transpose(simd, width, panel, true);
+    }
+
+    fn source(&self) -> Source<'_> {
         let Lines { data, stride, lanes, steps } = *self;
-        Source { data, lane_stride: stride, k_stride: 1, lanes, steps, more: false }.pack(simd, width, panel);
+        Source { data, lane_stride: stride, k_stride: 1, lanes, steps, more: false }
     }
 }
 
@@ -184,7 +198,7 @@ impl Source<'_> {
                 || self.copy_rows(width, panel),
             );
         } else if self.k_stride == 1 {
-            self.transpose(simd, width, panel);
+            self.transpose(simd, width, panel, false);
         } else {
             self.gather(0..self.lanes, 0..self.steps, width, panel);
         }
@@ -222,16 +236,19 @@ impl Source<'_> {
         }
     }
 
-    /// Lanes lie along k in memory: blocks are transposed in registers.
-    fn transpose(&self, simd: Simd, width: usize, panel: &mut [f32]) {
+    /// Lanes lie along k in memory: blocks are transposed in registers, and stored as `whole` vectors if that is asked for.
+    fn transpose(&self, simd: Simd, width: usize, panel: &mut [f32], whole: bool) {
         let (lanes, steps) = (self.lanes, self.steps);
         if lanes == 0 || steps == 0 {
             return;
         }
         assert!((lanes - 1) * self.lane_stride + steps <= self.data.len());
-        assert!((steps - 1) * width + lanes <= panel.len());
-        let lines = RawLines { start: self.data.as_ptr(), stride: self.lane_stride, count: lanes, more: self.more };
+        let kernel = Kernel::of(simd);
+        let written = if whole { lanes.next_multiple_of(kernel.width) } else { lanes };
+        assert!(written <= width && (steps - 1) * width + written <= panel.len());
+        let lines =
+            RawLines { start: self.data.as_ptr(), stride: self.lane_stride, count: lanes, more: self.more, whole };
         // SAFETY: the last element read and the last one written are in bounds, by the assertions.
-        unsafe { Kernel::of(simd).transpose(lines, steps, panel.as_mut_ptr(), width) };
+        unsafe { kernel.transpose(lines, steps, panel.as_mut_ptr(), width) };
     }
 }

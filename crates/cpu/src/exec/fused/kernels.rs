@@ -288,6 +288,11 @@ pub fn select(dtype: DType) -> Kernel {
     }
 }
 
+/// The kernel of a ReLU's gradient, 0 where y <= 0: arguments (y, g), f32.
+pub fn relu_gradient() -> Kernel {
+    kernel!(wide map2<f32, f32, f32>(#[inline(always)] |y: f32, g: f32| if y <= 0.0 { 0.0 } else { g }))
+}
+
 /// The kernel of limiting values of `dtype`: arguments (x, lo, hi), for integers lo and hi as i64.
 pub fn limits(dtype: DType) -> Option<Kernel> {
     Some(match dtype {

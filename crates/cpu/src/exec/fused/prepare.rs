@@ -156,8 +156,13 @@ impl<'a> Builder<'a> {
                 for arg in &mut args[..instr.arity()] {
                     *arg = self.line_of[*arg as usize];
                 }
+                let relu = self.relu_gradient(index);
+                if let Some(of) = relu {
+                    args[..2].copy_from_slice(&of);
+                }
                 let of = self.dtypes[args[0] as usize];
                 let (kernel, arity) = match op {
+                    _ if relu.is_some() => (kernels::relu_gradient(), 2),
                     Op::Unary(op) => (kernels::unary(op, of).ok_or_else(wrong)?, 1),
                     Op::Binary(op) => (kernels::binary(op, of).ok_or_else(wrong)?, 2),
                     Op::Where => (kernels::select(instr.dtype), 3),
@@ -195,6 +200,25 @@ impl<'a> Builder<'a> {
         }
         self.line_of.push(line);
         Ok(())
+    }
+
+    /// The lines y and g of `where(y <= 0, 0, g)`, if the instruction is that: one loop instead of two and a mask between them.
+    fn relu_gradient(&self, index: usize) -> Option<[u16; 2]> {
+        let code = &self.fused.code;
+        let instr = &code[index];
+        let zero = |register: u16| match code[register as usize].code {
+            Code::Op(Op::Full(value)) => value.f64().to_bits() == 0,
+            _ => false,
+        };
+        let [condition, taken, other] = instr.args;
+        let condition = match instr.code {
+            Code::Op(Op::Where) if instr.dtype == DType::F32 && zero(taken) => &code[condition as usize],
+            _ => return None,
+        };
+        let [y, limit, _] = condition.args;
+        let is_le = matches!(condition.code, Code::Op(Op::Binary(Binary::Le))) && zero(limit);
+        let line = |register: u16| self.line_of[register as usize];
+        (is_le && code[y as usize].dtype == DType::F32).then(|| [line(y), line(other)])
     }
 
     fn row(&mut self) -> Kind {

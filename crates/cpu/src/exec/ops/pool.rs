@@ -63,46 +63,97 @@ fn is_two_by_two(pool: &Pool, planes: &Planes) -> bool {
         && planes.windows[1] * 2 <= planes.size[1]
 }
 
-/// Windows computed side by side: one AVX-512 register.
-const SIDE: usize = 16;
-
-/// Sets each window of a plane to `f(first position, [the four values])`, for 2 x 2 windows.
+/// Calls `row(first window, first position, values)` for 2 x 2 windows side by side, all over a plane: `values[i][w]` is
+/// what window w sees at its place i.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-fn two_by_two<T: Copy + Default, R: Copy + Default>(
+fn two_by_two<T: Copy + Default, const SIDE: usize>(
     planes: &Planes,
     x: &[T],
-    y: &mut [R],
-    f: impl Fn(u32, [T; 4]) -> R,
+    mut row: impl FnMut(usize, usize, &[[T; SIDE]; 4]),
 ) {
     let (width, across) = (planes.size[1], planes.windows[1]);
     for h in 0..planes.windows[0] {
         for first in (0..across).step_by(SIDE) {
-            let count = SIDE.min(across - first);
             let start = 2 * h * width + 2 * first;
-            // Whole vectors wherever the plane goes on: what is read too much is not used, and what is written too much
-            // is written again by the windows that follow.
-            let pair = [start, start + width].map(|from| match x[from..].first_chunk::<{ 2 * SIDE }>() {
-                Some(row) => *row,
-                None => {
-                    let mut row = [T::default(); 2 * SIDE];
-                    row[..2 * count].copy_from_slice(&x[from..][..2 * count]);
-                    row
+            let mut values = [[T::default(); SIDE]; 4];
+            for (line, values) in values.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                // Whole vectors wherever the plane goes on: what is read too much is not used.
+                let pairs = x[start + line * width..].as_chunks::<2>().0;
+                if let Some(pairs) = pairs.first_chunk::<SIDE>() {
+                    for w in 0..SIDE {
+                        [values[0][w], values[1][w]] = pairs[w];
+                    }
+                } else {
+                    for (w, pair) in pairs.iter().take(SIDE.min(across - first)).enumerate() {
+                        [values[0][w], values[1][w]] = *pair;
+                    }
                 }
-            });
-            let mut results = [R::default(); SIDE];
-            for w in 0..SIDE {
-                let values = [pair[0][2 * w], pair[0][2 * w + 1], pair[1][2 * w], pair[1][2 * w + 1]];
-                results[w] = f((start + 2 * w) as u32, values);
             }
-            let y = &mut y[h * across + first..];
-            match y.first_chunk_mut::<SIDE>() {
-                Some(y) => *y = results,
-                None => y[..count].copy_from_slice(&results[..count]),
-            }
+            row(h * across + first, start, &values);
         }
     }
 }
+
+/// The windows' maxima. What is written beyond the end of a row is written again by the next.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+fn largest_of_four<T: Least + Default, const SIDE: usize>(planes: &Planes, x: &[T], y: &mut [T]) {
+    two_by_two::<T, SIDE>(
+        planes,
+        x,
+        #[inline(always)]
+        |first, _, values| {
+            let mut best = values[0];
+            for place in 1..4 {
+                for w in 0..SIDE {
+                    let x = values[place][w];
+                    best[w] = if beats(x, best[w]) { x } else { best[w] };
+                }
+            }
+            put(&best, &mut y[first..]);
+        },
+    );
+}
+
+/// The positions of the windows' maxima.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+fn places_of_four<T: Least + Default, const SIDE: usize>(planes: &Planes, x: &[T], y: &mut [i64]) {
+    let width = planes.size[1] as u32;
+    two_by_two::<T, SIDE>(
+        planes,
+        x,
+        #[inline(always)]
+        |first, start, values| {
+            let mut best = values[0];
+            // In 32 bits, which take half the vectors; a plane is smaller.
+            let mut at: [u32; SIDE] = std::array::from_fn(|w| (start + 2 * w) as u32);
+            for place in 1..4 {
+                let offset = [0, 1, width, width + 1][place];
+                for w in 0..SIDE {
+                    let wins = beats(values[place][w], best[w]);
+                    best[w] = if wins { values[place][w] } else { best[w] };
+                    at[w] = if wins { start as u32 + offset + 2 * w as u32 } else { at[w] };
+                }
+            }
+            put(&at.map(i64::from), &mut y[first..]);
+        },
+    );
+}
+
+/// Writes the results of windows side by side, up to the end of the plane.
+#[inline(always)]
+fn put<T: Copy, const SIDE: usize>(results: &[T; SIDE], y: &mut [T]) {
+    match y.first_chunk_mut::<SIDE>() {
+        Some(y) => *y = *results,
+        None => y.iter_mut().zip(results).for_each(|(y, result)| *y = *result),
+    }
+}
+
+/// Windows compared side by side: an AVX-512 register, or half of one in narrow planes.
+const WIDE: usize = 16;
+const NARROW: usize = 8;
 
 pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
     fn run<T: Plain + Least + Default>(context: &Context<'_>, pool: &Pool) {
@@ -117,18 +168,9 @@ pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> 
             if square {
                 context.machine.simd.run(
                     #[inline(always)]
-                    || {
-                        two_by_two(
-                            &planes,
-                            x,
-                            y,
-                            #[inline(always)]
-                            |_, [a, b, c, d]| {
-                                let best = if beats(b, a) { b } else { a };
-                                let best = if beats(c, best) { c } else { best };
-                                if beats(d, best) { d } else { best }
-                            },
-                        );
+                    || match planes.windows[1] <= NARROW {
+                        true => largest_of_four::<T, NARROW>(&planes, x, y),
+                        false => largest_of_four::<T, WIDE>(&planes, x, y),
                     },
                 );
             } else {
@@ -164,31 +206,15 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
         let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [i64] = unsafe { context.slots.write(call.output) };
-        // In 32 bits, which take half the vectors.
         let square = is_two_by_two(pool, &planes) && planes.plane() <= i32::MAX as usize;
-        let width = planes.size[1] as u32;
         context.rows(y, planes.pooled(), x.len() * 2, |image, y| {
             let x = &x[image * planes.plane()..][..planes.plane()];
             if square {
                 context.machine.simd.run(
                     #[inline(always)]
-                    || {
-                        two_by_two(
-                            &planes,
-                            x,
-                            y,
-                            #[inline(always)]
-                            |at, [a, b, c, d]| {
-                                let right = beats(b, a);
-                                let best = if right { b } else { a };
-                                let place = u32::from(right);
-                                let left = beats(c, best);
-                                let best = if left { c } else { best };
-                                let place = if left { width } else { place };
-                                let place = if beats(d, best) { width + 1 } else { place };
-                                i64::from(at + place)
-                            },
-                        );
+                    || match planes.windows[1] <= NARROW {
+                        true => places_of_four::<T, NARROW>(&planes, x, y),
+                        false => places_of_four::<T, WIDE>(&planes, x, y),
                     },
                 );
             } else {
