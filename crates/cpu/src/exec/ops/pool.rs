@@ -63,15 +63,14 @@ fn is_two_by_two(pool: &Pool, planes: &Planes) -> bool {
         && planes.windows[1] * 2 <= planes.size[1]
 }
 
+/// Windows compared side by side: the compiler takes pairs apart by whole vectors for 8 of them, not for 16.
+const SIDE: usize = 8;
+
 /// Calls `row(first window, first position, values)` for 2 x 2 windows side by side, all over a plane: `values[i][w]` is
 /// what window w sees at its place i.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-fn two_by_two<T: Copy + Default, const SIDE: usize>(
-    planes: &Planes,
-    x: &[T],
-    mut row: impl FnMut(usize, usize, &[[T; SIDE]; 4]),
-) {
+fn two_by_two<T: Copy + Default>(planes: &Planes, x: &[T], mut row: impl FnMut(usize, usize, &[[T; SIDE]; 4])) {
     let (width, across) = (planes.size[1], planes.windows[1]);
     for h in 0..planes.windows[0] {
         for first in (0..across).step_by(SIDE) {
@@ -98,8 +97,8 @@ fn two_by_two<T: Copy + Default, const SIDE: usize>(
 /// The windows' maxima. What is written beyond the end of a row is written again by the next.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-fn largest_of_four<T: Least + Default, const SIDE: usize>(planes: &Planes, x: &[T], y: &mut [T]) {
-    two_by_two::<T, SIDE>(
+fn largest_of_four<T: Least + Default>(planes: &Planes, x: &[T], y: &mut [T]) {
+    two_by_two(
         planes,
         x,
         #[inline(always)]
@@ -119,9 +118,9 @@ fn largest_of_four<T: Least + Default, const SIDE: usize>(planes: &Planes, x: &[
 /// The positions of the windows' maxima.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-fn places_of_four<T: Least + Default, const SIDE: usize>(planes: &Planes, x: &[T], y: &mut [i64]) {
+fn places_of_four<T: Least + Default>(planes: &Planes, x: &[T], y: &mut [i64]) {
     let width = planes.size[1] as u32;
-    two_by_two::<T, SIDE>(
+    two_by_two(
         planes,
         x,
         #[inline(always)]
@@ -144,16 +143,12 @@ fn places_of_four<T: Least + Default, const SIDE: usize>(planes: &Planes, x: &[T
 
 /// Writes the results of windows side by side, up to the end of the plane.
 #[inline(always)]
-fn put<T: Copy, const SIDE: usize>(results: &[T; SIDE], y: &mut [T]) {
+fn put<T: Copy>(results: &[T; SIDE], y: &mut [T]) {
     match y.first_chunk_mut::<SIDE>() {
         Some(y) => *y = *results,
         None => y.iter_mut().zip(results).for_each(|(y, result)| *y = *result),
     }
 }
-
-/// Windows compared side by side: an AVX-512 register, or half of one in narrow planes.
-const WIDE: usize = 16;
-const NARROW: usize = 8;
 
 pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
     fn run<T: Plain + Least + Default>(context: &Context<'_>, pool: &Pool) {
@@ -168,10 +163,7 @@ pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> 
             if square {
                 context.machine.simd.run(
                     #[inline(always)]
-                    || match planes.windows[1] <= NARROW {
-                        true => largest_of_four::<T, NARROW>(&planes, x, y),
-                        false => largest_of_four::<T, WIDE>(&planes, x, y),
-                    },
+                    || largest_of_four(&planes, x, y),
                 );
             } else {
                 let mut room = Vec::new();
@@ -212,10 +204,7 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
             if square {
                 context.machine.simd.run(
                     #[inline(always)]
-                    || match planes.windows[1] <= NARROW {
-                        true => places_of_four::<T, NARROW>(&planes, x, y),
-                        false => places_of_four::<T, WIDE>(&planes, x, y),
-                    },
+                    || places_of_four(&planes, x, y),
                 );
             } else {
                 let mut room = Vec::new();
