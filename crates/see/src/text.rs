@@ -5,7 +5,6 @@
 //! gradient then hold for text, with their certificates.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use nn::{Description, Layer, Pass};
 use tensor::{Array, Shape, Tensor};
@@ -100,16 +99,14 @@ struct Behind<'a> {
 }
 
 impl Behind<'_> {
-    /// What stands for the letters in a pass of `rows` copies of the text, as the graph has it, and the logits `[rows, T, letters]`.
-    fn pass(&self, rows: usize, pass: &Pass) -> Result<(Tensor, Tensor)> {
-        let letters = numbers(self.symbols);
-        let x = Tensor::from_vec(floats(&letters).repeat(rows), [rows, self.symbols.len()]);
+    /// What stands for the letters in a pass of the text, as the graph has it, and the logits `[1, T, letters]`.
+    fn pass(&self, pass: &Pass) -> Result<(Tensor, Tensor)> {
+        let x = Tensor::from_array(numbers(self.symbols));
         let output = self.model.forward(&x, pass);
         output.check()?;
-        let found = stand_ins(&x, &output);
-        match &found[..] {
-            [only] if only.count().is_multiple_of(rows * self.symbols.len()) => Ok((only.clone(), output)),
-            _ => Err(Error::usage(
+        match &stand_ins(&x, &output)[..] {
+            [only] if only.count().is_multiple_of(self.symbols.len()) => Ok((only.clone(), output)),
+            found => Err(Error::usage(
                 format!("the network reads its letters in {} places", found.len()),
                 "only a network that reads them in one can be asked which letters its answer hangs on",
             )),
@@ -121,7 +118,7 @@ impl Behind<'_> {
         if self.symbols.is_empty() {
             return Err(Error::usage("an empty text has no letters to hang on", "give a text"));
         }
-        let (found, _) = self.pass(1, &Pass::eval())?;
+        let (found, _) = self.pass(&Pass::eval())?;
         let (places, width) = (self.symbols.len(), found.count() / self.symbols.len());
         let values = found.reshape([1, places, width]).permute(&[0, 2, 1]);
         Ok((*net.cpu.run(&[&values], &[])?.swap_remove(0)).clone())
@@ -130,15 +127,18 @@ impl Behind<'_> {
 
 impl Layer for Behind<'_> {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        let rows = x.dims().first().copied().unwrap_or(1);
-        match self.pass(rows, pass) {
-            Ok((from, output)) => {
-                let to = x.permute(&[0, 2, 1]).reshape(*from.shape());
-                output.replaced(&from, &to).select(1, self.symbols.len() - 1)
-            }
-            // (The first pass, on which all others depend, has told it.)
-            Err(error) => x.refused("text", error.to_string(), None),
-        }
+        // (The first pass, on which all others depend, has told an error.)
+        let (from, output) = match self.pass(pass) {
+            Ok(found) => found,
+            Err(error) => return x.refused("text", error.to_string(), None),
+        };
+        // A row at a time: of many rows a layer may make another graph, in which something else stands for the letters.
+        let one = |row: usize| {
+            let to = x.narrow(0, row..row + 1).permute(&[0, 2, 1]).reshape(*from.shape());
+            output.replaced(&from, &to).select(1, self.symbols.len() - 1)
+        };
+        let rows: Vec<Tensor> = (0..x.dims().first().copied().unwrap_or(0)).map(one).collect();
+        Tensor::concat(&rows, 0)
     }
 
     fn describe(&self) -> Description {
@@ -173,13 +173,13 @@ fn mean_letter(net: &Net, letters: usize, x: &Array) -> Result<Vec<f32>> {
     let width = x.shape().get(1).copied().unwrap_or(1);
     let places = x.shape().get(2).copied().unwrap_or(1).max(1);
     let mut sums = vec![0.0f64; width];
-    // As many letters at a time as the text has: a network may not read more.
-    let alphabet: Vec<usize> = (0..letters).collect();
-    for part in alphabet.chunks(places) {
-        let values: Arc<Array> = Behind { model: net.model, symbols: part }.stand_in(net)?.into();
-        let values = floats(&values);
+    // In texts as long as the one that is asked about: of others a layer may make another graph.
+    for first in (0..letters).step_by(places) {
+        let text: Vec<usize> = (first..first + places).map(|letter| letter % letters).collect();
+        let values = Behind { model: net.model, symbols: &text }.stand_in(net)?;
+        let counted = places.min(letters - first);
         for (channel, sum) in sums.iter_mut().enumerate() {
-            *sum += values[channel * part.len()..][..part.len()].iter().map(|&v| f64::from(v)).sum::<f64>();
+            *sum += floats(&values)[channel * places..][..counted].iter().map(|&v| f64::from(v)).sum::<f64>();
         }
     }
     Ok(sums.iter().map(|sum| (sum / letters.max(1) as f64) as f32).collect())

@@ -194,7 +194,13 @@ mod tests {
             counts
         };
         let how = Sampling::default();
-        assert_eq!(counts(how), [100, 200, 500]);
+        // (f32 has no logarithm of 2 to the last digit.)
+        assert!(
+            counts(how)
+                .iter()
+                .zip([100, 200, 500])
+                .all(|(&count, expected): (&i32, i32)| (count - expected).abs() <= 1)
+        );
         assert_eq!(counts(Sampling { temperature: 0.0, ..how }), [0, 0, 800]);
         assert_eq!(counts(Sampling { top_k: 1, ..how }), [0, 0, 800]);
         let [a, b, c] = counts(Sampling { temperature: 0.5, ..how }).map(f64::from);
