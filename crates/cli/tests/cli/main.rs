@@ -6,6 +6,7 @@ mod data;
 mod determinism;
 mod errors;
 mod interrupt;
+mod open;
 mod read_only;
 mod replay;
 mod report;
