@@ -183,6 +183,74 @@ fn grad_cam_is_cam_where_a_mean_and_a_linear_layer_follow() {
     }
 }
 
+/// The mean of what a model says of a picture and of its mirror image.
+struct BothWays(Sequential);
+
+impl Layer for BothWays {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        (self.0.forward(x, pass) + self.0.forward(&x.flip(-1), pass)) * 0.5
+    }
+
+    fn describe(&self) -> nn::Description {
+        self.0.describe()
+    }
+}
+
+#[test]
+fn grad_cam_of_a_net_that_is_asked_both_ways_is_that_of_both_passes() {
+    let net = |scope: &Scope| {
+        Sequential::new()
+            .then(conv2d(scope / "conv1", 3, 6, 3).padding(1))
+            .then(Relu)
+            .then(adaptive_avg_pool2d(1))
+            .then(Flatten)
+            .then(linear(scope / "head", 6, 4))
+    };
+    // The same seed, the same weights.
+    let (scope, again, cpu) = (Scope::root(4), Scope::root(4), Cpu::new(1).unwrap());
+    let (one_way, both) = (net(&scope), BothWays(net(&again)));
+    let key = RandomKey::new(5);
+    let shape = Shape::new(&[1, 3, 10, 10]).unwrap();
+    let x = Array::of(shape, (0..300).map(|at| key.uniform(at) - 0.4).collect());
+    let mirror = |array: &Array| {
+        let flipped = Tensor::from_array(array.clone()).flip(-1);
+        (*cpu.run(&[&flipped], &[]).unwrap().swap_remove(0)).clone()
+    };
+    let maps = |layer: Option<&str>, model: &dyn Layer, x: &Array| {
+        let options = Options { layer: layer.map(str::to_owned), ..Options::default() };
+        attribute(&Net { cpu: &cpu, model, scope: &again }, x, 2, Method::GradCam, &options).unwrap()
+    };
+    let found = maps(None, &both, &x);
+    assert_eq!(found.layer.as_deref(), Some("conv1/relu, both ways"));
+    // The answer is the same for the mirrored picture, and the map is mirrored with it.
+    let turned = maps(None, &both, &mirror(&x));
+    let back = mirror(&turned.map);
+    for at in 0..100 {
+        assert!((found.map.get_f64(at) - back.get_f64(at)).abs() < 1e-6, "{at}");
+    }
+    // The parts before they are added and cut at 0: the linear net's own CAM, and that of the mirrored picture, mirrored back.
+    let cam = |x: &Array| -> Vec<f64> {
+        let net = Net { cpu: &cpu, model: &one_way, scope: &scope };
+        let maps = net.activation(x, "conv1/relu").unwrap().value;
+        let weight = scope.find("head/weight").unwrap().value();
+        (0..100)
+            .map(|at| (0..6).map(|k| weight.get_f64(12 + k) * maps.get_f64(k * 100 + at)).sum::<f64>() / 100.0)
+            .collect()
+    };
+    let reversed = cam(&mirror(&x));
+    let reversed: Vec<f64> = (0..100).map(|at| reversed[at / 10 * 10 + 9 - at % 10]).collect();
+    for (at, (straight, reversed)) in cam(&x).iter().zip(&reversed).enumerate() {
+        let expected = (0.5 * (straight + reversed)).max(0.0);
+        assert!((found.map.get_f64(at) - expected).abs() < 1e-6, "{at}: {} {expected}", found.map.get_f64(at));
+    }
+    // A pass that is asked for by its name is mirrored back, too.
+    let second = maps(Some("conv1/relu:2"), &both, &x);
+    assert_eq!(second.layer.as_deref(), Some("conv1/relu:2"));
+    for (at, reversed) in reversed.iter().enumerate() {
+        assert!((second.map.get_f64(at) - (0.5 * reversed).max(0.0)).abs() < 1e-6, "{at}");
+    }
+}
+
 #[test]
 fn on_a_linear_model_every_method_tells_the_weights() {
     let scope = Scope::root(2);

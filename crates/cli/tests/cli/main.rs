@@ -7,6 +7,8 @@ mod determinism;
 mod errors;
 mod interrupt;
 mod practice;
+
+mod open;
 mod read_only;
 mod replay;
 mod report;

@@ -6,6 +6,7 @@ const LEAST = 0.02;
 const MOST = 4;
 const TITLE_FROM = 0.34;
 const SHAPE_FROM = 0.62;
+const FRAME_FROM = 0.12;
 
 // Makes a canvas in `root`. `on.pick(box)` when a box is chosen (or null), `on.open(box)` when it is opened or closed.
 export function graphCanvas(root, on) {
@@ -26,6 +27,7 @@ export function graphCanvas(root, on) {
   let out = []; // arrows from each box
   let into = []; // arrows to each box
   let labels = []; // where layers lie, for far away
+  let frames = []; // what of an opened layer is drawn, framed; outer ones first
   let lit = null; // set of indices, or null
   let heat = null; // share of 1 for each box, or null
   let chosen = -1;
@@ -127,6 +129,8 @@ export function graphCanvas(root, on) {
     const view = [x - width / 2 / k, y - height / 2 / k, x + width / 2 / k, y + height / 2 / k];
     const seen = (arrow) => arrow.left <= view[2] && arrow.right >= view[0] && arrow.top <= view[3] && arrow.bottom >= view[1];
 
+    if (k >= FRAME_FROM) for (const one of frames) if (seen(one)) around(one, k);
+
     const near = chosen >= 0 || hovered >= 0;
     const touches = (arrow) => arrow.from === chosen || arrow.to === chosen || arrow.from === hovered || arrow.to === hovered;
     context.lineWidth = Math.max(1, 0.6 / k);
@@ -164,6 +168,32 @@ export function graphCanvas(root, on) {
     if (k < TITLE_FROM && !heat) fromAfar(shown, k);
     else for (const at of shown) box(at, k);
     if (k < TITLE_FROM) names(width, height, scale);
+  }
+
+  // The frame of an opened layer: what is in it and the arrows between, drawn wide, so that nothing else is within.
+  function around({ phase, text, members, inner, room, x, y }, k) {
+    const ground = colours.ground;
+    for (const [more, share] of [[room, 45], [room - 1.2 / Math.max(k, 0.5), 9]]) {
+      context.fillStyle = `color-mix(in srgb, ${colours[phase]} ${share}%, ${ground})`;
+      context.strokeStyle = context.fillStyle;
+      context.lineWidth = 2 * more;
+      context.lineJoin = 'round';
+      context.beginPath();
+      for (const at of inner) trace(drawing.arrows[at]);
+      context.stroke();
+      context.beginPath();
+      for (const at of members) {
+        const one = drawing.boxes[at];
+        context.roundRect(one.x - one.w / 2 - more, one.y - one.h / 2 - more, one.w + 2 * more, one.h + 2 * more, 5 + more);
+      }
+      context.fill();
+    }
+    if (k < TITLE_FROM) return;
+    context.font = '600 11px system-ui, sans-serif';
+    context.textAlign = 'left';
+    context.textBaseline = 'bottom';
+    context.fillStyle = colours.soft;
+    context.fillText(text, x, y - 2);
   }
 
   const isDim = (at) => Boolean(lit) && !lit.has(at) && at !== chosen;
@@ -292,7 +322,8 @@ export function graphCanvas(root, on) {
 
   // ---- What is shown.
 
-  function set(next, { keep } = {}) {
+  // `framesOf(box)` names the opened layers that a box lies in, the outermost first.
+  function set(next, { keep, framesOf = () => [] } = {}) {
     const before = keep !== undefined ? drawing.boxes[places.get(keep)] : undefined;
     const all = next.boxes.map((one) => ({ ...one, kind: one.k }));
     places = new Map(all.map((one, at) => [one.id, at]));
@@ -328,6 +359,7 @@ export function graphCanvas(root, on) {
     });
     drawing = { boxes: all, arrows, size: next.size };
     labels = layerNames(all);
+    frames = framesAround(framesOf);
     lit = null;
     heat = null;
     chosen = -1;
@@ -347,6 +379,31 @@ export function graphCanvas(root, on) {
     const same = drawing.boxes[places.get(id)];
     if (same || !before) return same;
     return drawing.boxes.find((one) => one.p === before.p && (one.l === before.l || one.l.startsWith(`${before.l}/`) || before.l.startsWith(`${one.l}/`)));
+  }
+
+  function framesAround(framesOf) {
+    const found = new Map();
+    drawing.boxes.forEach((one, at) => framesOf(one).forEach((text, depth) => {
+      const key = `${one.p} ${text}`;
+      if (!found.has(key)) found.set(key, { phase: one.p, text, depth, members: [] });
+      found.get(key).members.push(at);
+    }));
+    // A single box needs no frame.
+    const all = [...found.values()].filter(({ members }) => members.length > 1);
+    const deepest = Math.max(0, ...all.map(({ depth }) => depth));
+    return all.toSorted((a, b) => a.depth - b.depth).map((one) => {
+      const room = 6 + 5 * (deepest - one.depth);
+      const within = new Set(one.members);
+      const inner = one.members.flatMap((at) => out[at].filter((arrow) => within.has(drawing.arrows[arrow].to)));
+      const boxes = one.members.map((at) => drawing.boxes[at]);
+      const top = boxes.reduce((a, b) => (b.y - b.h / 2 < a.y - a.h / 2 ? b : a));
+      const side = (of, pick) => pick(...boxes.map(of), ...inner.map((at) => drawing.arrows[at]).map(of));
+      return {
+        ...one, room, inner, x: top.x - top.w / 2 - room + 2, y: top.y - top.h / 2 - room,
+        left: side((it) => it.left ?? it.x - it.w / 2, Math.min) - room, right: side((it) => it.right ?? it.x + it.w / 2, Math.max) + room,
+        top: side((it) => it.top ?? it.y - it.h / 2, Math.min) - room - 16, bottom: side((it) => it.bottom ?? it.y + it.h / 2, Math.max) + room,
+      };
+    });
   }
 
   function layerNames(all) {

@@ -74,6 +74,14 @@ export default {
     const toggled = () => state.get('toggled').split(',').filter(Boolean);
     const isOpen = (layer) => (look().zoom === 'ops') !== toggled().includes(layer);
 
+    // The opened layers around a box: among layers all of them, among ops the innermost.
+    function framesOf(box) {
+      const { zoom } = look();
+      if (zoom === 'kernels' || box.k === 'group' && zoom === 'ops') return [];
+      if (zoom === 'ops') return [box.l];
+      return box.l.split('/').map((_, at, all) => all.slice(0, at + 1).join('/')).filter(isOpen);
+    }
+
     // Opens or closes a layer.
     function toggle(layer) {
       const now = toggled();
@@ -105,11 +113,12 @@ export default {
         const answer = await api.get('/api/graph', wanted);
         if (mine !== asked || closed) return;
         drawing = answer;
-        canvas.set(answer, { keep });
+        canvas.set(answer, { keep, framesOf });
         keep = undefined;
         stage.dataset.usable = Math.round(performance.now() - from);
         about.files(answer.files);
-        fill(said, `${count(answer.nodes)} nodes in ${count(answer.kernels)} kernels, ${count(answer.boxes.length)} boxes shown; ${(answer.flops / 1e6).toFixed(1)} MFLOP, ${(answer.bytes / 1048576).toFixed(1)} MiB moved, arena ${(answer.arena / 1048576).toFixed(2)} MiB`);
+        measure.hidden = answer.alone;
+        fill(said, answer.alone ? 'How it answers an input: a model without its run has no training step. ' : '', `${count(answer.nodes)} nodes in ${count(answer.kernels)} kernels, ${count(answer.boxes.length)} boxes shown; ${(answer.flops / 1e6).toFixed(1)} MFLOP, ${(answer.bytes / 1048576).toFixed(1)} MiB moved, arena ${(answer.arena / 1048576).toFixed(2)} MiB`);
         choose();
         lightLine();
         warm();

@@ -258,6 +258,70 @@ fn the_slider_of_time_moves_everything_and_says_how_it_was_verified() {
     browser.wait("!document.getElementById('keys').open");
 }
 
+#[test]
+fn a_model_without_its_run_shows_what_it_can_and_says_what_it_has_not() {
+    let Some(mut browser) = at_the_page(1280, 900) else { return };
+    browser.open(&studio::serve(&studio::lone_model()));
+    browser.wait("document.querySelectorAll('#views a').length > 0");
+    for view in ["runs", "graph", "time", "sample", "confusion", "try", "cells"] {
+        browser.value(&format!("location.hash = '#/{view}?run=lone-model'"));
+        browser.wait(&format!("document.getElementById('main').className.includes('view-{view}')"));
+        settle(&mut browser);
+        check(&mut browser, view);
+        let said = browser.text("#main");
+        let lacks = ["runs", "time", "sample", "confusion"].contains(&view);
+        assert_eq!(said.contains("Open the run to see this"), lacks, "{view}: {said}");
+        browser.shot(&format!("alone-{view}"));
+    }
+    browser.value("location.hash = '#/graph?run=lone-model'");
+    browser.wait("document.querySelector('.graph-stage')?.graph?.boxes.length > 5");
+    browser.value("location.hash = '#/time?run=lone-model'");
+    browser.wait("document.querySelector('#main canvas.tensor')");
+}
+
+/// Looked at, not asserted: every view of the newest run in the folder `GLASSBOX_LOOK`, wide and narrow.
+#[test]
+#[ignore = "pictures of a run of one's own"]
+fn every_view_of_a_run_of_ones_own() {
+    let (Some(mut browser), Some(folder)) = (at_the_page(1280, 900), std::env::var_os("GLASSBOX_LOOK")) else { return };
+    browser.open(&studio::serve(Path::new(&folder)));
+    browser.wait("document.querySelectorAll('#views a').length > 0 && location.hash.includes('run=')");
+    let run = browser.value("new URLSearchParams(location.hash.split('?')[1]).get('run')");
+    for (width, height) in [(1280, 900), (390, 844)] {
+        browser.resize(width, height);
+        for view in ["runs", "graph", "time", "sample", "confusion", "try", "cells", "teach"] {
+            browser.value(&format!("location.hash = '#/{view}?run={}'", run.as_str().unwrap()));
+            browser.wait(&format!("document.getElementById('main').className.includes('view-{view}')"));
+            settle(&mut browser);
+            check(&mut browser, view);
+            browser.shot(&format!("own-{view}-{width}"));
+        }
+    }
+}
+
+/// Shown, not asserted: `cargo test --release -p glassbox-studio --test browser -- --ignored --nocapture page`.
+#[test]
+#[ignore = "a measurement: how long until the page of a long run is there"]
+fn the_page_of_a_run_of_100_000_steps_is_there_after_so_many_milliseconds() {
+    let Some(mut browser) = at_the_page(1280, 800) else { return };
+    let folder = studio::long_run(100_000);
+    let mut times: Vec<f64> = (0..5)
+        .map(|_| {
+            // A server that knows nothing yet.
+            browser.open(&studio::serve(&folder));
+            let there = browser.value(
+                "new Promise((done) => { const look = () => document.querySelector('.plot path.line') \
+                 ? done(performance.now()) : requestAnimationFrame(look); look(); })",
+            );
+            there.as_f64().unwrap()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let count = browser.text(".legend");
+    println!("100,000 steps: the curve is drawn after {:.0} ms, median of 5 of {times:.0?}; {count}", times[2]);
+    browser.shot("long-run");
+}
+
 /// Shown, not asserted: `cargo test --release -p glassbox-studio --test browser -- --ignored --nocapture`. With a folder of runs in
 /// `GLASSBOX_LOOK`, the step of the first of them is measured too.
 #[test]
