@@ -6,9 +6,8 @@ mod data;
 mod determinism;
 mod errors;
 mod interrupt;
-mod practice;
-
 mod open;
+mod practice;
 mod read_only;
 mod replay;
 mod report;
