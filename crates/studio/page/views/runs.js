@@ -5,7 +5,7 @@ import { colour, el, empty, failure, fill, panel, percent, show } from '../draw.
 import { ALONE } from '../needs.js';
 
 const MOST_OVERLAID = 8;
-const LIVE_MS = 2000;
+const LIVE_MS = 5000;
 // A training must not feel that it is watched: the page works for one part in so many of the time, however slow the machine.
 const SHARE = 200;
 const QUIET_MS = 10000;
