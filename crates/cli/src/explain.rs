@@ -113,12 +113,12 @@ fn of_text(arguments: &Arguments, opened: &Opened, cpu: &Cpu, methods: &[Method]
             "give the end of it",
         ));
     }
-    let class = arguments.class.as_deref().map(|class| class_of(class, letters)).transpose()?;
-    let methods = if arguments.method == "all" { TEXT_METHODS.to_vec() } else { methods.to_vec() };
-    let net = Net { cpu, model: opened.model.as_ref(), scope: &opened.scope };
-    let options = Options { steps: arguments.points, ..Options::default() };
-    let about = format!("{}, step {step}", arguments.run.display());
-    let found = explain_text(&net, letters, &symbols, class, &methods, &options, &about)?;
+    if arguments.baseline.is_some() || arguments.layer.is_some() {
+        return Err(Error::usage(
+            "--baseline and --layer are for pictures",
+            "leave them out: absence is the mean letter, and a text has no feature maps",
+        ));
+    }
     let out = arguments.out.clone().unwrap_or_else(|| "explanation.svg".into());
     if !is_svg(&out)? {
         return Err(Error::usage(
@@ -126,6 +126,12 @@ fn of_text(arguments: &Arguments, opened: &Opened, cpu: &Cpu, methods: &[Method]
             "name a file that ends with .svg",
         ));
     }
+    let class = arguments.class.as_deref().map(|class| class_of(class, letters)).transpose()?;
+    let methods = if arguments.method == "all" { TEXT_METHODS.to_vec() } else { methods.to_vec() };
+    let net = Net { cpu, model: opened.model.as_ref(), scope: &opened.scope };
+    let options = Options { steps: arguments.points, ..Options::default() };
+    let about = format!("{}, step {step}", arguments.run.display());
+    let found = explain_text(&net, letters, &symbols, class, &methods, &options, &about)?;
     write_svg(&out, &found.to_svg())?;
     if arguments.json {
         say(json!({

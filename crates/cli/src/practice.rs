@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use glassbox::see::picture::write_svg;
-use glassbox::train::{Error, Event};
+use glassbox::train::{Error, Event, replace_file};
 use serde_json::json;
 use zoo::practice::{Bench, EXPERIMENTS};
 
@@ -52,11 +51,14 @@ pub fn run(name: &str, arguments: &Arguments) -> Result<u8, Error> {
         set: &arguments.set,
         command: &command,
         stop: &stop,
+        stopped: false,
         listen: &mut listen,
     };
     let found = match (experiment.make)(&mut bench) {
-        Err(_) if stop.load(Ordering::Relaxed) => {
-            if !json {
+        Err(_) if bench.stopped => {
+            if json {
+                say(json!({ "event": "end", "experiment": name, "status": "interrupted" }));
+            } else {
                 say("stopped; the same command goes on with it");
             }
             return Ok(exit::INTERRUPTED);
@@ -70,7 +72,7 @@ pub fn run(name: &str, arguments: &Arguments) -> Result<u8, Error> {
         written.push(path.display().to_string());
     }
     let numbers = dir.join("numbers.json");
-    fs::write(&numbers, format!("{:#}\n", found.numbers)).map_err(|source| Error::io(&numbers, "write", source))?;
+    replace_file(&numbers, format!("{:#}\n", found.numbers).as_bytes())?;
     written.push(numbers.display().to_string());
     if json {
         say(json!({ "event": "end", "experiment": name, "numbers": found.numbers, "written": written }));

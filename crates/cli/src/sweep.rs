@@ -27,7 +27,7 @@ pub struct Arguments {
     #[arg(long = "try", value_name = "KEY=VALUES", required = true)]
     tried: Vec<String>,
     /// So many trials drawn at random, instead of every combination
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     random: Option<u32>,
     /// Seed of what is drawn; that of the trainings is the setting train.seed
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -88,6 +88,8 @@ fn settings(mut settings: Settings, arguments: &Arguments) -> Result<Settings, E
 pub fn go_on(sweep: &Sweep, jobs: Option<NonZeroUsize>, machine: &Machine, json: bool) -> Result<u8, Error> {
     let threads = if machine.threads == 0 { cores() } else { machine.threads };
     let jobs = jobs.or(NonZeroUsize::new(threads)).unwrap_or(NonZeroUsize::MIN);
+    let waiting = NonZeroUsize::new(sweep.waiting().len()).unwrap_or(NonZeroUsize::MIN);
+    let jobs = jobs.min(waiting);
     let each = (threads / jobs).max(1);
     let dir = sweep.dir().display().to_string();
     if !json {
@@ -95,8 +97,9 @@ pub fn go_on(sweep: &Sweep, jobs: Option<NonZeroUsize>, machine: &Machine, json:
     }
     let stop = stop_on_signals()?;
     let trained = sweep.run(jobs, each, &command_line(), &stop, &mut |told| tell(sweep, &told, json));
-    let written = sweep.report()?;
+    let written = sweep.report();
     trained?;
+    let written = written?;
     let results = sweep.results()?;
     let ended =
         |trial: &&Trial| trial.status.as_deref().is_some_and(|status| ["finished", "diverged"].contains(&status));
@@ -119,6 +122,10 @@ fn tell(sweep: &Sweep, told: &Told, json: bool) {
         Told::Run(trial, event) if json => {
             let mut object = event.to_json();
             object["trial"] = json!(trial);
+            // The figures of its test rows are nobody's business before a trial is chosen.
+            if let Some(object) = object.as_object_mut() {
+                object.retain(|name, _| !name.starts_with("test_"));
+            }
             if matches!(event, Event::End(_)) {
                 // The end is that of the sweep.
                 object["event"] = json!("trial");
@@ -130,9 +137,7 @@ fn tell(sweep: &Sweep, told: &Told, json: bool) {
         }
         Told::Diverged(trial, why) if json => say(json!({ "event": "diverged", "trial": trial, "message": why })),
         Told::Run(number, Event::End(end)) => {
-            // The figures of its test rows are nobody's business before a trial is chosen.
-            let figure =
-                sweep.results().ok().and_then(|all| all.into_iter().find(|trial| trial.number == *number)?.figure);
+            let figure = sweep.result(*number).ok().and_then(|trial| trial.figure);
             let figure = figure.map_or(String::new(), |figure| format!("{} {figure:.4}  ", sweep.by()));
             let how = if end.status == Status::Finished { "" } else { "stopped, " };
             say(format_args!("trial {number:>3}  {figure}{how}{} steps in {}", end.step, duration(end.seconds)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use glassbox::train::event::{End, duration, grouped};
-use glassbox::train::{Error, Event, RunDir, Settings, Source, Status, fit};
+use glassbox::train::{Error, Event, Goal, RunDir, Settings, Source, Status, fit};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -92,6 +92,12 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let cpu = arguments.machine.cpu()?;
     let mut job = recipe.job(settings, arguments.data.as_deref())?;
     zoo::check_manifest(&job)?;
+    if arguments.explain && job.splits.input.goal == Goal::Symbols {
+        return Err(Error::usage(
+            "--explain draws what answers to pictures hang on, and this recipe learns a text",
+            "leave it out; afterwards glassbox explain RUN TEXT says what the next letter hangs on",
+        ));
+    }
     if arguments.dry_run {
         return dry_run(&cpu, &mut job, arguments.picture.as_deref(), arguments.json);
     }

@@ -42,6 +42,9 @@ fn every_experiment_on_runs_is_drawn_and_is_not_made_twice() {
         assert_eq!(ends(&again), 0, "{name}");
         assert_eq!(first.end()["numbers"], again.end()["numbers"], "{name}");
     }
+    // Others would not be what is asked for.
+    let other = folder.run(&format!("experiment fitting {few} --set train.seed=1"));
+    assert!(other.code == 2 && other.err.contains("width-1 was trained with train.seed = 0 and not 1"), "{other:?}");
 }
 
 #[test]

@@ -71,8 +71,13 @@ fn what_makes_no_sweep_is_refused_with_what_to_do() {
     for (line, expected) in [
         ("sweep digits --try train.rate=1,2", "there is no setting train.rate"),
         ("sweep digits --try train.lr=1e-3..1", "a grid needs to know how many values"),
-        ("sweep digits --try train.lr=1e-3,1 --set data.val=0", "there are no rows to compare the trials by"),
+        (
+            "sweep digits --try train.lr=1e-3,1 --set data.val=0",
+            "there are no rows that all trials could be compared by",
+        ),
         ("sweep digits --try train.lr=1e-3,1 --by test_accuracy", "trials cannot be compared by test_accuracy"),
+        ("sweep digits --try data.val=0.1,0.2", "data.val is 0 or is tried itself"),
+        ("sweep digits --try train.lr=1e-3,1 --by val_acc", "trials have no figure val_acc"),
         ("sweep digits --try train.lr=1e-3,1 --out there", "there is there already"),
         ("sweep digit --try train.lr=1e-3,1", "did you mean digits?"),
     ] {

@@ -246,7 +246,7 @@ export default {
           }
         }
         poll();
-      }, live ? Math.min(QUIET_MS, Math.max(LIVE_MS, SHARE * worked)) : QUIET_MS);
+      }, live ? Math.max(LIVE_MS, SHARE * worked) : QUIET_MS);
     }
 
     const update = () => {

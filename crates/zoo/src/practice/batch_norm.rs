@@ -40,7 +40,7 @@ fn make(bench: &mut Bench) -> Result<Findings> {
             words.push(format!("{label}: validation accuracy {}", trained.said("val_accuracy")));
             numbers.push(json!({
                 "batch_norm": norm == "true", "rate": rate, "val_accuracy": trained.last("val_accuracy"),
-                "train_loss": trained.last("train_loss"), "diverged": trained.diverged,
+                "train_loss": trained.last("train_loss"), "diverged": trained.diverged.is_some(),
             }));
         }
     }

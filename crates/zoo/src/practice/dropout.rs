@@ -143,7 +143,7 @@ impl Answers {
             let warmed = warmed(probabilities, temperature);
             let answer = (0..warmed.len()).max_by(|&a, &b| warmed[a].total_cmp(&warmed[b])).unwrap_or(0);
             right += f64::from(u8::from(answer == label));
-            nll -= warmed[label].max(1e-30).ln();
+            nll -= warmed.get(label).copied().unwrap_or(0.0).max(1e-30).ln();
             calibration.add(warmed[answer], answer == label);
         }
         let count = self.labels.len().max(1) as f64;

@@ -217,7 +217,16 @@ mod tests {
         let cpu = cpu::Cpu::new(1).unwrap();
         let stop = AtomicBool::new(false);
         let dir = std::path::Path::new("nowhere");
-        let bench = Bench { cpu: &cpu, dir, data: None, set: &[], command: "", stop: &stop, listen: &mut |_, _| {} };
+        let bench = Bench {
+            cpu: &cpu,
+            dir,
+            data: None,
+            set: &[],
+            command: "",
+            stop: &stop,
+            stopped: false,
+            listen: &mut |_, _| {},
+        };
         for case in cases() {
             let (seen, theory) = (look(&bench, &case).unwrap(), theory(&case));
             for (layer, (found, expected)) in seen.activations.iter().zip(&theory).enumerate() {

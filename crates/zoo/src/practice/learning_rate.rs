@@ -46,7 +46,7 @@ fn make(bench: &mut Bench) -> Result<Findings> {
         "steepest": found.as_ref().map(|found| found.steepest),
         "least": found.as_ref().map(|found| found.least),
         "suggested": found.as_ref().map(|found| found.least / 10.0),
-        "diverged": trained.diverged,
+        "diverged": trained.diverged.is_some(),
     });
     Ok(Findings { words, numbers, pictures: vec![("learning-rate.svg", lines("Learning-rate range test", &[chart]))] })
 }

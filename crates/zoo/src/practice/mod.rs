@@ -16,9 +16,9 @@ use cpu::Cpu;
 use see::picture::Line;
 use serde_json::Value;
 use train::report::Series;
-use train::{Error, Event, Result, RunDir, Source, Status, fit, resume};
+use train::{Error, Event, Result, RunDir, Settings, Source, Status, fit, resume};
 
-use crate::recipe::find;
+use crate::recipe::{Recipe, find};
 
 /// An experiment that can be asked for by name.
 pub struct Experiment {
@@ -65,6 +65,8 @@ pub struct Bench<'a> {
     pub command: &'a str,
     /// Becomes true to end it.
     pub stop: &'a AtomicBool,
+    /// Whether it was ended so.
+    pub stopped: bool,
     /// Hears what happens in the run of this name.
     pub listen: &'a mut dyn FnMut(&str, &Event),
 }
@@ -93,16 +95,17 @@ impl Bench<'_> {
         }
         self.set.iter().try_for_each(|assignment| all.assign(assignment))?;
         let run = self.dir.join(name);
-        let listen = &mut |event: &Event| (self.listen)(name, event);
         let kept = run.exists().then(|| RunDir::open(&run)).transpose()?;
-        let status = kept.as_ref().map_or("", |kept| &kept.record().status);
-        if let Some(kept) =
-            kept.as_ref().filter(|_| [Status::Finished, Status::Diverged].iter().any(|end| status == end.word()))
-        {
+        if let Some(kept) = &kept {
+            self.check_same(kept, &recipe, &all)?;
+            let status = &kept.record().status;
             let diverged = (status == Status::Diverged.word()).then(|| "it diverged".to_owned());
-            return Ok(Trained { series: Series::read(kept)?, run, diverged });
+            if status == Status::Finished.word() || diverged.is_some() {
+                return Ok(Trained { series: Series::read(kept)?, run, diverged });
+            }
         }
         let mut job = recipe.job(all, self.data)?;
+        let listen = &mut |event: &Event| (self.listen)(name, event);
         let ended = match kept {
             Some(kept) => resume(self.cpu, &mut job, kept, self.command, self.stop, listen),
             None => fit(self.cpu, &mut job, Some(&run), self.command, self.stop, listen),
@@ -123,6 +126,21 @@ impl Bench<'_> {
             Err(error) => return Err(error),
         };
         Ok(Trained { series: Series::read(&RunDir::open(&run)?)?, run, diverged })
+    }
+
+    /// An error if the run that lies there is not the one that is asked for.
+    fn check_same(&self, kept: &RunDir, recipe: &Recipe, settings: &Settings) -> Result<()> {
+        let (text, path) = kept.config()?;
+        let mut own = (recipe.settings)();
+        own.read_toml(&text, &path)?;
+        let other = own.iter().zip(settings.iter()).find(|(own, asked)| own.value != asked.value);
+        let what = match other {
+            Some((own, asked)) => format!("with {} = {} and not {}", own.name, own.value, asked.value),
+            None if kept.data()?.source == self.data.map(crate::settings::whole_path) => return Ok(()),
+            None => "on other data".to_owned(),
+        };
+        let what = format!("{} was trained {what}", kept.path().display());
+        Err(Error::usage(what, "choose another folder with --out, or remove this one"))
     }
 }
 

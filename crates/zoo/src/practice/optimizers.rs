@@ -167,7 +167,7 @@ fn make(bench: &mut Bench) -> Result<Findings> {
         charts[1].lines.push(line(name, smooth(&losses, losses.len() / 120), colour, false));
         charts[2].lines.push(line(name, trained.curve("epoch", "val_accuracy"), colour, false));
         words.push(format!("on the net, {name}: validation accuracy {}", trained.said("val_accuracy")));
-        numbers.push(json!({ "on": "net", "method": name, "val_accuracy": trained.last("val_accuracy"), "diverged": trained.diverged }));
+        numbers.push(json!({ "on": "net", "method": name, "val_accuracy": trained.last("val_accuracy"), "diverged": trained.diverged.is_some() }));
     }
     let pictures = vec![
         ("surface.svg", draw_surface(&ways)?),

@@ -14,7 +14,9 @@ use std::thread;
 use cpu::Cpu;
 use serde_json::{Map, Value, json};
 use train::event::End;
+use train::metric::Scores;
 use train::report::Series;
+use train::suggest::did_you_mean;
 use train::{Error, Event, Result, RunDir, Settings, Status, fit, resume};
 
 use crate::recipe::{Recipe, find};
@@ -47,7 +49,7 @@ pub struct Trial {
     pub run: PathBuf,
     /// How far it came; `None` if it has not begun.
     pub status: Option<String>,
-    /// The epoch that was best by the sweep's figure, from 1; 0 if there is none.
+    /// The last epoch, from 1; 0 if none ended.
     pub epoch: u64,
     /// All figures of that epoch.
     pub figures: Map<String, Value>,
@@ -66,7 +68,7 @@ pub enum Told {
 
 /// Whether a smaller figure is the better one.
 fn smaller_is_better(figure: &str) -> bool {
-    !["accuracy", "top5", "auc", "r2"].iter().any(|word| figure.contains(word))
+    !["accuracy", "top"].iter().any(|word| figure.contains(word))
 }
 
 impl Sweep {
@@ -75,7 +77,8 @@ impl Sweep {
     /// `by` is the figure that trials are compared by: one of the validation rows, such as `val_loss`.
     ///
     /// # Errors
-    /// If there are no validation rows to compare trials by, or the folder is there already or cannot be written.
+    /// If the data cannot be used, there are no validation rows to compare trials by, they have no such figure, or the folder is there
+    /// already or cannot be written.
     pub fn create(
         dir: Option<&Path>,
         recipe: &Recipe,
@@ -91,11 +94,32 @@ impl Sweep {
             );
             return Err(Error::usage(why, "compare them by val_loss or val_accuracy"));
         }
-        if settings.get_float("data.val")? == 0.0 {
+        let first = trials.first().ok_or_else(|| Error::usage("a sweep without trials", "give values with --try"))?;
+        for trial in &trials {
+            let mut own = settings.clone();
+            space::set(&mut own, trial)?;
+            if own.get_float("data.val")? == 0.0 || trial.iter().any(|(name, _)| name == "data.val") {
+                return Err(Error::usage(
+                    "data.val is 0 or is tried itself: there are no rows that all trials could be compared by",
+                    "set some aside: --set data.val=0.1; test rows are for the one that is chosen",
+                ));
+            }
+        }
+        // What is wrong with data or settings is wrong with all trials: better known before anything is written.
+        let mut own = settings.clone();
+        space::set(&mut own, first)?;
+        let job = recipe.job(own, data)?;
+        crate::check_manifest(&job)?;
+        if job.splits.val.as_ref().is_none_or(|rows| rows.is_empty()) {
             return Err(Error::usage(
-                "data.val is 0: there are no rows to compare the trials by",
-                "set some aside: --set data.val=0.1; test rows are for the one that is chosen",
+                "no rows are left to compare the trials by",
+                "set more aside with --set data.val=0.2",
             ));
+        }
+        let figures = Scores::of(&job.splits.input).to_json("val_");
+        if !figures.contains_key(by) {
+            let help = did_you_mean(by, figures.keys().map(String::as_str));
+            return Err(Error::usage(format!("trials have no figure {by}"), help));
         }
         let data = data.map(crate::settings::whole_path);
         let dir = match dir {
@@ -192,7 +216,7 @@ impl Sweep {
         stop: &AtomicBool,
         listen: &mut dyn FnMut(Told),
     ) -> Result<()> {
-        let waiting: Vec<usize> = (0..self.len()).filter(|&number| !self.is_done(number)).collect();
+        let waiting = self.waiting();
         let next = AtomicUsize::new(0);
         let (tell, told) = channel();
         let worker = |tell: Sender<Told>| -> Result<()> {
@@ -227,6 +251,11 @@ impl Sweep {
                 Err(panic) => std::panic::resume_unwind(panic),
             })
         })
+    }
+
+    /// The trials that are not done.
+    pub fn waiting(&self) -> Vec<usize> {
+        (0..self.len()).filter(|&number| !self.is_done(number)).collect()
     }
 
     /// Begins the run of a trial, or goes on with it.
@@ -277,7 +306,11 @@ impl Sweep {
         Ok(all)
     }
 
-    fn result(&self, number: usize) -> Result<Trial> {
+    /// What came of a trial so far.
+    ///
+    /// # Errors
+    /// If the figures of its run cannot be read.
+    pub fn result(&self, number: usize) -> Result<Trial> {
         let (run, status) = (self.place(number), self.status(number));
         let mut trial = Trial {
             number,
@@ -292,15 +325,12 @@ impl Sweep {
         if trial.status.is_none() || trial.status.as_deref() == Some(Status::Diverged.word()) {
             return Ok(trial);
         }
+        // The weights of the last epoch are those that whoever opens the run gets.
         let series = Series::read(&RunDir::open(&trial.run)?)?;
-        for line in series.of_event("epoch") {
-            let Some(figure) = line.get(&self.by).and_then(Value::as_f64) else { continue };
-            let better = |best| if smaller_is_better(&self.by) { figure < best } else { figure > best };
-            if trial.figure.is_none_or(better) {
-                trial.figure = Some(figure);
-                trial.epoch = line.get("epoch").and_then(Value::as_u64).unwrap_or(0);
-                trial.figures = line.clone();
-            }
+        if let Some(line) = series.of_event("epoch").last() {
+            trial.figure = line.get(&self.by).and_then(Value::as_f64);
+            trial.epoch = line.get("epoch").and_then(Value::as_u64).unwrap_or(0);
+            trial.figures = line.clone();
         }
         Ok(trial)
     }

@@ -1,6 +1,7 @@
 //! The picture of a sweep: each setting that was tried against the figure that trials are compared by.
 
 use see::picture::svg::{Axes, BLUE, FAINT, PALE, RED, Svg};
+use train::report::{number, round_steps};
 
 use super::Trial;
 use super::space::{Tried, Values};
@@ -51,9 +52,15 @@ impl Along {
                 return all;
             }
         }
-        let value = |share: f64| self.from + share * (self.to - self.from);
-        let words = |at: f64| if self.log { format!("{:.2e}", 10f64.powf(at)) } else { format!("{at:.3}") };
-        [0.05, 0.5, 0.95].map(|share| (value(share), words(value(share)))).to_vec()
+        if self.log {
+            let values = round_steps(10f64.powf(self.from), 10f64.powf(self.to), 4);
+            return values
+                .into_iter()
+                .filter(|&value| value > 0.0)
+                .map(|value| (value.log10(), number(value)))
+                .collect();
+        }
+        round_steps(self.from, self.to, 4).into_iter().map(|value| (value, number(value))).collect()
     }
 }
 
@@ -78,7 +85,7 @@ pub(super) fn draw(recipe: &str, tried: &[Tried], by: &str, smaller: bool, resul
     let height = |figure: f64| if log { figure.log10() } else { figure };
     (least, most) = (height(least), height(most));
     let room = (0.06 * (most - least)).max(1e-3 * most.abs()).max(1e-9);
-    let shown = |at: f64| if log { format!("{:.2e}", 10f64.powf(at)) } else { format!("{at:.4}") };
+    let shown = |at: f64| number(if log { 10f64.powf(at) } else { at });
     for (panel, one) in tried.iter().enumerate() {
         let along = Along::of(one);
         let axes = Axes {
@@ -86,8 +93,8 @@ pub(super) fn draw(recipe: &str, tried: &[Tried], by: &str, smaller: bool, resul
             x: [along.from, along.to],
             y: [least - room, most + room],
         };
-        let ticks = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| least + share * (most - least));
-        axes.frame(&mut svg, &along.ticks(), &ticks.map(|at| (at, shown(at))));
+        let ticks = round_steps(least, most, 5).into_iter().map(|at| (at, shown(at)));
+        axes.frame(&mut svg, &along.ticks(), &ticks.collect::<Vec<_>>());
         let [left, top, ..] = axes.place;
         svg.words(left + WIDTH / 2.0, top + HEIGHT + 40.0, 12.5, r#"text-anchor="middle""#, &one.name);
         svg.words(left, top - 10.0, 11.0, &format!(r#"fill="{PALE}""#), by);

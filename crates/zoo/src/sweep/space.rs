@@ -51,7 +51,9 @@ impl Tried {
         };
         let (name, values) = text.split_once('=').ok_or_else(|| refused("it has no =".to_owned()))?;
         let (name, values) = (name.trim().to_owned(), values.trim());
-        let Some((from, rest)) = values.split_once("..") else {
+        // (A path may have two dots as well.)
+        let range = values.split_once("..").filter(|(from, _)| from.trim().parse::<f64>().is_ok());
+        let Some((from, rest)) = range else {
             let list: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
             if list.iter().any(String::is_empty) {
                 return Err(refused("a value is missing".to_owned()));
@@ -94,7 +96,16 @@ impl Tried {
             Values::List(list) => list[((share * list.len() as f64) as usize).min(list.len() - 1)].clone(),
             Values::Range { from, to, log, .. } => {
                 let value = if *log { from * pow(to / from, share) } else { from + (to - from) * share };
-                if whole { format!("{:.0}", value.round()) } else { rounded(value) }
+                // The ends are what was asked for, to the last digit.
+                let value = if share <= 0.0 {
+                    *from
+                } else if share >= 1.0 {
+                    *to
+                } else {
+                    value.clamp(*from, *to)
+                };
+                let apart = if *log { 0.01 * value } else { 0.002 * (to - from) };
+                if whole { format!("{:.0}", value.round()) } else { rounded(value, apart, *from, *to) }
             }
         }
     }
@@ -117,10 +128,12 @@ impl Tried {
     }
 }
 
-/// Three digits say where a number lies; more would only be longer to read.
-fn rounded(value: f64) -> String {
-    let short: f64 = format!("{value:.2e}").parse().unwrap_or(value);
-    format!("{short:?}")
+/// The shortest number from `from` to `to`, of three digits or more, that lies within `apart` of `value`: more digits would only be
+/// longer to read.
+fn rounded(value: f64, apart: f64, from: f64, to: f64) -> String {
+    let shorter = (2..16).filter_map(|digits| format!("{value:.digits$e}").parse::<f64>().ok());
+    let fits = |short: &f64| (short - value).abs() <= apart && (from..=to).contains(short);
+    format!("{:?}", shorter.into_iter().find(fits).unwrap_or(value))
 }
 
 /// The trials of a sweep: every combination, or `random` of them drawn from `seed` over all of each range. Each is checked against `settings`.
@@ -132,6 +145,9 @@ pub fn trials(tried: &[Tried], random: Option<usize>, seed: u64, settings: &Sett
         return Err(Error::usage("nothing is to be tried", "say what with --try, such as --try train.lr=1e-3,1e-2"));
     }
     for (at, one) in tried.iter().enumerate() {
+        if one.values == Values::List(Vec::new()) {
+            return Err(Error::usage(format!("--try {} has no values", one.name), "give some"));
+        }
         if tried[..at].iter().any(|other| other.name == one.name) {
             return Err(Error::usage(format!("--try {} is given twice", one.name), "give all its values at once"));
         }
@@ -222,6 +238,15 @@ mod tests {
     }
 
     #[test]
+    fn the_ends_of_a_range_are_kept_and_neighbours_told_apart() {
+        let values = |text: &str| -> Vec<String> {
+            all(&[text], None).unwrap().into_iter().map(|mut one| one.remove(0).1).collect()
+        };
+        assert_eq!(values("train.lr=0.9..0.9999:3"), ["0.9", "0.95", "0.9999"]);
+        assert_eq!(values("train.lr=0.1..0.1004:5"), ["0.1", "0.1001", "0.1002", "0.1003", "0.1004"]);
+    }
+
+    #[test]
     fn what_cannot_be_tried_is_refused() {
         for (texts, expected) in [
             (&["train.lr"][..], "--try train.lr: it has no ="),
@@ -233,6 +258,7 @@ mod tests {
             (&["train.lr=0.1,"], "a value is missing"),
             (&["train.rate=1,2"], "--try train.rate=1: there is no setting train.rate\n  help: did you mean"),
             (&["train.batch=0,1"], "train.batch cannot be \"0\""),
+            (&["train.lr=../a,../b"], "train.lr cannot be \"../a\""),
             (&["train.lr=1,2", "train.lr=3"], "--try train.lr is given twice"),
             (&[], "nothing is to be tried"),
         ] {
