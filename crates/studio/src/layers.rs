@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tensor::{Array, Tensor};
+use train::Goal;
 
 use crate::bench::Bench;
 use crate::error::Result;
@@ -22,6 +23,11 @@ const MOST_OF_ALL: usize = 1 << 20;
 pub fn layers(network: &Network, x: &Tensor) -> Result<Value> {
     let pass = nn::Pass::eval().watching();
     let logits = network.model.forward(x, &pass);
+    // Of a text, what follows its last letter.
+    let logits = match (network.input.goal, logits.dims().get(1)) {
+        (Goal::Symbols, Some(&places)) if places > 0 => logits.select(1, places - 1),
+        _ => logits,
+    };
     let probabilities = (&logits - logits.logsumexp_keep(-1)).exp();
     let seen = pass.seen();
     let mut wanted: Vec<&Tensor> = vec![&probabilities, &logits, x];

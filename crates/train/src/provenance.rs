@@ -33,9 +33,10 @@ impl Provenance {
     /// # Errors
     /// If the job has no seed.
     pub fn of(job: &Job, step: u64) -> Result<Provenance> {
-        // A manifest is a file of the machine, and says nothing of the network.
+        // Files of the machine say nothing of the network. A state that is carried has a row for each of a batch.
         let told = |name: &str| {
-            (name.starts_with("model.") || name.starts_with("data.")) && !is_changeable(name) && name != "data.manifest"
+            let is_own = name.starts_with("model.") || name.starts_with("data.") || name == "train.batch";
+            is_own && !is_changeable(name) && !["data.manifest", "model.from"].contains(&name)
         };
         let settings = job.settings.iter().filter(|setting| told(setting.name));
         Ok(Provenance {

@@ -100,7 +100,7 @@ fn parts(settings: &Settings, path: Option<&Path>, layout: Layout, (length, befo
         }));
     }
     let notes = vec![format!(
-        "{} symbols to learn from, {} to watch by, {} to test on; {} different; measured with at least {before} symbols read before each",
+        "{} symbols to learn from, {} to watch by, {} to test on; {} different; measured with at least {before} symbols read before each but the first",
         watched,
         tested - watched,
         symbols.len() - tested,

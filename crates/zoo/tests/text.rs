@@ -104,8 +104,8 @@ fn a_run_on_text_writes_on_as_its_seed_says() {
     for recipe in ["char-rnn", "gpt"] {
         let path = folder.join(recipe);
         train(recipe, &data, &path, 0);
-        let write = |threads: usize, how: Sampling| {
-            let mut writer = Writer::of(&zoo::open(&path).unwrap(), Cpu::new(threads).unwrap()).unwrap();
+        let write_of = |opened: &zoo::Opened, threads: usize, how: Sampling| {
+            let mut writer = Writer::of(opened, Cpu::new(threads).unwrap()).unwrap();
             writer.read("Ten little").unwrap();
             let mut all = String::new();
             let mut hear = |letter: &str| {
@@ -115,9 +115,17 @@ fn a_run_on_text_writes_on_as_its_seed_says() {
             writer.write(40, &how, &mut hear).unwrap();
             all
         };
+        let write = |threads: usize, how: Sampling| write_of(&zoo::open(&path).unwrap(), threads, how);
         let how = Sampling { temperature: 0.8, ..Sampling::default() };
         assert_eq!(write(1, how), write(2, how));
         assert_ne!(write(1, how), write(1, Sampling { seed: 1, ..how }));
+        // The model without its run, whatever rows a batch had.
+        let mut checkpoints: Vec<PathBuf> =
+            fs::read_dir(path.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        checkpoints.sort();
+        let alone = folder.join(format!("{recipe}.safetensors"));
+        fs::copy(checkpoints.last().unwrap().join("model.safetensors"), &alone).unwrap();
+        assert_eq!(write_of(&zoo::open_model(&alone).unwrap().unwrap(), 1, how), write(1, how), "{recipe}");
         let mut writer = Writer::of(&zoo::open(&path).unwrap(), Cpu::new(1).unwrap()).unwrap();
         let error = writer.read("Ten €").unwrap_err().to_string();
         assert!(error.contains("has no '€'"), "{error}");
