@@ -144,7 +144,8 @@ fn blood_cells_have_their_published_boxes() -> Result<(), DataError> {
         (survey.convention, &survey.classes[..]),
         (Convention::Voc, &["Platelets", "RBC", "WBC"].map(str::to_owned)[..])
     );
-    assert_eq!((survey.part_rows(), counts), (vec![205, 87, 72], [0; 4]));
+    // Two fields were photographed twice, and one of each pair is to train on, the other not.
+    assert_eq!((survey.part_rows(), counts), (vec![205, 87, 72], [2, 0, 0, 0]));
     let all = |class: usize| survey.counts().iter().map(|part| part[class]).sum::<usize>();
     assert_eq!([all(0), all(1), all(2)], [361, 4155, 372]);
     Ok(())
@@ -198,6 +199,30 @@ fn cifar10_has_near_copies_across_its_parts() -> Result<(), DataError> {
     let Some(dir) = data("cifar10") else { return Ok(()) };
     let (survey, [leaks, copies, broken, faults]) = surveyed(&dir)?;
     assert_eq!((survey.part_rows(), broken, faults), (vec![50_000, 10_000], 0, 0));
-    assert!((1..100).contains(&leaks) && (1..100).contains(&copies), "{leaks} {copies}");
+    assert!((100..400).contains(&leaks) && (100..900).contains(&copies), "{leaks} {copies}");
+    Ok(())
+}
+
+/// Shown, not asserted: the near copies of the dataset in `GLASSBOX_COPIES`, a line a pair, and the time that all of it took.
+#[test]
+#[ignore = "a measurement on a dataset of one's own"]
+fn near_copies_of_a_dataset_are_listed() -> Result<(), DataError> {
+    let Some(dir) = std::env::var_os("GLASSBOX_COPIES").map(PathBuf::from) else { return Ok(()) };
+    let began = std::time::Instant::now();
+    let found = survey(&dir, &SurveyOptions::default())?;
+    let seconds = began.elapsed().as_secs_f64();
+    let id = |row: usize| &found.rows[row].id;
+    for &(a, b, agreement) in &found.twins.near {
+        println!("near\t{}\t{}\t{agreement:.5}", id(a), id(b));
+    }
+    found.twins.exact.iter().for_each(|rows| {
+        println!("exact\t{}", rows.iter().map(|&row| id(row).as_str()).collect::<Vec<_>>().join("\t"))
+    });
+    println!(
+        "{} rows, {} near pairs, {seconds:.2} s, cut short: {}",
+        found.rows.len(),
+        found.twins.near.len(),
+        found.twins.cut_short
+    );
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::job::Job;
 use crate::pictures::write_batch;
 use crate::record::Record;
 use crate::run_dir::{Contents, RunDir};
+use crate::state::{self, State};
 use crate::step::{Traced, trace};
 
 /// The run's folder, with all that is known before the first step.
@@ -35,7 +36,11 @@ pub(crate) fn create(cpu: &Cpu, job: &mut Job, loader: &Loader, out: Option<&Pat
     RunDir::create(out, &contents, |dir| {
         let pictures = dir.join("pictures");
         write_batch(&pictures.join("first-batch.png"), &batch.x, &batch.shape, input)?;
-        write_test_pictures(&pictures, job)
+        write_test_pictures(&pictures, job)?;
+        if job.begun {
+            state::save(job, &dir.join("checkpoints"), &State::first(job), Position::default())?;
+        }
+        Ok(())
     })
 }
 

@@ -63,6 +63,9 @@ pub struct Job {
     pub schedule: Schedule,
     /// Averages of the weights, which are then what is measured and used.
     pub average: Option<Average>,
+    /// Whether the net begins with more than its seed gives, such as weights trained elsewhere: then the run keeps a checkpoint
+    /// of before its first step.
+    pub begun: bool,
 }
 
 impl Job {

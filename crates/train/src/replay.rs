@@ -21,7 +21,6 @@ use nn::{Pass, Schedule};
 use tensor::{Array, Var};
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::divergence::Watch;
 use crate::epoch::end_epoch;
 use crate::error::{Error, Result};
 use crate::event::counted;
@@ -63,7 +62,7 @@ pub struct Run {
     job: Job,
     loader: Loader,
     ledger: Ledger,
-    /// All that a step changes, as the seed made it.
+    /// All that a step changes, as it was before the first.
     begun: (Vec<(Var, Arc<Array>)>, Schedule),
     /// Where the job stands.
     state: State,
@@ -90,6 +89,9 @@ impl Run {
         let loader = training_loader(&job)?;
         same::check_graph(&mut job, &dir, &loader)?;
         let ledger = Ledger::read(dir.path())?;
+        if job.begun && dir.record().branched_at().is_none() {
+            state::load(&mut job, &checkpoint::of_step(&dir.checkpoints(), 0)?)?;
+        }
         let values = state::variables(&job).into_iter().map(|var| (var.clone(), var.value())).collect();
         let begun = (values, job.schedule.clone());
         let mut run = Run { dir, cpu, job, loader, ledger, begun, state: State::default(), exact: true };
@@ -254,8 +256,7 @@ impl Run {
         let (values, schedule) = &self.begun;
         values.iter().try_for_each(|(var, value)| var.set((**value).clone()))?;
         self.job.schedule = schedule.clone();
-        let usual_loss = Watch::expected(self.job.splits.input.classes.len());
-        self.state = State { usual_loss, ..State::default() };
+        self.state = State::first(&self.job);
         self.exact = true;
         Ok(())
     }

@@ -240,8 +240,8 @@ impl Session<'_> {
             last: settings.get_size("checkpoint.keep")?,
             every: settings.get_int("checkpoint.keep_every")? as u64,
             best: self.state.best.filter(|_| keep_best).map(|best| best.step),
-            // What a branch began with is nowhere else; other runs begin with their seed.
-            first: self.run.record().branched_at(),
+            // What a branch began with is nowhere else, nor are weights trained elsewhere; other runs begin with their seed.
+            first: self.run.record().branched_at().or(self.job.begun.then_some(0)),
         };
         let checkpoints = self.run.checkpoints();
         let saved = self

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tensor::Var;
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::divergence::Watch;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::metric::{Accuracy, Mean};
@@ -131,6 +132,11 @@ impl State {
             "best": self.best.map(|best| json!({ "step": best.step, "loss": text(best.loss) })),
             "epochs_waited": self.waited,
         })
+    }
+
+    /// Before the first step of `job`.
+    pub fn first(job: &Job) -> State {
+        State { usual_loss: Watch::expected(job.splits.input.classes.len()), ..State::default() }
     }
 
     fn from_json(value: &Value) -> Option<State> {

@@ -8,7 +8,6 @@ use data::{Loader, Position};
 
 use crate::begin::create;
 use crate::checkpoint::{self, Checkpoint};
-use crate::divergence::Watch;
 use crate::error::{Error, Result};
 use crate::event::{End, Event, Status};
 use crate::job::Job;
@@ -45,7 +44,7 @@ pub fn fit(
         format!("{} is left of a run that was killed before it began, and can be removed", left.display())
     };
     let notes = run.leftovers().into_iter().map(note).collect();
-    let at = Begun { run, loader, state: first_state(job), saved: None, log, notes };
+    let at = Begun { run, loader, state: State::first(job), saved: None, log, notes };
     at.train(cpu, job, stop, listen)
 }
 
@@ -76,7 +75,7 @@ pub fn resume(
     let saved = newest.found.as_ref().map(|found| found.step);
     let (state, position) = match &newest.found {
         Some(found) => state::load(job, found)?,
-        None => (first_state(job), Position::default()),
+        None => (State::first(job), Position::default()),
     };
     if run.record().status == Status::Finished.word() && is_done(job, &state)? {
         return Err(finished(&run, &state));
@@ -121,10 +120,6 @@ fn finished(run: &RunDir, state: &State) -> Error {
         format!("{place} is finished, after step {}: nothing is left to do", state.step),
         "extend it with --epochs +10 (or train.max_steps, train.patience if that ended it), or branch with --from and --as",
     )
-}
-
-fn first_state(job: &Job) -> State {
-    State { usual_loss: Watch::expected(job.splits.input.classes.len()), ..State::default() }
 }
 
 /// A run, opened where training goes on.

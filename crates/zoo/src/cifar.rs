@@ -124,14 +124,14 @@ impl Layer for Scaled {
 }
 
 /// Gives the first layer the directions of the training pictures; the other convolutions begin as copies of what they see.
-fn begin(at: &Scope, _: &Settings, splits: &Splits) -> Result<()> {
+fn begin(at: &Scope, _: &Settings, splits: &Splits) -> Result<bool> {
     let whitening = directions(splits)?;
     give(at, "whiten/weight", |_| whitening)?;
     for group in ["group1", "group2", "group3"] {
         give(at, &format!("{group}/conv1/weight"), with_copies)?;
         give(at, &format!("{group}/conv2/weight"), with_copies)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Gives the variable called `name` other values.

@@ -10,9 +10,10 @@ use see::{
     learn_filters, of_state,
 };
 use tensor::Array;
+use train::checkpoint::Checkpoint;
 use train::{Error, Input, MODEL, Result, load_weights};
 
-use crate::opened::{Opened, open, open_model};
+use crate::opened::{Opened, first_of, open, open_model};
 use crate::run::Run;
 
 /// What is asked of the experiment.
@@ -49,7 +50,7 @@ pub fn hubel_wiesel(cpu: &Cpu, target: &Path, asked: &Asked) -> Result<HubelWies
         return of_pictures(cpu, target, asked);
     }
     match open_model(target)? {
-        Some(opened) => of_opened(cpu, target, &opened, asked),
+        Some(opened) => of_opened(cpu, target, &opened, None, asked),
         None => of_file(cpu, target, &safetensors::load(target)?.tensors),
     }
 }
@@ -62,15 +63,24 @@ fn of_run(cpu: &Cpu, path: &Path, asked: &Asked) -> Result<HubelWiesel> {
         load_weights(&opened.scope, &run.checkpoint(step)?)?;
         opened.step = step;
     }
-    of_opened(cpu, path, &opened, asked)
+    of_opened(cpu, path, &opened, first_of(path)?, asked)
 }
 
-/// A network, and beside it the same as its seed made it.
-fn of_opened(cpu: &Cpu, place: &Path, opened: &Opened, asked: &Asked) -> Result<HubelWiesel> {
+/// A network, and beside it the same as it was before its first step: `first`, or as its seed made it.
+fn of_opened(
+    cpu: &Cpu,
+    place: &Path,
+    opened: &Opened,
+    first: Option<Checkpoint>,
+    asked: &Asked,
+) -> Result<HubelWiesel> {
     let Opened { recipe, settings, input, scope, model, step, notes, .. } = opened;
     let subject = format!("{} ({})", place.display(), recipe.name);
     let fresh = Scope::root(settings.get_int("train.seed")? as u64);
     let untrained = (recipe.model)(&fresh, settings, input)?;
+    if let Some(first) = first {
+        load_weights(&fresh, &first)?;
+    }
     let layer = asked.layer.as_deref();
     let random = of_net("untrained", Net { cpu, model: untrained.as_ref(), scope: &fresh }, input, layer)?;
     let notes = notes.clone();

@@ -123,6 +123,7 @@ fn model(at: &Scope, settings: &Settings, input: &Input) -> Result<Box<dyn Layer
             small_resnet(at, channels, first, width, classes)
         }
     };
+    transfer::freeze(at, settings)?;
     Ok(if settings.get_flag("data.flip")? { Box::new(BothWays(net)) } else { Box::new(net) })
 }
 

@@ -24,8 +24,9 @@ pub struct Recipe {
     pub model: fn(&Scope, &Settings, &Input) -> Result<Box<dyn Layer>>,
     /// What is made small.
     pub loss: fn(&Settings, &Splits) -> Result<Loss>,
-    /// What the model is given of the data or of a file before the first step, such as weights trained elsewhere.
-    pub begin: fn(&Scope, &Settings, &Splits) -> Result<()>,
+    /// What the model is given of the data or of a file before the first step, such as weights trained elsewhere; whether that is
+    /// anything.
+    pub begin: fn(&Scope, &Settings, &Splits) -> Result<bool>,
     /// Whether its pictures are light on dark: others are inverted before they are recognised.
     pub light_on_dark: bool,
 }
@@ -71,16 +72,34 @@ impl Recipe {
     /// # Errors
     /// If data or settings cannot be used.
     pub fn job(&self, settings: Settings, dir: Option<&Path>) -> Result<Job> {
+        self.job_of(settings, dir, self.begin)
+    }
+
+    /// The job of a run that keeps a checkpoint of before its first step: what it began with is there, and is not asked for again.
+    ///
+    /// # Errors
+    /// As for [`Recipe::job`].
+    pub(crate) fn job_begun(&self, settings: Settings, dir: Option<&Path>) -> Result<Job> {
+        self.job_of(settings, dir, |_, _, _| Ok(true))
+    }
+
+    fn job_of(
+        &self,
+        settings: Settings,
+        dir: Option<&Path>,
+        begin: fn(&Scope, &Settings, &Splits) -> Result<bool>,
+    ) -> Result<Job> {
         let splits = (self.splits)(&settings, dir)?;
         let scope = Scope::root(settings.get_int("train.seed")? as u64);
         let model = (self.model)(&scope, &settings, &splits.input)?;
-        (self.begin)(&scope, &settings, &splits)?;
+        let begun = begin(&scope, &settings, &splits)?;
         let loss = (self.loss)(&settings, &splits)?;
         let total = steps(&settings, splits.train.len())?;
         let optimizer = crate::settings::optimizer(&settings, &scope)?;
         let schedule = crate::settings::schedule(&settings, total, steps_per_epoch(&settings, splits.train.len())?)?;
         let average = crate::settings::average(&settings, &scope)?;
-        Ok(Job { recipe: self.name.to_owned(), settings, splits, scope, model, loss, optimizer, schedule, average })
+        let recipe = self.name.to_owned();
+        Ok(Job { recipe, settings, splits, scope, model, loss, optimizer, schedule, average, begun })
     }
 }
 
@@ -97,8 +116,8 @@ pub fn check_manifest(job: &Job) -> Result<()> {
 }
 
 /// Begins with what the seed gives.
-pub(crate) fn nothing(_: &Scope, _: &Settings, _: &Splits) -> Result<()> {
-    Ok(())
+pub(crate) fn nothing(_: &Scope, _: &Settings, _: &Splits) -> Result<bool> {
+    Ok(false)
 }
 
 /// Cross-entropy with the recipe's label smoothing.

@@ -17,15 +17,22 @@ pub(crate) fn with_transfer(settings: Settings) -> Settings {
         .text("model.freeze", "", "what is kept as it is: backbone (all but the head), or a layer and all below it")
 }
 
-/// Gives the net of a scope the weights that the settings name, and freezes what they say.
+/// Gives the net of a scope the weights of the file that the settings name; whether they name one.
 ///
 /// # Errors
-/// If the file cannot be read, is of another net, or there is nothing of that name to freeze.
-pub(crate) fn begin(at: &Scope, settings: &Settings) -> Result<()> {
-    let from = settings.get_word("model.from")?;
-    if !from.is_empty() {
-        load(at, Path::new(from))?;
+/// If the file cannot be read, or is of another net.
+pub(crate) fn begin(at: &Scope, settings: &Settings) -> Result<bool> {
+    match settings.get_word("model.from")? {
+        "" => Ok(false),
+        from => load(at, Path::new(from)).map(|()| true),
     }
+}
+
+/// Freezes what the settings say of the net of a scope.
+///
+/// # Errors
+/// If there is nothing of that name.
+pub(crate) fn freeze(at: &Scope, settings: &Settings) -> Result<()> {
     match settings.get_word("model.freeze")? {
         "" => Ok(()),
         BACKBONE => {
@@ -33,7 +40,7 @@ pub(crate) fn begin(at: &Scope, settings: &Settings) -> Result<()> {
             at.freeze(&head(at), false);
             Ok(())
         }
-        layer => freeze(at, layer),
+        layer => freeze_layer(at, layer),
     }
 }
 
@@ -46,7 +53,7 @@ fn layer_of(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(layer, _)| layer)
 }
 
-fn freeze(at: &Scope, layer: &str) -> Result<()> {
+fn freeze_layer(at: &Scope, layer: &str) -> Result<()> {
     let layer = layer.replace('.', "/");
     let names: Vec<String> = at.parameters().iter().map(|var| var.name().to_owned()).collect();
     if !names.iter().any(|name| name.strip_prefix(&layer).is_some_and(|rest| rest.starts_with('/'))) {

@@ -8,6 +8,7 @@ use cpu::Cpu;
 use glassbox_zoo as zoo;
 use nn::{Layer, Pass, Scope};
 use tensor::Tensor;
+use train::replay::Change;
 use train::{Event, RunDir, Source, Status, fit, resume};
 use zoo::char_rnn::{self, TextLstm};
 use zoo::gpt::{self, Cache, Gpt};
@@ -93,6 +94,9 @@ fn a_run_on_text_cut_after_any_step_ends_with_the_same_bits_and_is_replayed() {
         let mut run = Run::open_on(Cpu::new(1).unwrap(), &folder.join("whole"), None).unwrap();
         let checked = run.check(1..=end.step, &mut |_| {}).unwrap();
         assert_eq!((checked.recorded, checked.differences), (end.step, Vec::new()), "{recipe}");
+        // A step that changes no weight leaves its own batch as it was, also where a state is carried on.
+        let still = run.what_if(4, &Change::Rate(0.0)).unwrap().would;
+        assert_eq!(still.after.to_bits(), still.loss.to_bits(), "{recipe}");
         fs::remove_dir_all(folder).unwrap();
     }
 }

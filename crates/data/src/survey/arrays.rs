@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::listing::{Listing, index, part_in_name};
-use super::twins::Look;
+use super::look::Look;
 use super::{Draft, Row, broken};
 use crate::detection::Fault;
 use crate::folder_scan::{relative, stem};

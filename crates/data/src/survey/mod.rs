@@ -4,6 +4,7 @@ mod arrays;
 mod convention;
 mod json;
 mod listing;
+mod look;
 mod pictures;
 mod problems;
 mod sounds;
@@ -14,7 +15,7 @@ mod twins;
 
 pub use convention::Convention;
 pub use problems::{Problems, Same};
-pub use twins::{NEAR_BITS, NEAR_CORRELATION, Twins};
+pub use twins::{NEAR, NEAR_ALIKE, Twins};
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use crate::folder_scan::relative;
 use crate::manifest::{Entry, Manifest};
 use crate::{DataError, parallel};
 use listing::{Listed, Listing};
-use twins::Look;
+use look::Look;
 
 /// One thing of a dataset: a picture, a row of a table, a line, a recording.
 #[derive(Debug, Clone, PartialEq)]

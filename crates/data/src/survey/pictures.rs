@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::listing::{Listed, Listing};
-use super::twins::Look;
+use super::look::Look;
 use super::{Draft, Row, broken};
 use crate::bytes::read_file;
 use crate::detection::Fault;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{NEAR_BITS, NEAR_CORRELATION, Same, Survey};
+use super::{NEAR, NEAR_ALIKE, Same, Survey};
 use crate::detection::Fault;
 
 /// Of longer lists, so many are shown.
@@ -122,7 +122,7 @@ impl Survey {
         if self.rows.iter().any(|row| row.size.is_some()) {
             let _ = writeln!(
                 page,
-                "\nnearly the same: difference hashes within {NEAR_BITS} of 64 bits, and 32 x 32 thumbnails that correlate to {NEAR_CORRELATION} or more"
+                "\nnearly the same: made small and grey, and moved by up to a pixel, they correlate to {NEAR} or more; drawings on an even ground, and pictures that are all much alike, to {NEAR_ALIKE}"
             );
         }
         if self.twins.cut_short {

@@ -2,117 +2,25 @@
 
 use std::collections::HashMap;
 
+use super::look::{Look, View};
 use crate::parallel;
-use crate::picture::{Depth, Picture};
 
-/// Two pictures are near if at most so many of the 64 bits of their difference hashes differ, ...
-pub const NEAR_BITS: u32 = 3;
-/// ... and their grey thumbnails of 32 x 32 correlate at least so well. With smaller
-/// thumbnails, a third of the digits of MNIST would be near some other.
-pub const NEAR_CORRELATION: f64 = 0.98;
-
-/// Side of the thumbnail.
-const SIDE: usize = 32;
-/// Side of the coarse thumbnail.
-const COARSE: usize = 8;
-/// Pictures whose thumbnails vary less (standard deviation, of 255) are too flat to be told from each other.
-const FLAT: f64 = 2.0;
-/// Bands of the hash: of two hashes that differ in fewer bits than there are bands, one band is equal.
-const BANDS: [(u32, u32); NEAR_BITS as usize + 1] = [(0, 16), (16, 16), (32, 16), (48, 16)];
-/// Pairs that are compared at most in one band.
-const MOST_PAIRS: u64 = 1_000_000_000;
-
-/// What a picture looks like from afar.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Look {
-    /// Bit (y, x) says whether cell x + 1 of row y of an 8 x 9 thumbnail is lighter than cell x (a difference hash).
-    bits: u64,
-    fine: Thumbnail<{ SIDE * SIDE }>,
-    /// A few cells tell most pictures apart, sixteen times as fast.
-    coarse: Thumbnail<{ COARSE * COARSE }>,
-}
-
-/// A small grey picture with its mean and standard deviation.
-#[derive(Debug, Clone, PartialEq)]
-struct Thumbnail<const CELLS: usize> {
-    cells: [u8; CELLS],
-    mean: f64,
-    spread: f64,
-}
-
-impl<const CELLS: usize> Thumbnail<CELLS> {
-    fn of(plane: &[u8], size: (usize, usize), side: usize) -> Option<Self> {
-        let mut cells = [0; CELLS];
-        shrink(plane, size, (side, side), &mut cells)?;
-        let count = CELLS as f64;
-        let sum: u64 = cells.iter().map(|&x| u64::from(x)).sum();
-        let squares: u64 = cells.iter().map(|&x| u64::from(x) * u64::from(x)).sum();
-        let mean = sum as f64 / count;
-        Some(Thumbnail { cells, mean, spread: (squares as f64 / count - mean * mean).max(0.0).sqrt() })
-    }
-
-    fn correlation(&self, other: &Self) -> f64 {
-        let products: u32 = self.cells.iter().zip(&other.cells).map(|(&a, &b)| u32::from(a) * u32::from(b)).sum();
-        (f64::from(products) / CELLS as f64 - self.mean * other.mean) / (self.spread * other.spread)
-    }
-}
-
-impl Look {
-    /// Of a picture; `None` if it is too flat to look like anything.
-    pub fn of(picture: &Picture) -> Option<Box<Look>> {
-        let grey = |p: &[u32]| if let [r, g, b] = p { (299 * r + 587 * g + 114 * b) / 1000 } else { p[0] };
-        let plane: Vec<u8> = match &picture.depth {
-            Depth::Eight(v) if picture.channels == 1 => v.clone(),
-            Depth::Eight(v) => v
-                .chunks_exact(picture.channels)
-                .map(|p| grey(&[u32::from(p[0]), u32::from(p[1]), u32::from(p[2])]) as u8)
-                .collect(),
-            Depth::Sixteen(v) => v
-                .chunks_exact(picture.channels)
-                .map(|p| (grey(&p.iter().map(|&x| u32::from(x)).collect::<Vec<_>>()) >> 8) as u8)
-                .collect(),
-        };
-        Look::of_plane(&plane, picture.height, picture.width)
-    }
-
-    /// Of a grey plane `[height, width]`.
-    pub fn of_plane(plane: &[u8], height: usize, width: usize) -> Option<Box<Look>> {
-        let fine = Thumbnail::of(plane, (height, width), SIDE).filter(|thumbnail| thumbnail.spread >= FLAT)?;
-        let coarse = Thumbnail::of(plane, (height, width), COARSE).filter(|thumbnail| thumbnail.spread >= FLAT)?;
-        let mut cells = [0; 8 * 9];
-        shrink(plane, (height, width), (8, 9), &mut cells)?;
-        let mut bits = 0;
-        for (y, row) in cells.chunks_exact(9).enumerate() {
-            for x in 0..8 {
-                bits |= u64::from(row[x + 1] > row[x]) << (8 * y + x);
-            }
-        }
-        Some(Box::new(Look { bits, fine, coarse }))
-    }
-
-    /// Correlation with another picture, if it is near.
-    fn near(&self, other: &Look) -> Option<f64> {
-        let coarse = self.coarse.correlation(&other.coarse) >= NEAR_CORRELATION;
-        coarse.then(|| self.fine.correlation(&other.fine)).filter(|&correlation| correlation >= NEAR_CORRELATION)
-    }
-}
-
-/// The mean of each cell of a grid laid over a plane; small planes give a pixel to several cells. `None` if the plane has no pixel.
-fn shrink(plane: &[u8], (height, width): (usize, usize), (rows, columns): (usize, usize), to: &mut [u8]) -> Option<()> {
-    if height == 0 || width == 0 || plane.len() != height * width {
-        return None;
-    }
-    for (cell, value) in to.iter_mut().enumerate() {
-        let (y, x) = (cell / columns, cell % columns);
-        let (top, left) = (y * height / rows, x * width / columns);
-        let bottom = ((y + 1) * height / rows).max(top + 1);
-        let right = ((x + 1) * width / columns).max(left + 1);
-        let lines = plane[top * width..bottom * width].chunks_exact(width);
-        let sum: u64 = lines.map(|line| line[left..right].iter().map(|&p| u64::from(p)).sum::<u64>()).sum();
-        *value = (sum / ((bottom - top) * (right - left)) as u64) as u8;
-    }
-    Some(())
-}
+/// Two pictures are near if what they look like agrees at least so well.
+pub const NEAR: f64 = 0.985;
+/// Drawings, which are much alike (of MNIST, hundreds of pairs of the same digit agree to .985), and pictures of datasets in which all
+/// are, if they agree so well.
+pub const NEAR_ALIKE: f64 = 0.995;
+/// Only pairs whose hashes differ in so few of 64 bits are compared: of photographs of 32 x 32 that are moved by one pixel both ways
+/// more than 96 in a hundred differ in no more from themselves, ...
+const BITS: u32 = 18;
+/// ... and drawings, which are brought to the middle, in a few.
+const BITS_DRAWN: u32 = 5;
+/// Bands of a hash by which pairs are found, at most.
+const MOST_BANDS: u32 = 8;
+/// Pairs of photographs that are compared by more than their hashes, at most: about so many take 5 s of a core.
+const MOST: u64 = 2_000_000;
+/// Pairs of drawings; few of them agree from afar.
+const MOST_DRAWN: u64 = 6_000_000;
 
 /// Rows that are the same or look the same.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -137,46 +45,95 @@ pub(crate) fn twins(hashes: &[[u8; 32]], looks: &[Option<Box<Look>>]) -> Twins {
     let mut exact: Vec<Vec<usize>> = groups.into_values().filter(|group| group.len() > 1).collect();
     exact.sort();
     let looks: Vec<(usize, &Look)> = rows.iter().filter_map(|&row| Some((row, looks[row].as_deref()?))).collect();
-    let (near, cut_short) = near(&looks);
+    let (drawn, mut photographs): (Vec<_>, Vec<_>) = looks.into_iter().partition(|(_, look)| look.drawn().is_some());
+    let centred: Vec<(usize, &View)> = drawn.iter().filter_map(|&(row, look)| Some((row, look.drawn()?))).collect();
+    let first = photographs.len();
+    // What is taken for a drawing here may be none in a lighter copy.
+    photographs.extend(drawn);
+    let photographs: Vec<(usize, &View)> = photographs.into_iter().map(|(row, look)| (row, look.whole())).collect();
+    let bits = affordable(&photographs, first, BITS, MOST);
+    let least = if bits < BITS { NEAR_ALIKE } else { NEAR };
+    let (mut near, cut_short) = agreeing(&photographs, first, (bits, MOST), |a, b| a.agrees(b, least));
+    let bits_drawn = affordable(&centred, centred.len(), BITS_DRAWN, MOST_DRAWN);
+    let (more, cut_short_too) =
+        agreeing(&centred, centred.len(), (bits_drawn, MOST_DRAWN), |a, b| a.agrees_as_drawn(b, NEAR_ALIKE));
+    near.extend(more);
+    let cut_short = cut_short || cut_short_too || bits < BITS || bits_drawn < BITS_DRAWN;
+    near.sort_by_key(|&(a, b, _)| (a, b));
     Twins { exact, near, cut_short }
 }
 
-fn near(looks: &[(usize, &Look)]) -> (Vec<(usize, usize, f64)>, bool) {
-    let mut found = Vec::new();
-    let mut cut_short = false;
-    for band in 0..BANDS.len() {
-        let key = |bits: u64, band: usize| (bits >> BANDS[band].0) & ((1 << BANDS[band].1) - 1);
-        let mut order: Vec<usize> = (0..looks.len()).collect();
-        order.sort_by_key(|&i| (key(looks[i].1.bits, band), i));
-        let mut buckets: Vec<&[usize]> =
-            order.chunk_by(|&a, &b| key(looks[a].1.bits, band) == key(looks[b].1.bits, band)).collect();
-        // The smallest first: if not all pairs can be compared, those of the largest are left out.
-        buckets.sort_by_key(|bucket| bucket.len());
-        let mut pairs = 0u64;
-        let within = |bucket: &&&[usize]| {
-            pairs = pairs.saturating_add(bucket.len() as u64 * bucket.len() as u64 / 2);
-            pairs <= MOST_PAIRS
-        };
-        let affordable = buckets.iter().take_while(within).count();
-        cut_short |= affordable < buckets.len();
-        let work: Vec<(&[usize], usize)> =
-            buckets[..affordable].iter().flat_map(|&bucket| (0..bucket.len()).map(move |at| (bucket, at))).collect();
-        let pairs = parallel::map(&work, |&(bucket, at)| {
-            let (first, look) = looks[bucket[at]];
-            let mut pairs = Vec::new();
-            for &(second, other) in bucket[at + 1..].iter().map(|&i| &looks[i]) {
-                let differing = look.bits ^ other.bits;
-                // A pair that an earlier band found is not found again.
-                if differing.count_ones() <= NEAR_BITS && (0..band).all(|earlier| key(differing, earlier) != 0) {
-                    pairs.extend(look.near(other).map(|correlation| (first, second, correlation)));
+/// Pairs of the first `first` views with any later one whose hashes differ in at most `bits` and that agree; and whether some were
+/// not compared.
+fn agreeing(
+    views: &[(usize, &View)],
+    first: usize,
+    (bits, most): (u32, u64),
+    agree: impl Fn(&View, &View) -> Option<f64> + Sync,
+) -> (Vec<(usize, usize, f64)>, bool) {
+    /// Hashes that are looked through in one go.
+    const RUN: usize = 64;
+    // Of two hashes that differ in fewer bits than there are bands, one band is equal. Narrow bands tell nothing.
+    let bands = if bits < MOST_BANDS { bits + 1 } else { 1 };
+    let key =
+        |hash: u64, band: u32| if bands == 1 { 0 } else { (hash >> (64 / bands * band)) & ((1 << (64 / bands)) - 1) };
+    // Some are alike at any rate; if all were, no number of bits would do.
+    let most = 64 + (16 * most) as usize / views.len().max(1);
+    let (mut pairs, mut cut_short) = (Vec::new(), false);
+    for band in 0..bands {
+        let mut order: Vec<usize> = (0..views.len()).collect();
+        order.sort_by_key(|&at| (key(views[at].1.hash, band), at));
+        let hashes: Vec<u64> = order.iter().map(|&at| views[at].1.hash).collect();
+        let mut work: Vec<(usize, usize)> = Vec::with_capacity(first);
+        let mut end = 0;
+        for bucket in hashes.chunk_by(|&a, &b| key(a, band) == key(b, band)) {
+            end += bucket.len();
+            work.extend((end - bucket.len()..end).filter(|&place| order[place] < first).map(|place| (place, end)));
+        }
+        let found = parallel::map(&work, |&(place, end)| {
+            let (row, view) = views[order[place]];
+            let differing = |hash: u64| (hash ^ view.hash).count_ones();
+            let (mut pairs, mut compared) = (Vec::new(), 0);
+            for (run, some) in hashes[place + 1..end].chunks(RUN).enumerate() {
+                if some.iter().fold(u32::MAX, |least, &hash| least.min(differing(hash))) > bits {
+                    continue;
+                }
+                for (at, &hash) in some.iter().enumerate() {
+                    // A pair that an earlier band found is not found again.
+                    let seen = (0..band).any(|earlier| key(hash ^ view.hash, earlier) == 0);
+                    if differing(hash) > bits || seen {
+                        continue;
+                    }
+                    if compared == most {
+                        return (pairs, true);
+                    }
+                    compared += 1;
+                    let (other, its) = views[order[place + 1 + run * RUN + at]];
+                    pairs.extend(agree(view, its).map(|agreement| (row.min(other), row.max(other), agreement)));
                 }
             }
-            pairs
+            (pairs, false)
         });
-        found.extend(pairs.into_iter().flatten());
+        cut_short |= found.iter().any(|(_, cut_short)| *cut_short);
+        pairs.extend(found.into_iter().flat_map(|(pairs, _)| pairs));
     }
-    found.sort_by_key(|&(a, b, _)| (a, b));
-    (found, cut_short)
+    (pairs, cut_short)
+}
+
+/// As many bits up to `bits` as leave few enough pairs: where all rows are much alike, as clothes on black are, only those are
+/// compared whose hashes are nearer. Judged by some rows.
+fn affordable(views: &[(usize, &View)], first: usize, bits: u32, most: u64) -> u32 {
+    const SOME: usize = 512;
+    let hashes: Vec<u64> = views.iter().map(|(_, view)| view.hash).collect();
+    let every = first.div_ceil(SOME).max(1);
+    let some: Vec<usize> = (0..first).step_by(every).collect();
+    let counts = parallel::map(&some, |&at| {
+        let mut counts = [0u64; 65];
+        hashes[at + 1..].iter().for_each(|hash| counts[(hash ^ hashes[at]).count_ones() as usize] += 1);
+        counts
+    });
+    let within = |bits: u32| counts.iter().flat_map(|of| &of[..=bits as usize]).sum::<u64>() * every as u64;
+    (0..=bits).rev().find(|&bits| within(bits) <= most).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -208,17 +165,58 @@ mod tests {
         assert_eq!((pairs, twins.exact.len()), (vec![(4, 19), (7, 20)], 0));
     }
 
+    /// Pictures of `side` from larger ones, each as it lies and moved by a pixel both ways; the pairs that are near.
+    fn near_of_moved(whole: impl Fn(usize, usize) -> Vec<u8>, side: usize) -> Vec<(usize, usize)> {
+        let wide = side + 2;
+        let cut = |plane: &[u8], by: usize| -> Vec<u8> {
+            (0..side * side).map(|at| plane[(at / side + by) * wide + at % side + by]).collect()
+        };
+        let wholes: Vec<Vec<u8>> = (1..12).map(|seed| whole(seed, wide)).collect();
+        let planes: Vec<Vec<u8>> =
+            [0, 1].iter().flat_map(|&by| wholes.iter().map(move |plane| cut(plane, by))).collect();
+        let hashes: Vec<[u8; 32]> = planes.iter().map(|plane| hmac_sha256::Hash::hash(plane)).collect();
+        let looks: Vec<_> = planes.iter().map(|plane| Look::of_plane(plane, side, side)).collect();
+        twins(&hashes, &looks).near.iter().map(|&(a, b, _)| (a, b)).collect()
+    }
+
+    /// A picture of a few slow waves of its own, as a photograph mostly is.
+    fn hills(seed: usize, side: usize) -> Vec<u8> {
+        let part = |k: usize| ((seed * 7919 + k * 104_729 + seed * k * 31) % 1000) as f64 / 1000.0;
+        let value = |y: usize, x: usize| {
+            let (y, x) = (y as f64 / side as f64, x as f64 / side as f64);
+            let wave =
+                |k: usize| ((part(k) - 0.5) * 24.0 * x + (part(k + 10) - 0.5) * 24.0 * y + 6.0 * part(k + 20)).sin();
+            (128.0 + 25.0 * (1..5).map(wave).sum::<f64>()) as u8
+        };
+        (0..side * side).map(|i| value(i / side, i % side)).collect()
+    }
+
+    #[test]
+    fn copies_that_are_moved_by_a_pixel_are_near_photographs_and_drawings_alike() {
+        let pairs: Vec<(usize, usize)> = (0..11).map(|at| (at, at + 11)).collect();
+        for side in [28, 32, 45, 64] {
+            assert_eq!(near_of_moved(hills, side), pairs, "photographs of {side}");
+            // A stroke of its own direction and bend on black.
+            let stroke = |seed: usize, side: usize| -> Vec<u8> {
+                let mut plane = vec![0; side * side];
+                for step in 0..400 {
+                    let t = f64::from(step) / 400.0 - 0.5;
+                    let angle = seed as f64 * 0.55 + t * (seed % 4) as f64;
+                    let (y, x) = (0.5 + 0.6 * t * angle.sin(), 0.5 + 0.6 * t * angle.cos());
+                    let (y, x) = ((y * side as f64) as usize, (x * side as f64) as usize);
+                    (0..4).for_each(|k| plane[(y + k / 2) * side + x + k % 2] = 250);
+                }
+                plane
+            };
+            assert_eq!(near_of_moved(stroke, side), pairs, "drawings of {side}");
+        }
+    }
+
     #[test]
     fn equal_rows_are_one_group_and_not_near_too() {
         let planes = vec![blobs(3, 40), blobs(5, 40), blobs(3, 40), blobs(3, 40)];
         let hashes: Vec<[u8; 32]> = planes.iter().map(|plane| hmac_sha256::Hash::hash(plane)).collect();
         let twins = twins(&hashes, &looks(&planes));
         assert_eq!((twins.exact, twins.near), (vec![vec![0, 2, 3]], vec![]));
-    }
-
-    #[test]
-    fn flat_pictures_look_like_nothing_and_small_ones_like_themselves() {
-        assert!(Look::of_plane(&[7; 100], 10, 10).is_none() && Look::of_plane(&[], 0, 0).is_none());
-        assert!(Look::of_plane(&[0, 255], 1, 2).is_some());
     }
 }

@@ -173,7 +173,9 @@ fn labels(graph: &StepGraph, drawn: &Drawn) -> (String, String) {
             let last = drawn.nodes.iter().rev().find(|node| !inside(node)).or(drawn.nodes.last());
             let shape = last.map_or(String::new(), |&last| dims(&graph.nodes[last].shape));
             let ops = drawn.nodes.iter().filter(|&&node| !graph.nodes[node].inputs.is_empty()).count();
-            let below = if ops == 0 { format!("{} values", drawn.nodes.len()) } else { format!("{ops} ops  {shape}") };
+            let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            let below =
+                if ops == 0 { counted(drawn.nodes.len(), "value") } else { format!("{}  {shape}", counted(ops, "op")) };
             (layer.clone(), below)
         }
         Stands::Kernel(kernel) => {

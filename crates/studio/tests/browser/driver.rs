@@ -39,6 +39,8 @@ pub struct Browser {
     profile: PathBuf,
     pub width: u32,
     pub height: u32,
+    /// How long is waited for what should come true.
+    pub patience: Duration,
 }
 
 impl Browser {
@@ -75,7 +77,8 @@ impl Browser {
             }
         });
         let complaints = Vec::new();
-        let mut this = Browser { child, to, from, session: None, last: 0, complaints, profile, width, height };
+        let mut this =
+            Browser { child, to, from, session: None, last: 0, complaints, profile, width, height, patience: PATIENCE };
         let target = this.call("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
         let attached = this.call("Target.attachToTarget", json!({ "targetId": target, "flatten": true }));
         this.session = attached["sessionId"].as_str().map(str::to_owned);
@@ -132,7 +135,7 @@ impl Browser {
             if holds == true {
                 return;
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > self.patience {
                 self.shot("waited-in-vain");
                 let page = self.value("document.body.innerText");
                 panic!("never came true: {expression}\n{:?}\non the page:\n{page}", self.complaints);

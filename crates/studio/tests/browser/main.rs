@@ -5,6 +5,7 @@ mod driver;
 mod studio;
 
 use std::path::Path;
+use std::time::Duration;
 
 use driver::Browser;
 
@@ -284,6 +285,8 @@ fn a_model_without_its_run_shows_what_it_can_and_says_what_it_has_not() {
 #[ignore = "pictures of a run of one's own"]
 fn every_view_of_a_run_of_ones_own() {
     let (Some(mut browser), Some(folder)) = (at_the_page(1280, 900), std::env::var_os("GLASSBOX_LOOK")) else { return };
+    // Of a large network confusion and certificates take minutes.
+    browser.patience = Duration::from_secs(900);
     browser.open(&studio::serve(Path::new(&folder)));
     browser.wait("document.querySelectorAll('#views a').length > 0 && location.hash.includes('run=')");
     let run = browser.value("new URLSearchParams(location.hash.split('?')[1]).get('run')");
@@ -336,6 +339,7 @@ fn graphs_are_usable_after_so_many_milliseconds() {
     for (zoom, rest) in [
         ("layers", ""),
         ("kernels", "&phases=forward,backward,update"),
+        ("ops", "&phases=forward,backward"),
         ("ops", "&phases=forward,backward,update&numbers=1"),
     ] {
         browser.value(&format!("location.hash = '#/runs'; location.hash = '#/graph?zoom={zoom}{rest}'"));

@@ -84,18 +84,18 @@ impl Run {
 
     fn try_step(&self, batch: &Batch, lr: f64, measured: &Batch) -> Result<Tried> {
         let at = self.state.step;
+        // A state that is carried from batch to batch is one of the buffers.
+        let buffers = self.job.scope.buffers();
+        let before: Vec<Arc<Array>> = buffers.iter().map(Var::value).collect();
         let figures = step(&self.cpu, &self.job, batch, at, lr, Wanted { rows: false, norms: false })?;
         let loss = |batch: &Batch, at: u64| -> Result<f32> {
             let traced = trace(&self.job, batch, at, lr, Pass::train)?;
             Ok(number(&self.cpu.run(&[&traced.losses.total], &[])?[0]))
         };
         let next = self.loader.batch_at(self.position_of(at + 1))?;
-        Ok(Tried {
-            loss: figures.loss,
-            grad_norm: figures.grad_norm,
-            after: loss(measured, at)?,
-            next: loss(&next, at + 1)?,
-        })
+        let next = loss(&next, at + 1)?;
+        buffers.iter().zip(before).try_for_each(|(var, value)| var.set((*value).clone()))?;
+        Ok(Tried { loss: figures.loss, grad_norm: figures.grad_norm, after: loss(measured, at)?, next })
     }
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn job(kind: Kind, changes: &[(&str, &str)]) -> Job {
     let average = (kept > 0.0).then(|| Average::new(all, kept));
     let rows = CrossEntropy { reduction: Reduction::None, ..CrossEntropy::default() };
     let loss = Box::new(move |logits: &Tensor, labels: &Tensor| Losses::mean_of(rows.loss(logits, labels)));
-    Job { recipe: "test".to_owned(), settings, splits, scope, model, loss, optimizer, schedule, average }
+    Job { recipe: "test".to_owned(), settings, splits, scope, model, loss, optimizer, schedule, average, begun: false }
 }
 
 #[rustfmt::skip]

@@ -95,7 +95,18 @@ fn planted(fault: Fault, optimizer: &str) -> Job {
         _ => Box::new(move |logits: &Tensor, labels: &Tensor| Losses::mean_of(rows.loss(logits, labels))),
     };
     let (splits, model) = (splits(fault), Box::new(model));
-    Job { recipe: "planted".to_owned(), settings, splits, scope: at, model, loss, optimizer, schedule, average: None }
+    Job {
+        recipe: "planted".to_owned(),
+        settings,
+        splits,
+        scope: at,
+        model,
+        loss,
+        optimizer,
+        schedule,
+        average: None,
+        begun: false,
+    }
 }
 
 #[rustfmt::skip]

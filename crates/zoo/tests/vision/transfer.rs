@@ -54,6 +54,15 @@ fn the_head_alone_learns_and_the_backbone_stays_to_the_bit() {
     assert!(fails("feature", "").contains("no layer \"feature\" to freeze"));
     std::fs::remove_file(&weights).unwrap();
     assert!(fails("", &from).contains("cannot read"), "{}", fails("", &from));
+    // The run holds what it began with, and needs the file no more.
+    let mut run = zoo::Run::open(folder.join("run")).unwrap();
+    let began = run.at(1).unwrap().tensor("features/0/0/weight").unwrap();
+    assert_eq!(began, state["features.0.0.weight"]);
+    run.stand(6, &mut |_, recorded| {
+        assert!(recorded);
+        Ok(())
+    })
+    .unwrap();
     std::fs::remove_dir_all(folder).unwrap();
 }
 
