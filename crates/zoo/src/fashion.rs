@@ -6,10 +6,10 @@ use data::Transform;
 use nn::{Flatten, Relu, Scope, Sequential, batch_norm2d, conv2d, dropout, linear, max_pool2d};
 use train::{Error, Input, Result, Settings, Splits};
 
-use crate::both_ways::BothWays;
 use crate::idx_data::idx_folder;
 use crate::recipe::{Recipe, nothing, plain_loss};
 use crate::settings::{Defaults, settings};
+use crate::views::{Views, Windows};
 
 /// The classes, as the authors name them (Xiao et al. 2017).
 const CLASSES: [&str; 10] =
@@ -65,7 +65,7 @@ pub const RECIPE: Recipe = Recipe {
     splits,
     model: |at, settings, input: &Input| {
         let net = fashion_cnn(at, input.classes.len());
-        Ok(if settings.get_flag("data.flip")? { Box::new(BothWays(net)) } else { Box::new(net) })
+        Ok(Box::new(Views { net, windows: Windows::Whole, mirror: settings.get_flag("data.flip")? }))
     },
     loss: plain_loss,
     begin: nothing,

@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use data::{Transform, class_counts};
+use data::{Dataset, Transform, class_counts};
 use nn::{
     Flatten, Layer, Relu, Scope, Sequential, adaptive_avg_pool2d, batch_norm2d, conv2d, linear, max_pool2d, residual,
 };
+use see::Pca;
 use train::{Error, Input, Result, Settings, Splits};
 
-use crate::both_ways::BothWays;
 use crate::dense::{Dense, dense};
 use crate::folder_data::class_pictures;
 use crate::nets::{NAMES, PUBLISHED, colours, plain_cifar, published, resnet_cifar};
 use crate::recipe::{Loss, Recipe, weighted_loss};
 use crate::settings::{Defaults, settings};
 use crate::transfer;
+use crate::views::{Views, Windows};
 
 /// A narrow residual net: a convolution of `first` x `first` (an odd number) at full size, then three stages of a basic block (He et
 /// al. 2015, figure 2) with a widening 3x3 convolution between them; every stage at half the size; then the mean over the picture.
@@ -73,6 +74,8 @@ fn defaults() -> Settings {
     .word("data.on_broken", "fail", &["fail", "skip"], "what to do with broken files")
     .flag("data.flip", true, "mirror half of the training pictures")
     .flag("data.crop", true, "move training pictures by up to an eighth")
+    .int("data.window", 0, 0..=512, "the net sees squares of this side: of a training picture one anywhere, of others five, corners and middle; 0: all")
+    .float("data.colour", 0.0, 0.0..=10.0, "training pictures change along the directions in which colours differ, by this share of how much they do; AlexNet: 0.1")
     .flag("train.balance", true, "rare classes weigh more, so that all classes count alike");
     transfer::with_transfer(settings)
 }
@@ -94,7 +97,23 @@ fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
         let (mean, std) = colours(name);
         (splits.input.mean, splits.input.std) = (mean.to_vec(), std.to_vec());
     }
-    if let (true, &[_, height, width]) = (settings.get_flag("data.crop")?, &splits.input.shape[..]) {
+    let strength = settings.get_float("data.colour")? as f32;
+    if strength > 0.0 && splits.input.shape[0] == 3 {
+        splits.augment.push(Transform::ColourPca { directions: colours_of(splits.train.as_ref())?, strength });
+    }
+    let (window, &[_, height, width]) = (settings.get_size("data.window")?, &splits.input.shape[..]) else {
+        return Err(Error::usage(
+            "the pictures have no height and width",
+            "give --data DIR, a folder of class folders",
+        ));
+    };
+    if window > height.min(width) {
+        let what = format!("windows of {window} x {window} do not fit into pictures of {height} x {width}");
+        return Err(Error::usage(what, "make them larger with --set data.size=N, or the window smaller"));
+    }
+    if window > 0 {
+        splits.augment.push(Transform::RandomCrop { height: window, width: window, padding: 0 });
+    } else if settings.get_flag("data.crop")? {
         splits.augment.push(Transform::RandomCrop { height, width, padding: height.min(width) / 8 });
     }
     if settings.get_flag("data.flip")? {
@@ -103,10 +122,35 @@ fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
     Ok(splits)
 }
 
+/// The three directions in which the colours of pixels differ, each as long as they do (standard deviation).
+fn colours_of(train: &dyn Dataset) -> Result<[[f32; 3]; 3]> {
+    /// Pictures, and pixels of each, that are looked at.
+    const SOME: (usize, usize) = (2000, 1000);
+    let mut pixels = Vec::new();
+    for row in (0..train.len()).step_by(train.len().div_ceil(SOME.0).max(1)) {
+        let sample = train.get(row)?;
+        let &[3, height, width] = &sample.shape[..] else { continue };
+        let plane = height * width;
+        (0..plane).step_by(plane.div_ceil(SOME.1).max(1)).for_each(|at| {
+            pixels.extend([sample.x[at], sample.x[plane + at], sample.x[2 * plane + at]]);
+        });
+    }
+    let pca = Pca::of(&pixels, 3, 3);
+    let mut directions = [[0.0; 3]; 3];
+    for ((to, direction), variance) in directions.iter_mut().zip(&pca.components).zip(&pca.variance) {
+        to.iter_mut().zip(direction).for_each(|(to, x)| *to = (x * variance.max(0.0).sqrt()) as f32);
+    }
+    Ok(directions)
+}
+
 fn model(at: &Scope, settings: &Settings, input: &Input) -> Result<Box<dyn Layer>> {
     let (width, blocks) = (settings.get_size("model.width")?, settings.get_size("model.blocks")?);
     let (classes, channels) = (input.classes.len(), input.shape[0]);
-    let net = match (settings.get_word("model.name")?, &input.shape[..]) {
+    let (windows, shape) = match settings.get_size("data.window")? {
+        0 => (Windows::Whole, input.shape.clone()),
+        side => (Windows::Five(side), vec![channels, side, side]),
+    };
+    let net = match (settings.get_word("model.name")?, &shape[..]) {
         ("mlp", shape) => {
             let dropout = settings.get_float("model.dropout")?;
             let (activation, init) = ("relu", "kaiming");
@@ -124,7 +168,7 @@ fn model(at: &Scope, settings: &Settings, input: &Input) -> Result<Box<dyn Layer
         }
     };
     transfer::freeze(at, settings)?;
-    Ok(if settings.get_flag("data.flip")? { Box::new(BothWays(net)) } else { Box::new(net) })
+    Ok(Box::new(Views { net, windows, mirror: settings.get_flag("data.flip")? }))
 }
 
 /// Rows of rare classes weigh more: each class has the same weight in the sum.

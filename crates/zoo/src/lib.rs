@@ -1,6 +1,5 @@
 //! The systems, one file each, read like the paper's table: model, recipe.
 
-mod both_ways;
 pub mod char_rnn;
 pub mod cifar;
 mod class_rows;
@@ -28,6 +27,7 @@ mod sweep;
 pub mod tabular;
 mod text_data;
 mod transfer;
+mod views;
 mod writer;
 
 pub use hubel_wiesel::{Asked, hubel_wiesel};

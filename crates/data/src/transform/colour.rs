@@ -39,6 +39,27 @@ pub(super) fn rgb(image: Image) -> Result<Image, DataError> {
     }
 }
 
+/// A random multiple of each direction, for all pixels.
+pub(super) fn along(
+    mut image: Image,
+    directions: &[[f32; 3]; 3],
+    strength: f32,
+    key: RandomKey,
+) -> Result<Image, DataError> {
+    if image.channels != 3 {
+        return Err(wrong_channels("ColourPca", &image));
+    }
+    let plane = image.plane().max(1);
+    // The sum of twelve uniform numbers is normal enough, and the same bits everywhere.
+    let normal = |at: usize| (0..12).map(|part| key.uniform((12 * at + part) as u64)).sum::<f32>() - 6.0;
+    for (channel, pixels) in image.pixels.chunks_exact_mut(plane).enumerate() {
+        let multiple = |(at, direction): (usize, &[f32; 3])| strength * normal(at) * direction[channel];
+        let by: f32 = directions.iter().enumerate().map(multiple).sum();
+        pixels.iter_mut().for_each(|x| *x = (*x + by).clamp(0.0, 1.0));
+    }
+    Ok(image)
+}
+
 /// Brightness, contrast, saturation, hue, each by a random factor around 1 (hue: a random turn).
 pub(super) fn jitter(mut image: Image, strength: [f32; 4], key: RandomKey) -> Result<Image, DataError> {
     if !matches!(image.channels, 1 | 3) {

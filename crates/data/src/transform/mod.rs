@@ -102,6 +102,14 @@ pub enum Transform {
         /// Greatest turn of the colour circle, 0 to 0.5.
         hue: f32,
     },
+    /// Random: to all pixels a multiple of each direction, from a normal distribution of this standard deviation (Krizhevsky et al. 2012,
+    /// section 4.1; `directions` as long as pixels differ along them, as usual). Expects three channels in 0..=1.
+    ColourPca {
+        /// Where the colours of the pictures differ most: red, green, blue of each.
+        directions: [[f32; 3]; 3],
+        /// 0 or more; usual is 0.1.
+        strength: f32,
+    },
     /// To one channel: 0.299 R + 0.587 G + 0.114 B.
     Grey,
     /// To three channels, equal if the image was grey.
@@ -124,6 +132,7 @@ impl Transform {
             Transform::Rotation { .. } => "Rotation",
             Transform::Shift { .. } => "Shift",
             Transform::ColourJitter { .. } => "ColourJitter",
+            Transform::ColourPca { .. } => "ColourPca",
             Transform::Grey => "Grey",
             Transform::Rgb => "Rgb",
         }
@@ -162,6 +171,7 @@ impl Transform {
             Transform::ColourJitter { brightness, contrast, saturation, hue } => {
                 colour::jitter(image, [brightness, contrast, saturation, hue], key)
             }
+            Transform::ColourPca { ref directions, strength } => colour::along(image, directions, strength, key),
             Transform::Grey => colour::grey(image),
             Transform::Rgb => colour::rgb(image),
         }
@@ -213,6 +223,12 @@ impl Transform {
                     .or_else(|| outside("contrast", *contrast, f32::MAX))
                     .or_else(|| outside("saturation", *saturation, f32::MAX))
                     .or_else(|| outside("hue", *hue, 0.5))
+            }
+            Transform::ColourPca { directions, strength } => {
+                let wrong = directions.iter().flatten().find(|x| !x.is_finite());
+                wrong
+                    .map(|x| format!("{x} is no part of a direction"))
+                    .or_else(|| outside("strength", *strength, f32::MAX))
             }
             Transform::Grey | Transform::Rgb => None,
         }
@@ -285,9 +301,10 @@ impl Transforms {
             if let Some(why) = transform.problem() {
                 return Err(DataError::argument(transform.name(), why, "correct this setting of the transform"));
             }
-            if normalised && matches!(transform, Transform::ColourJitter { .. }) {
+            let on_colours = matches!(transform, Transform::ColourJitter { .. } | Transform::ColourPca { .. });
+            if normalised && on_colours {
                 return Err(DataError::argument(
-                    "ColourJitter",
+                    transform.name(),
                     "it comes after Normalise, but works on values between 0 and 1",
                     "put Normalise last",
                 ));

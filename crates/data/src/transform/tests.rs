@@ -35,6 +35,7 @@ fn all() -> Vec<Transform> {
         Transform::Rotation { degrees: 30.0 },
         Transform::Shift { pixels: 2 },
         Transform::ColourJitter { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1 },
+        Transform::ColourPca { directions: [[0.2, 0.2, 0.2], [0.1, 0.0, -0.1], [0.02, -0.04, 0.02]], strength: 0.1 },
         Transform::CenterCrop { height: 4, width: 4 },
         Transform::Grey,
         Transform::Rgb,
@@ -149,6 +150,21 @@ fn colours_become_grey_and_grey_becomes_three_equal_channels() {
     let red = Image { channels: 3, height: 1, width: 1, pixels: vec![1.0, 0.0, 0.0] };
     assert_eq!(apply(Transform::Grey, red), image(1, 1, &[0.299]));
     assert_eq!(apply(Transform::Rgb, image(1, 1, &[0.5])).pixels, [0.5; 3]);
+}
+
+#[test]
+fn colours_change_along_the_directions_given_and_by_their_deviation() {
+    let directions = [[0.2, 0.1, 0.0], [0.0; 3], [0.0; 3]];
+    let pca = Transform::ColourPca { directions, strength: 0.5 };
+    let grey = Image::from_fn(3, 2, 2, |_, _, _| 0.5);
+    let mut squares = 0.0;
+    for row in 0..4000 {
+        let lit = pca.apply(grey.clone(), augmentation_key(0, 0, row)).unwrap();
+        let by = [0, 4, 8].map(|at| lit.pixels[at] - 0.5);
+        assert!((by[0] - 2.0 * by[1]).abs() < 1e-6 && by[2] == 0.0 && lit.pixels[0] == lit.pixels[3]);
+        squares += f64::from(by[0]).powi(2) / 4000.0;
+    }
+    assert!((squares.sqrt() - 0.1).abs() < 0.005, "{squares}");
 }
 
 #[test]
