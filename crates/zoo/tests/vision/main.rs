@@ -74,6 +74,23 @@ fn clothes_are_mirrored_if_that_is_asked() {
 }
 
 #[test]
+fn windows_of_pictures_are_learned_and_five_of_each_are_asked() {
+    let folder = folder("windows");
+    stripes(&folder.join("data"), 20);
+    let changes = |window| {
+        let model = [("model.width", "4"), ("data.size", "32"), ("data.window", window), ("data.colour", "0.1")];
+        [&model[..], &[("train.batch", "10"), ("train.epochs", "3")]].concat()
+    };
+    let mut job = job("images", &changes("24"), Some(&folder.join("data"))).unwrap();
+    let (_, [first, last]) = trained(&mut job, &folder.join("run"));
+    assert!(last < first, "{first} {last}");
+    assert_eq!(zoo::open(&folder.join("run")).unwrap().input.shape, [3, 32, 32]);
+    let error = self::job("images", &changes("33"), Some(&folder.join("data"))).err().unwrap().to_string();
+    assert!(error.contains("windows of 33 x 33 do not fit into pictures of 32 x 32"), "{error}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_net_of_few_passes_sees_white_pieces_and_learns_stripes() {
     let folder = folder("cifar");
     stripes(&folder.join("data"), 40);
