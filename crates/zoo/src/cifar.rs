@@ -14,7 +14,7 @@ use train::{Error, Input, Result, Settings, Splits};
 use crate::folder_data::class_pictures;
 use crate::recipe::{Recipe, plain_loss};
 use crate::settings::{Defaults, settings};
-use crate::views::{Views, Windows};
+use crate::views::Views;
 
 /// Side of the pieces of pictures whose correlations are taken away first.
 const PIECE: usize = 2;
@@ -200,12 +200,6 @@ fn defaults() -> Settings {
     .word("data.on_broken", "fail", &["fail", "skip"], "what to do with broken files")
     .flag("data.flip", true, "mirror half of the training pictures, and ask about both sides of the others")
     .int("data.shift", 2, 0..=8, "training pictures move by up to so many pixels, the border mirrored")
-    .int(
-        "data.moved",
-        1,
-        0..=8,
-        "asked about a picture after training, the net also sees it moved by so many pixels; 0: as it is",
-    )
 }
 
 fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
@@ -231,11 +225,7 @@ fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
 fn model(at: &Scope, settings: &Settings, input: &Input) -> Result<Box<dyn Layer>> {
     let (first, width) = (settings.get_size("model.first")?, settings.get_size("model.width")?);
     let net = cifar_net(at, first, width, input.classes.len());
-    let windows = match settings.get_size("data.moved")? {
-        0 => Windows::Whole,
-        by => Windows::Moved(by),
-    };
-    Ok(Box::new(Views { net, windows, mirror: settings.get_flag("data.flip")? }))
+    Ok(Box::new(Views { net, window: None, mirror: settings.get_flag("data.flip")? }))
 }
 
 /// Small pictures of many classes.

@@ -9,7 +9,7 @@ use train::{Error, Input, Result, Settings, Splits};
 use crate::idx_data::idx_folder;
 use crate::recipe::{Recipe, nothing, plain_loss};
 use crate::settings::{Defaults, settings};
-use crate::views::{Views, Windows};
+use crate::views::Views;
 
 /// The classes, as the authors name them (Xiao et al. 2017).
 const CLASSES: [&str; 10] =
@@ -65,7 +65,7 @@ pub const RECIPE: Recipe = Recipe {
     splits,
     model: |at, settings, input: &Input| {
         let net = fashion_cnn(at, input.classes.len());
-        Ok(Box::new(Views { net, windows: Windows::Whole, mirror: settings.get_flag("data.flip")? }))
+        Ok(Box::new(Views { net, window: None, mirror: settings.get_flag("data.flip")? }))
     },
     loss: plain_loss,
     begin: nothing,

@@ -15,7 +15,7 @@ use crate::nets::{NAMES, PUBLISHED, colours, plain_cifar, published, resnet_cifa
 use crate::recipe::{Loss, Recipe, weighted_loss};
 use crate::settings::{Defaults, settings};
 use crate::transfer;
-use crate::views::{Views, Windows};
+use crate::views::Views;
 
 /// A narrow residual net: a convolution of `first` x `first` (an odd number) at full size, then three stages of a basic block (He et
 /// al. 2015, figure 2) with a widening 3x3 convolution between them; every stage at half the size; then the mean over the picture.
@@ -146,9 +146,9 @@ fn colours_of(train: &dyn Dataset) -> Result<[[f32; 3]; 3]> {
 fn model(at: &Scope, settings: &Settings, input: &Input) -> Result<Box<dyn Layer>> {
     let (width, blocks) = (settings.get_size("model.width")?, settings.get_size("model.blocks")?);
     let (classes, channels) = (input.classes.len(), input.shape[0]);
-    let (windows, shape) = match settings.get_size("data.window")? {
-        0 => (Windows::Whole, input.shape.clone()),
-        side => (Windows::Five(side), vec![channels, side, side]),
+    let (window, shape) = match settings.get_size("data.window")? {
+        0 => (None, input.shape.clone()),
+        side => (Some(side), vec![channels, side, side]),
     };
     let net = match (settings.get_word("model.name")?, &shape[..]) {
         ("mlp", shape) => {
@@ -168,7 +168,7 @@ fn model(at: &Scope, settings: &Settings, input: &Input) -> Result<Box<dyn Layer
         }
     };
     transfer::freeze(at, settings)?;
-    Ok(Box::new(Views { net, windows, mirror: settings.get_flag("data.flip")? }))
+    Ok(Box::new(Views { net, window, mirror: settings.get_flag("data.flip")? }))
 }
 
 /// Rows of rare classes weigh more: each class has the same weight in the sum.

@@ -3,59 +3,42 @@
 use nn::{Description, Layer, Pass, Sequential};
 use tensor::Tensor;
 
-/// What is shown of a picture `[N, C, H, W]`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Windows {
-    /// All of it.
-    Whole,
-    /// All of it, and half as much weight for two copies moved along the diagonal by so many pixels, the border mirrored (Jordan 2024).
-    Moved(usize),
-    /// Squares of this side: the four corners and the middle (Krizhevsky et al. 2012, section 4.1). In training it is given such a
-    /// square.
-    Five(usize),
-}
-
-/// After training, the mean of the logits of each window, and with `mirror` of its mirror image.
+/// Asked about a picture `[N, C, H, W]` after training, the mean of the logits of what is shown of it.
 pub(crate) struct Views {
     pub net: Sequential,
-    pub windows: Windows,
+    /// Five squares of this side, the corners and the middle (Krizhevsky et al. 2012, section 4.1); in training it is given such a
+    /// square. Without it, the whole picture.
+    pub window: Option<usize>,
+    /// The mirror image of each, too.
     pub mirror: bool,
 }
 
-impl Windows {
-    /// Each window and its weight.
-    fn of(self, x: &Tensor) -> Vec<(Tensor, f64)> {
-        let [height, width] = [2, 3].map(|axis| x.dims().get(axis).copied().unwrap_or(0));
-        let cut = |x: &Tensor, [top, left]: [usize; 2], [height, width]: [usize; 2]| {
-            x.narrow(-2, top..top + height).narrow(-1, left..left + width)
-        };
-        match self {
-            Windows::Whole => vec![(x.clone(), 1.0)],
-            Windows::Moved(by) => {
-                let wide = x.pad_reflect(-2, by, by).pad_reflect(-1, by, by);
-                let moved = |at: usize| (cut(&wide, [at; 2], [height, width]), 0.25);
-                vec![(x.clone(), 0.5), moved(0), moved(2 * by)]
-            }
-            Windows::Five(side) => {
-                let (down, right) = (height.saturating_sub(side), width.saturating_sub(side));
-                let places = [[0, 0], [0, right], [down, 0], [down, right], [down / 2, right / 2]];
-                places.map(|at| (cut(x, at, [side; 2]), 0.2)).into()
-            }
-        }
+impl Views {
+    fn windows(&self, x: &Tensor) -> Vec<Tensor> {
+        let Some(side) = self.window else { return vec![x.clone()] };
+        let free = |axis: usize| x.dims().get(axis).map_or(0, |size| size.saturating_sub(side));
+        let (down, right) = (free(2), free(3));
+        let places = [[0, 0], [0, right], [down, 0], [down, right], [down / 2, right / 2]];
+        places.map(|[top, left]| x.narrow(-2, top..top + side).narrow(-1, left..left + side)).into()
     }
 }
 
 impl Layer for Views {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        if pass.is_training() || (self.windows == Windows::Whole && !self.mirror) {
+        if pass.is_training() {
             return self.net.forward(x, pass);
         }
-        let ask = |(x, weight): (Tensor, f64)| {
-            let logits = self.net.forward(&x, pass);
-            if self.mirror { (logits + self.net.forward(&x.flip(-1), pass)) * (0.5 * weight) } else { logits * weight }
+        let windows = self.windows(x);
+        let views: Vec<Tensor> = match self.mirror {
+            true => windows.into_iter().flat_map(|x| [x.clone(), x.flip(-1)]).collect(),
+            false => windows,
         };
-        let logits = self.windows.of(x).into_iter().map(ask).reduce(|sum, logits| sum + logits);
-        logits.unwrap_or_else(|| self.net.forward(x, pass))
+        let logits = views.iter().map(|x| self.net.forward(x, pass)).reduce(|sum, logits| sum + logits);
+        match logits {
+            Some(sum) if views.len() > 1 => sum * (1.0 / views.len() as f64),
+            Some(logits) => logits,
+            None => self.net.forward(x, pass),
+        }
     }
 
     fn describe(&self) -> Description {
@@ -70,20 +53,20 @@ mod tests {
     use super::*;
 
     /// A net that gives back what it sees.
-    fn seen(windows: Windows, mirror: bool, x: &Tensor) -> Vec<f32> {
-        Views { net: Sequential::new(), windows, mirror }.forward(x, &Pass::eval()).to_vec().unwrap()
+    fn seen(window: Option<usize>, mirror: bool, x: &Tensor) -> Vec<f32> {
+        Views { net: Sequential::new(), window, mirror }.forward(x, &Pass::eval()).to_vec().unwrap()
     }
 
     #[test]
-    fn a_picture_is_seen_whole_moved_and_in_five_windows_each_with_its_mirror_image() {
+    fn a_picture_is_seen_whole_and_in_five_windows_each_with_its_mirror_image() {
         let x = Tensor::from_vec((0..9).map(|x| x as f32).collect(), [1, 1, 3, 3]);
-        assert_eq!(seen(Windows::Whole, false, &x), x.to_vec::<f32>().unwrap());
-        assert_eq!(seen(Windows::Whole, true, &x), [1.0, 1.0, 1.0, 4.0, 4.0, 4.0, 7.0, 7.0, 7.0]);
-        // From the top left 4 3 4, 1 0 1, 4 3 4; from the bottom right 4 5 4, 7 8 7, 4 5 4.
-        assert_eq!(seen(Windows::Moved(1), false, &x), [2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0]);
+        assert_eq!(seen(None, false, &x), x.to_vec::<f32>().unwrap());
+        assert_eq!(seen(None, true, &x), [1.0, 1.0, 1.0, 4.0, 4.0, 4.0, 7.0, 7.0, 7.0]);
         // Corners 0 1 3 4, 1 2 4 5, 3 4 6 7, 4 5 7 8; the middle 0 1 3 4.
-        let five = seen(Windows::Five(2), false, &x);
-        let wanted = [1.6, 2.6, 4.6, 5.6];
-        assert!(five.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-6), "{five:?}");
+        let five = [(false, [1.6, 2.6, 4.6, 5.6]), (true, [2.1, 2.1, 5.1, 5.1])];
+        for (mirror, wanted) in five {
+            let found = seen(Some(2), mirror, &x);
+            assert!(found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-6), "{found:?}");
+        }
     }
 }
