@@ -48,7 +48,7 @@ enum Experiment {
 struct HubelWieselArguments {
     /// Folder of a run, a .safetensors file, or a folder of class folders of pictures, from which filters are learnt first
     target: PathBuf,
-    /// The network of the run as its seed made it, instead of beside the learnt one
+    /// The network of the run as it was before its first step, instead of beside the learnt one
     #[arg(long)]
     untrained: bool,
     /// The weights after this step of the run, computed again if need be [default: the newest]

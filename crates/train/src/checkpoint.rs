@@ -17,8 +17,7 @@ use crate::durable::{self, hex};
 use crate::error::{Error, Result};
 
 const MANIFEST: &str = "MANIFEST";
-/// Name of the file that says that a checkpoint is complete.
-pub const COMMIT: &str = "COMMIT";
+const COMMIT: &str = "COMMIT";
 /// Before the name of a checkpoint that is being removed.
 const OLD: &str = ".old-";
 

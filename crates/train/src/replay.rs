@@ -89,8 +89,8 @@ impl Run {
         let loader = training_loader(&job)?;
         same::check_graph(&mut job, &dir, &loader)?;
         let ledger = Ledger::read(dir.path())?;
-        if job.begun && dir.record().branched_at().is_none() {
-            state::load(&mut job, &checkpoint::of_step(&dir.checkpoints(), 0)?)?;
+        if let Ok(first) = checkpoint::of_step(&dir.checkpoints(), 0) {
+            state::load(&mut job, &first)?;
         }
         let values = state::variables(&job).into_iter().map(|var| (var.clone(), var.value())).collect();
         let begun = (values, job.schedule.clone());
@@ -123,7 +123,7 @@ impl Run {
         Ok(self.ledger.steps().last().map_or(0, |record| record.step).max(saved))
     }
 
-    /// The step after which the job stands; 0: as the seed made it.
+    /// The step after which the job stands; 0: as it was before the first.
     pub fn stands(&self) -> u64 {
         self.state.step
     }

@@ -44,7 +44,7 @@ pub fn fit(
         format!("{} is left of a run that was killed before it began, and can be removed", left.display())
     };
     let notes = run.leftovers().into_iter().map(note).collect();
-    let at = Begun { run, loader, state: State::first(job), saved: None, log, notes };
+    let at = Begun { run, loader, state: State::first(job), saved: job.begun.then_some(0), log, notes };
     at.train(cpu, job, stop, listen)
 }
 
@@ -75,6 +75,13 @@ pub fn resume(
     let saved = newest.found.as_ref().map(|found| found.step);
     let (state, position) = match &newest.found {
         Some(found) => state::load(job, found)?,
+        None if run.record().branched_at().is_some() => {
+            return Err(Error::corrupt(
+                &checkpoints,
+                format!("the checkpoint that it branched with is gone: {}", run.record().parent),
+                "branch again from that run",
+            ));
+        }
         None => (State::first(job), Position::default()),
     };
     if run.record().status == Status::Finished.word() && is_done(job, &state)? {

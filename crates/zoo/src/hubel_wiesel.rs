@@ -11,7 +11,7 @@ use see::{
 };
 use tensor::Array;
 use train::checkpoint::Checkpoint;
-use train::{Error, Input, MODEL, Result, load_weights};
+use train::{Error, Input, MODEL, Result, RunDir, load_weights};
 
 use crate::opened::{Opened, first_of, open, open_model};
 use crate::run::Run;
@@ -19,7 +19,7 @@ use crate::run::Run;
 /// What is asked of the experiment.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
-    /// The network as its seed made it, alone.
+    /// The network as it was before its first step, alone.
     pub untrained: bool,
     /// The weights after this step of a run; without it the newest.
     pub step: Option<u64>,
@@ -63,7 +63,7 @@ fn of_run(cpu: &Cpu, path: &Path, asked: &Asked) -> Result<HubelWiesel> {
         load_weights(&opened.scope, &run.checkpoint(step)?)?;
         opened.step = step;
     }
-    of_opened(cpu, path, &opened, first_of(path)?, asked)
+    of_opened(cpu, path, &opened, first_of(&RunDir::open(path)?), asked)
 }
 
 /// A network, and beside it the same as it was before its first step: `first`, or as its seed made it.

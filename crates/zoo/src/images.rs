@@ -98,7 +98,10 @@ fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
         (splits.input.mean, splits.input.std) = (mean.to_vec(), std.to_vec());
     }
     let strength = settings.get_float("data.colour")? as f32;
-    if strength > 0.0 && splits.input.shape[0] == 3 {
+    if strength > 0.0 {
+        if splits.input.shape[0] != 3 {
+            return Err(Error::usage("data.colour changes colours, and the pictures are grey", "leave it at 0"));
+        }
         splits.augment.push(Transform::ColourPca { directions: colours_of(splits.train.as_ref())?, strength });
     }
     let (window, &[_, height, width]) = (settings.get_size("data.window")?, &splits.input.shape[..]) else {

@@ -6,7 +6,7 @@ use data::DataError;
 use nn::safetensors::{self, Safetensors};
 use nn::{Layer, Pass, Scope};
 use tensor::{DType, Tensor};
-use train::checkpoint::{COMMIT, Checkpoint};
+use train::checkpoint::Checkpoint;
 use train::{
     DataRecord, Error, Goal, Input, Job, MODEL, Provenance, Result, RunDir, Settings, load_model, load_weights,
 };
@@ -91,9 +91,10 @@ pub fn open(path: &Path) -> Result<Opened> {
 pub fn open_model(path: &Path) -> Result<Option<Opened>> {
     let file = if path.is_dir() { path.join(MODEL) } else { path.to_owned() };
     // Beside a model in its checkpoint lie the averages of its weights, if any were kept.
-    let beside = file.parent().filter(|dir| file.ends_with(MODEL) && dir.join(COMMIT).is_file());
-    let folder = if path.is_dir() { Some(path) } else { beside };
-    let checkpoint = folder.map(whole_checkpoint).transpose()?;
+    let checkpoint = match path.is_dir() {
+        true => Some(whole_checkpoint(path)?),
+        false => file.parent().filter(|_| file.ends_with(MODEL)).and_then(|dir| whole_checkpoint(dir).ok()),
+    };
     let Safetensors { tensors, metadata } = match checkpoint.as_ref().and_then(|checkpoint| checkpoint.files.get(MODEL))
     {
         Some(bytes) => safetensors::from_bytes(bytes).map_err(|why| Error::corrupt(&file, why, "copy it again"))?,
@@ -178,21 +179,15 @@ pub fn reopen(run: &RunDir, data: Option<&Path>, change: impl FnOnce(&mut Settin
     change(&mut settings)?;
     let source = run.data()?.source;
     let dir = data_dir(data, source.as_deref())?;
-    if keeps_first(run)? { recipe.job_begun(settings, dir) } else { recipe.job(settings, dir) }
+    // A branch lives by the checkpoint that it branched with.
+    let kept = run.record().branched_at().is_some() || first_of(run).is_some();
+    if kept { recipe.job_begun(settings, dir) } else { recipe.job(settings, dir) }
 }
 
-/// Whether a run keeps a checkpoint of before its first step, as one does that began with more than its seed.
-fn keeps_first(run: &RunDir) -> Result<bool> {
-    Ok(train::checkpoint::list(&run.checkpoints())?.first().is_some_and(|(step, _)| *step == 0))
-}
-
-/// What the net of a run began with, if it is more than what its seed gives.
-///
-/// # Errors
-/// If the run is damaged.
-pub(crate) fn first_of(path: &Path) -> Result<Option<Checkpoint>> {
-    let run = RunDir::open(path)?;
-    keeps_first(&run)?.then(|| train::checkpoint::of_step(&run.checkpoints(), 0)).transpose()
+/// The checkpoint of before the first step, which a run keeps if it began with more than its seed. (A torn one is none: then what it
+/// held is asked for again.)
+pub(crate) fn first_of(run: &RunDir) -> Option<Checkpoint> {
+    train::checkpoint::of_step(&run.checkpoints(), 0).ok()
 }
 
 /// The recipe of a run, and its settings.

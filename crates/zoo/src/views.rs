@@ -18,7 +18,8 @@ impl Views {
         let Some(side) = self.window else { return vec![x.clone()] };
         let free = |axis: usize| x.dims().get(axis).map_or(0, |size| size.saturating_sub(side));
         let (down, right) = (free(2), free(3));
-        let places = [[0, 0], [0, right], [down, 0], [down, right], [down / 2, right / 2]];
+        // The middle first: where one pass is looked into, it is that of the first.
+        let places = [[down / 2, right / 2], [0, 0], [0, right], [down, 0], [down, right]];
         places.map(|[top, left]| x.narrow(-2, top..top + side).narrow(-1, left..left + side)).into()
     }
 }

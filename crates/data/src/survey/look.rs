@@ -163,7 +163,7 @@ fn centred(plane: &[u8], height: usize, width: usize) -> Option<Vec<u8>> {
 
 /// The signs of the 64 slowest cosine waves, but the mean, of 16 x 16 cells: whether each is above 0.
 fn hash(cells: &[u8]) -> u64 {
-    /// Waves along one axis; in [`WAVES`] none is faster.
+    /// Waves along one axis: none of the 64 is faster.
     const KINDS: usize = 9;
     let mut down = [[0i64; COARSE]; KINDS];
     for (k, sums) in down.iter_mut().enumerate() {

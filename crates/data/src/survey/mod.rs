@@ -106,7 +106,7 @@ pub fn survey(path: &Path, options: &SurveyOptions) -> Result<Survey, DataError>
     Ok(draft.finish(path, convention))
 }
 
-/// Pictures that are compared at most: what they look like takes a kilobyte each.
+/// Pictures that are compared at most: what they look like takes one kilobyte and a half each, drawings twice as much.
 const MOST_LOOKS: usize = 300_000;
 
 /// Which files the dataset at `path` is made of, with their hashes: all that a [`Manifest`] holds, without a survey.

@@ -75,8 +75,15 @@ fn agreeing(
     const RUN: usize = 64;
     // Of two hashes that differ in fewer bits than there are bands, one band is equal. Narrow bands tell nothing.
     let bands = if bits < MOST_BANDS { bits + 1 } else { 1 };
-    let key =
-        |hash: u64, band: u32| if bands == 1 { 0 } else { (hash >> (64 / bands * band)) & ((1 << (64 / bands)) - 1) };
+    let key = |hash: u64, band: u32| {
+        if bits == 0 {
+            hash
+        } else if bands == 1 {
+            0
+        } else {
+            (hash >> (64 / bands * band)) & ((1 << (64 / bands)) - 1)
+        }
+    };
     // Some are alike at any rate; if all were, no number of bits would do.
     let most = 64 + (16 * most) as usize / views.len().max(1);
     let (mut pairs, mut cut_short) = (Vec::new(), false);
