@@ -25,6 +25,8 @@ mod run;
 mod settings;
 mod sources;
 mod sweep;
+pub mod table;
+mod table_data;
 pub mod tabular;
 mod text_data;
 mod transfer;

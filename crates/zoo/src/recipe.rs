@@ -31,7 +31,7 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 11] = [
+pub const RECIPES: [Recipe; 12] = [
     crate::lenet::RECIPE,
     crate::lenet_1998::RECIPE,
     crate::mlp::RECIPE,
@@ -43,6 +43,7 @@ pub const RECIPES: [Recipe; 11] = [
     crate::lstm_text::RECIPE,
     crate::gpt::RECIPE,
     crate::rows::RECIPE,
+    crate::table::RECIPE,
 ];
 
 /// The names of all recipes.
