@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use glassbox::train::baseline::{baseline, best_order};
+use glassbox::train::baseline::{Counted, baseline};
 use glassbox::train::event::grouped;
 use glassbox::train::metric::{Errors, Scores};
 use glassbox::train::report::number;
@@ -61,7 +61,10 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
         object.insert("step".to_owned(), json!(opened.step));
         object.insert("classes".to_owned(), json!(opened.input.classes));
         match (counted, goal) {
-            (Some(nats), _) => object.insert("ngram_losses".to_owned(), json!(nats)),
+            (Some(counted), _) => {
+                object.insert("ngram_order".to_owned(), json!(counted.order));
+                object.insert("ngram_losses".to_owned(), json!(counted.nats))
+            }
             (None, Goal::Number { .. }) => object.insert(
                 "linear".to_owned(),
                 json!(linear.map(|of| json!({ "r2": of.r_squared(), "rmse": of.rmse(), "mae": of.mae() }))),
@@ -103,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 }
 
 /// The figures of a text, and what counting alone comes to on it.
-fn text_figures(arguments: &Arguments, step: u64, scores: &Scores, counted: Option<Vec<f64>>) {
+fn text_figures(arguments: &Arguments, step: u64, scores: &Scores, counted: Option<Counted>) {
     let symbols = grouped(scores.loss.count());
     say(format_args!("{} after step {step}, on {symbols} test symbols, each asked for once", arguments.run.display()));
     say(format_args!(
@@ -115,10 +118,10 @@ fn text_figures(arguments: &Arguments, step: u64, scores: &Scores, counted: Opti
         scores.top_k.k(),
         100.0 * scores.top_k.value(),
     ));
-    let Some(nats) = counted else { return };
+    let Some(counted) = counted else { return };
     say("\nn-grams counted on the training text (Witten and Bell), nats a symbol:");
-    for (at, loss) in nats.iter().enumerate() {
-        let mark = if best_order(&nats).is_some_and(|(order, _)| order == at + 1) { "  the bar" } else { "" };
+    for (at, loss) in counted.nats.iter().enumerate() {
+        let mark = if counted.order == at + 1 { "  the bar: the best on rows to watch by" } else { "" };
         say(format_args!("{:>4}  {loss:.4}{mark}", at + 1));
     }
 }

@@ -8,7 +8,7 @@ use cpu::Cpu;
 use data::{Batch, Loader};
 use serde_json::{Map, Value};
 
-use crate::baseline::{baseline, best_order};
+use crate::baseline::baseline;
 use crate::checkpoint::{self, Keep};
 use crate::divergence::Watch;
 use crate::epoch::{end_epoch, measure, with_averages};
@@ -208,9 +208,9 @@ impl Session<'_> {
             self.teller.bear(written, "the confusion matrix is not written")?;
         }
         let mut figures = scores.to_json("test_");
-        if let Some((order, nats)) = baseline(&self.job.splits).and_then(|nats| best_order(&nats)) {
-            figures.insert("test_ngram_order".to_owned(), order.into());
-            figures.insert("test_ngram_loss".to_owned(), nats.into());
+        if let Some(counted) = baseline(&self.job.splits) {
+            figures.insert("test_ngram_order".to_owned(), counted.order.into());
+            figures.insert("test_ngram_loss".to_owned(), counted.chosen().into());
         }
         let written = self.report(Some(figures.clone()), answers.as_ref(), numbers.as_ref());
         self.teller.bear(written, "the report is not written")?;
