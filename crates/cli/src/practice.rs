@@ -20,7 +20,7 @@ pub struct Arguments {
     /// Folder of the data, such as MNIST's [default: the digits that ship with the program]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Any setting of the recipe (dense; of degradation images), for all runs of the experiment
+    /// Any setting of the recipe (dense; of degradation images, of adding-problem adding), for all runs of the experiment
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Where to keep the runs, the pictures and numbers.json; what was stopped there goes on [default: experiments/NAME]

@@ -1,5 +1,6 @@
 //! The systems, one file each, read like the paper's table: model, recipe.
 
+pub mod adding;
 mod both_ways;
 pub mod char_rnn;
 pub mod cifar;

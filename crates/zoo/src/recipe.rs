@@ -31,7 +31,7 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 12] = [
+pub const RECIPES: [Recipe; 13] = [
     crate::lenet::RECIPE,
     crate::lenet_1998::RECIPE,
     crate::mlp::RECIPE,
@@ -44,6 +44,7 @@ pub const RECIPES: [Recipe; 12] = [
     crate::gpt::RECIPE,
     crate::rows::RECIPE,
     crate::table::RECIPE,
+    crate::adding::RECIPE,
 ];
 
 /// The names of all recipes.

@@ -1,7 +1,8 @@
 //! The sources of the systems, to be shown beside the graphs that they make.
 
 /// Name, as the compiler gives it, and text of each file.
-pub const SOURCES: [(&str, &str); 13] = [
+pub const SOURCES: [(&str, &str); 14] = [
+    ("crates/zoo/src/adding.rs", include_str!("adding.rs")),
     ("crates/zoo/src/cifar.rs", include_str!("cifar.rs")),
     ("crates/zoo/src/char_rnn.rs", include_str!("char_rnn.rs")),
     ("crates/zoo/src/dense.rs", include_str!("dense.rs")),

@@ -1,4 +1,4 @@
-//! The recipe on tables: what it learns, that a cut changes no bit of it, and what is refused.
+//! The recipes that predict numbers: what they learn, that a cut changes no bit of it, and what is refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,13 +34,17 @@ fn houses(dir: &Path, name: &str, rows: usize, from: usize) -> PathBuf {
 
 type Changes<'a> = &'a [(&'a str, &'a str)];
 
-fn job(data: &Path, changes: Changes) -> train::Result<train::Job> {
-    let recipe = zoo::find("table").unwrap();
+fn job_of(recipe: &str, data: Option<&Path>, changes: Changes) -> train::Result<train::Job> {
+    let recipe = zoo::find(recipe).unwrap();
     let mut settings = (recipe.settings)();
     for (name, value) in changes {
         settings.set(name, value, Source::Flag("test".to_owned())).unwrap();
     }
-    recipe.job(settings, Some(data))
+    recipe.job(settings, data)
+}
+
+fn job(data: &Path, changes: Changes) -> train::Result<train::Job> {
+    job_of("table", Some(data), changes)
 }
 
 /// Trains at `path` until after step `cut` (0: to the end): begins the run, or resumes it.
@@ -171,5 +175,27 @@ fn classes_are_learnt_from_a_table_and_what_cannot_be_used_is_named() {
     assert!(job(&folder, &[]).err().unwrap().to_string().contains("is a folder"));
     let skipped = job(&data, &[("data.missing", "skip")]).unwrap().splits;
     assert!(skipped.notes.iter().any(|note| note.contains("6 of 300 rows have gaps, and are left out")));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn marked_numbers_of_a_short_sequence_are_added() {
+    let folder = folder("adding");
+    let changes = [
+        ("data.length", "8"),
+        ("data.rows", "3200"),
+        ("train.epochs", "10"),
+        ("train.lr", "0.01"),
+        ("model.hidden", "16"),
+    ];
+    let (cpu, stop) = (Cpu::new(2).unwrap(), AtomicBool::new(false));
+    let mut job = job_of("adding", None, &changes).unwrap();
+    let path = folder.join("run");
+    let end = fit(&cpu, &mut job, Some(&path), "test", &stop, &mut |_| {}).unwrap();
+    let (loss, rmse) = (end.figures["test_loss"].as_f64().unwrap(), end.figures["test_rmse"].as_f64().unwrap());
+    assert!(loss < 0.01 && (loss - rmse * rmse).abs() < 1e-9 * loss.max(1.0), "{loss} {rmse}");
+    let mut run = zoo::Run::open_on(Cpu::new(1).unwrap(), &path, None).unwrap();
+    assert_eq!(run.check(40..=44, &mut |_| {}).unwrap().differences, Vec::new());
+    assert!(job_of("adding", Some(&folder), &[]).err().unwrap().to_string().contains("reads none"));
     fs::remove_dir_all(folder).unwrap();
 }
