@@ -27,20 +27,9 @@ pub struct Arguments {
 enum Experiment {
     /// Show gratings and bars, and listen to units: what each is tuned to, alone and pooled (1959, 1962)
     HubelWiesel(HubelWieselArguments),
-    /// How optimisers find their way: on a surface that can be looked at, and on a net
-    Optimizers(practice::Arguments),
-    /// What weights begin with: how activations and gradients fade or saturate over ten layers
-    Initialisation(practice::Arguments),
-    /// The range test: which learning rate a net takes
-    LearningRate(practice::Arguments),
-    /// Under- and overfitting: error against the size of the net, and what helps
-    Fitting(practice::Arguments),
-    /// A deep net with batch norm and without, at a learning rate and at ten times it
-    BatchNorm(practice::Arguments),
-    /// Dropout, MC dropout and temperature: whether a net is right as often as it says
-    Dropout(practice::Arguments),
-    /// Plain nets of 20 and 56 layers and a residual one of 56: is the deeper one better? Needs --data, such as CIFAR-10's folders
-    Degradation(practice::Arguments),
+    /// One of training in practice
+    #[command(flatten)]
+    Practice(practice::Practice),
 }
 
 /// Arguments of `experiment hubel-wiesel`.
@@ -81,13 +70,7 @@ impl Arguments {
     pub fn json(&self) -> bool {
         match &self.experiment {
             Experiment::HubelWiesel(arguments) => arguments.json,
-            Experiment::Optimizers(arguments)
-            | Experiment::Initialisation(arguments)
-            | Experiment::LearningRate(arguments)
-            | Experiment::Fitting(arguments)
-            | Experiment::BatchNorm(arguments)
-            | Experiment::Dropout(arguments)
-            | Experiment::Degradation(arguments) => arguments.json,
+            Experiment::Practice(practice) => practice.arguments.json,
         }
     }
 }
@@ -96,13 +79,7 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     match &arguments.experiment {
         Experiment::HubelWiesel(arguments) => hubel_wiesel_of(arguments),
-        Experiment::Optimizers(arguments) => practice::run("optimizers", arguments),
-        Experiment::Initialisation(arguments) => practice::run("initialisation", arguments),
-        Experiment::LearningRate(arguments) => practice::run("learning-rate", arguments),
-        Experiment::Fitting(arguments) => practice::run("fitting", arguments),
-        Experiment::BatchNorm(arguments) => practice::run("batch-norm", arguments),
-        Experiment::Dropout(arguments) => practice::run("dropout", arguments),
-        Experiment::Degradation(arguments) => practice::run("degradation", arguments),
+        Experiment::Practice(practice) => practice::run(practice),
     }
 }
 

@@ -69,6 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     if opened.input.goal == Goal::Symbols {
         return of_text(arguments, &opened, &cpu, &methods, step);
     }
+    opened.knows_pictures()?;
     let (x, truth, inverted) = input(arguments, &opened)?;
     let class = arguments.class.as_deref().map(|class| class_of(class, &opened.input.classes)).transpose()?;
     let is_black = arguments.baseline.as_deref().map_or(opened.recipe.light_on_dark, |word| word == "black");

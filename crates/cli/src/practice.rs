@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use glassbox::see::picture::write_svg;
 use glassbox::train::{Error, Event, replace_file};
 use serde_json::json;
@@ -19,7 +20,7 @@ pub struct Arguments {
     /// Folder of the data, such as MNIST's [default: the digits that ship with the program]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Any setting of the recipe (dense; of degradation images), for all runs of the experiment
+    /// Any setting of the recipe (dense; of degradation images, of adding-problem adding), for all runs of the experiment
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Where to keep the runs, the pictures and numbers.json; what was stopped there goes on [default: experiments/NAME]
@@ -32,8 +33,44 @@ pub struct Arguments {
     pub json: bool,
 }
 
-/// Makes the experiment `name`.
-pub fn run(name: &str, arguments: &Arguments) -> Result<u8, Error> {
+/// One of [`EXPERIMENTS`], as asked for: a subcommand for each of them.
+pub struct Practice {
+    name: String,
+    pub arguments: Arguments,
+}
+
+impl FromArgMatches for Practice {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Practice, clap::Error> {
+        let (name, matches) =
+            matches.subcommand().ok_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand))?;
+        Ok(Practice { name: name.to_owned(), arguments: Arguments::from_arg_matches(matches)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Practice::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Subcommand for Practice {
+    fn augment_subcommands(command: Command) -> Command {
+        EXPERIMENTS.iter().fold(command, |command, one| {
+            command.subcommand(Arguments::augment_args(Command::new(one.name)).about(one.about).long_about(None))
+        })
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Practice::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        EXPERIMENTS.iter().any(|one| one.name == name)
+    }
+}
+
+/// Makes an experiment.
+pub fn run(practice: &Practice) -> Result<u8, Error> {
+    let Practice { name, arguments } = practice;
     let experiment = EXPERIMENTS.into_iter().find(|one| one.name == name);
     let experiment = experiment
         .ok_or_else(|| Error::usage(format!("there is no experiment {name}"), "see glassbox experiment --help"))?;

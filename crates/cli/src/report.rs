@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use glassbox::train::report::{Answers, REPORT, Report, Series};
+use glassbox::train::report::{Answers, Numbers, REPORT, Report, Series};
 use glassbox::train::tensorboard::Board;
-use glassbox::train::{Error, Goal, RunDir, Status, check_classes, rows_hash};
+use glassbox::train::{Error, Goal, RunDir, Status, rows_hash};
 use serde_json::json;
 
 use crate::eval::OTHER_ROWS;
@@ -66,17 +66,15 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
 
 /// Writes the page, and gives its notes; without data or weights it lacks what the network answers, and says so.
 fn page(arguments: &Arguments, run: &RunDir, path: &Path) -> Result<Vec<String>, Error> {
-    let (answers, notes) = match answers(arguments) {
-        Ok((answers, notes)) => (answers, notes),
-        Err(error) => {
-            let text = error.to_string();
-            (None, vec![format!("there are no answers on this page: {}", text.lines().next().unwrap_or_default())])
-        }
-    };
+    let Asked { answers, numbers, notes } = asked(arguments).unwrap_or_else(|error| {
+        let text = error.to_string();
+        let note = format!("there are no answers on this page: {}", text.lines().next().unwrap_or_default());
+        Asked { notes: vec![note], ..Asked::default() }
+    });
     if !arguments.json {
         notes.iter().for_each(|note| say(format_args!("note: {note}")));
     }
-    let mut report = Report::of(run, None, answers.as_ref(), notes.clone())?;
+    let mut report = Report::of(run, None, answers.as_ref(), notes.clone())?.with_numbers(numbers.as_ref());
     if run.record().status == Status::Diverged.word() {
         // Without it the page says what to ask.
         let found = zoo::Run::open_on(arguments.machine.cpu()?, &arguments.run, arguments.data.as_deref());
@@ -94,15 +92,21 @@ fn page(arguments: &Arguments, run: &RunDir, path: &Path) -> Result<Vec<String>,
     Ok(notes)
 }
 
-/// What the network answers, if that is a class a row, and what the reader should know of it.
-fn answers(arguments: &Arguments) -> Result<(Option<Answers>, Vec<String>), Error> {
+/// What the network answers, if that is a class or a number a row, and what the reader should know of it.
+#[derive(Default)]
+struct Asked {
+    answers: Option<Answers>,
+    numbers: Option<Numbers>,
+    notes: Vec<String>,
+}
+
+fn asked(arguments: &Arguments) -> Result<Asked, Error> {
     let opened = zoo::open(&arguments.run)?;
     if opened.input.goal == Goal::Symbols {
-        return Ok((None, opened.notes));
+        return Ok(Asked { notes: opened.notes, ..Asked::default() });
     }
     let cpu = arguments.machine.cpu()?;
-    let splits = (opened.recipe.splits)(&opened.settings, opened.data_dir(arguments.data.as_deref())?)?;
-    check_classes(&opened.input, splits.test.class_names())?;
+    let splits = opened.splits(arguments.data.as_deref())?;
     let mut notes = opened.notes;
     if !notes.is_empty() {
         notes.push(format!("the answers on this page are those of step {}", opened.step));
@@ -111,6 +115,11 @@ fn answers(arguments: &Arguments) -> Result<(Option<Answers>, Vec<String>), Erro
         notes.push(OTHER_ROWS.to_owned());
     }
     let batch = opened.settings.get_size("eval.batch")?;
-    let answers = Answers::of(&cpu, opened.model.as_ref(), splits.test, &opened.input, batch)?;
-    Ok((Some(answers), notes))
+    let (model, input) = (opened.model.as_ref(), &opened.input);
+    if input.goal.is_number() {
+        let numbers = Numbers::of(&cpu, model, splits.test, input, batch)?;
+        return Ok(Asked { numbers: Some(numbers), notes, answers: None });
+    }
+    let answers = Answers::of(&cpu, model, splits.test, input, batch)?;
+    Ok(Asked { answers: Some(answers), notes, numbers: None })
 }

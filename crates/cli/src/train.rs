@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use glassbox::train::event::{End, duration, grouped};
+use glassbox::train::report::number;
 use glassbox::train::{Error, Event, Goal, RunDir, Settings, Source, Status, fit};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -92,10 +93,17 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let cpu = arguments.machine.cpu()?;
     let mut job = recipe.job(settings, arguments.data.as_deref())?;
     zoo::check_manifest(&job)?;
-    if arguments.explain && job.splits.input.goal == Goal::Symbols {
+    if arguments.explain && (job.splits.input.goal != Goal::Class || job.splits.input.shape.len() != 3) {
+        let (what, help) = match job.splits.input.goal {
+            Goal::Symbols => (
+                "learns a text",
+                "leave it out; afterwards glassbox explain RUN TEXT says what the next letter hangs on",
+            ),
+            _ => ("learns rows of numbers", "leave it out"),
+        };
         return Err(Error::usage(
-            "--explain draws what answers to pictures hang on, and this recipe learns a text",
-            "leave it out; afterwards glassbox explain RUN TEXT says what the next letter hangs on",
+            format!("--explain draws what answers to pictures hang on, and this recipe {what}"),
+            help,
         ));
     }
     if arguments.dry_run {
@@ -225,6 +233,9 @@ fn closing_words(end: &End) {
     if end.figures.contains_key("test_perplexity") {
         return text_words(end, figure);
     }
+    if end.figures.contains_key("test_rmse") {
+        return number_words(end, figure);
+    }
     say(format_args!(
         "test accuracy {:.2} %  balanced {:.2} %  loss {:.4}  ({} rows never trained on)  in {}",
         100.0 * figure("test_accuracy"),
@@ -239,10 +250,38 @@ fn closing_words(end: &End) {
     say(format_args!("run {run}\n\nnext, try:"));
     let (run_path, picture) = (run.to_string(), format!("{run}/pictures/test-0.png"));
     let (run, picture) = (quoted(&run_path), quoted(&picture));
-    say(format_args!("  glassbox predict {run} {picture}"));
+    let example = if learnt_a_table(&end.run) { "ROWS.csv" } else { &picture };
+    say(format_args!("  glassbox predict {run} {example}"));
     say(format_args!("  glassbox show {run}"));
     say(format_args!("  glassbox eval {run}"));
     say(format_args!("  and open {run_path}/report.html in a browser"));
+}
+
+fn learnt_a_table(run: &Path) -> bool {
+    RunDir::open(run).and_then(|run| run.data()).is_ok_and(|data| !data.input.columns.is_empty())
+}
+
+/// The same where a number is predicted.
+fn number_words(end: &End, figure: impl Fn(&str) -> f64) {
+    let (run, page) = (end.run.display().to_string(), end.run.join("report.html"));
+    let run = quoted(&run);
+    say(format_args!(
+        "test R^2 {:.4}  RMSE {}  MAE {}  ({} rows never trained on)  in {}",
+        figure("test_r2"),
+        number(figure("test_rmse")),
+        number(figure("test_mae")),
+        grouped(figure("test_rows") as usize),
+        duration(end.seconds),
+    ));
+    if let Some(share) = end.ledger {
+        say(format_args!("the ledger took {:.2} % of the steps' time", 100.0 * share));
+    }
+    say(format_args!("run {run}\n\nnext, try:"));
+    say(format_args!("  glassbox eval {run}"));
+    if learnt_a_table(&end.run) {
+        say(format_args!("  glassbox predict {run} ROWS.csv"));
+    }
+    say(format_args!("  and open {} in a browser", page.display()));
 }
 
 /// The same of a text.

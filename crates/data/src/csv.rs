@@ -115,7 +115,7 @@ pub fn csv_dataset(table: &Table, options: &CsvOptions) -> Result<InMemory, Data
 }
 
 /// The names of the classes in order, and the class of each label.
-fn classes<'a>(labels: &[&'a str]) -> (Vec<&'a str>, HashMap<&'a str, usize>) {
+pub(crate) fn classes<'a>(labels: &[&'a str]) -> (Vec<&'a str>, HashMap<&'a str, usize>) {
     let mut texts = labels.to_vec();
     texts.sort_unstable();
     texts.dedup();
@@ -148,7 +148,7 @@ fn label(table: &Table, row: usize, column: usize) -> Result<&str, DataError> {
     Ok(cell)
 }
 
-fn number(table: &Table, row: usize, column: usize) -> Result<f32, DataError> {
+pub(crate) fn number(table: &Table, row: usize, column: usize) -> Result<f32, DataError> {
     let cell = text(table, row, column)?;
     match cell.parse::<f32>() {
         Ok(value) if value.is_finite() => Ok(value),
@@ -164,7 +164,7 @@ fn text(table: &Table, row: usize, column: usize) -> Result<&str, DataError> {
     }
 }
 
-fn bad_cell(table: &Table, row: usize, column: usize, why: String) -> DataError {
+pub(crate) fn bad_cell(table: &Table, row: usize, column: usize, why: String) -> DataError {
     DataError::Cell {
         path: table.path().to_owned(),
         line: table.line(row),
@@ -174,7 +174,7 @@ fn bad_cell(table: &Table, row: usize, column: usize, why: String) -> DataError 
     }
 }
 
-fn shortened(cell: &str) -> String {
+pub(crate) fn shortened(cell: &str) -> String {
     const SHOWN: usize = 40;
     if cell.chars().count() <= SHOWN {
         cell.to_owned()

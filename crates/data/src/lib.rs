@@ -17,6 +17,7 @@
 //! ```
 
 mod bytes;
+pub mod columns;
 pub mod csv;
 pub mod dataset;
 pub mod detection;
@@ -45,6 +46,9 @@ pub mod wav;
 pub mod windows;
 mod zip;
 
+pub use columns::{
+    Column, ColumnKind, TableTarget, classes_of, columns_of, fill_gaps, rows_without_gaps, table_dataset,
+};
 pub use csv::{CsvOptions, TargetKind, csv_dataset, read_csv};
 pub use dataset::{Dataset, OnBroken, Skipped, Subset, class_counts};
 pub use detection::{Annotated, Bounds, Detection, Fault, read_coco, read_voc, read_yolo};

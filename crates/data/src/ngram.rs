@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tensor::math::f64::log;
+
 /// Interpolated n-grams (Witten and Bell 1991): with h the symbols before, c the times that h was seen and t the number of
 /// different symbols that followed it, `p(w | h) = (c(h w) + t p(w | h without its first)) / (c + t)`; below all stands 1 / symbols.
 pub struct NGram {
@@ -41,7 +43,7 @@ impl NGram {
                 if let Some(start) = at.checked_sub(known) {
                     p = self.next(&text[start..=at], p);
                 }
-                *sum -= p.ln();
+                *sum -= log(p);
             }
         }
         sums.into_iter().map(|sum| sum / text.len().max(1) as f64).collect()

@@ -134,6 +134,11 @@ impl Table {
         self.text[start..self.ends[index]].trim()
     }
 
+    /// Whether nothing stands in a cell, or a word that says so: na, nan, null, `?`; panics outside the table.
+    pub fn is_gap(&self, row: usize, column: usize) -> bool {
+        is_gap(self.cell(row, column))
+    }
+
     /// Line of the file where a row starts, from 1; panics outside the table.
     pub fn line(&self, row: usize) -> usize {
         self.lines[row]
@@ -185,6 +190,10 @@ impl Table {
             }
         }
     }
+}
+
+pub(crate) fn is_gap(cell: &str) -> bool {
+    cell.is_empty() || ["na", "nan", "null", "?"].iter().any(|word| cell.eq_ignore_ascii_case(word))
 }
 
 /// What ends the lines of a text: LF (before which a CR is left out), or CR if the first line ends with one alone.

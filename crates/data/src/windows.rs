@@ -62,11 +62,12 @@ impl Windows {
             ));
         }
         // The symbol behind the last one is asked for too.
-        let Some(free) = part.len().checked_sub(length + 1) else { return Err(short(length + 1)) };
+        let whole = length.saturating_add(1);
+        let Some(free) = part.len().checked_sub(whole) else { return Err(short(whole)) };
         let rows = match layout {
             Layout::Every(stride) => free / stride + 1,
             Layout::Streams(streams) => match (part.len() - 1) / streams / length {
-                0 => return Err(short(streams * length + 1)),
+                0 => return Err(short(streams.saturating_mul(length).saturating_add(1))),
                 each => streams * each,
             },
             Layout::Sweep(before) => 1 + free.div_ceil(length - before),
@@ -202,5 +203,15 @@ mod tests {
         {
             assert!(Windows::new(&text, 0..8, length, layout, &[]).is_err(), "{length} {layout:?}");
         }
+        for (length, layout) in [
+            (usize::MAX, Layout::Every(1)),
+            (usize::MAX, Layout::Sweep(1)),
+            (usize::MAX, Layout::Streams(usize::MAX)),
+            (2, Layout::Streams(usize::MAX)),
+        ] {
+            assert!(Windows::new(&text, 0..8, length, layout, &[]).is_err(), "{length} {layout:?}");
+        }
+        assert!(Windows::new(&text, 0..8, 7, Layout::Every(usize::MAX), &[]).is_ok_and(|windows| windows.len() == 1));
+        assert!(Windows::new(&text, usize::MAX..usize::MAX, 1, Layout::Every(1), &[]).is_err());
     }
 }

@@ -408,7 +408,14 @@ export function layersList(answer, room) {
 }
 
 // Probabilities by class, the right one marked; of many classes the likeliest. With the logits that they come from.
+// Of a model that predicts a number: what it says, and what is so if that is known.
 export function probabilities(answer, most = 12) {
+  if (!answer.probabilities.length) {
+    const known = answer.value !== undefined && answer.value !== null;
+    return el('dl', { class: 'facts' },
+      answer.classes.map((name, at) => [el('dt', {}, name), el('dd', {}, el('strong', {}, show(answer.logits[at], 5)))]),
+      known ? [el('dt', {}, 'it is'), el('dd', {}, show(answer.value, 5))] : null);
+  }
   const all = answer.probabilities.map((share, at) => ({ at, share: Number(share) }));
   const sorted = all.length > most ? all.toSorted((a, b) => b.share - a.share).slice(0, most) : all;
   const best = all.reduce((a, b) => (b.share > a.share ? b : a), all[0]);

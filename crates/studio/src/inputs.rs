@@ -40,7 +40,7 @@ pub fn part_of(run: &train::Run, query: &Query) -> Result<(&'static str, Arc<dyn
     Ok((["train", "val", "test"].into_iter().find(|name| *name == wanted).unwrap_or(usual), rows))
 }
 
-/// An error if a row has no class of its own, because it is a text.
+/// An error if a row has no class of its own: because it is a text, or because a number is predicted.
 ///
 /// # Errors
 /// Then.
@@ -48,6 +48,7 @@ pub fn one_class_a_row(input: &Input) -> Result<()> {
     match input.goal {
         Goal::Class => Ok(()),
         Goal::Symbols => Err(Error::Asked("rows of this run are text, and have no class of their own".to_owned())),
+        Goal::Number { .. } => Err(Error::Asked("this run predicts a number, and no class".to_owned())),
     }
 }
 
@@ -96,6 +97,14 @@ pub fn class(target: &Target) -> Option<usize> {
     }
 }
 
+/// The number that is to be predicted of a row, if it is one.
+pub fn value(target: &Target) -> Option<f64> {
+    match target {
+        Target::Values(values) if values.len() == 1 => Some(values[0].into()),
+        _ => None,
+    }
+}
+
 /// `/api/data?run=`: parts, sizes, classes.
 pub fn parts(bench: &mut Bench, _: &Query) -> Result<Value> {
     let network = bench.network();
@@ -110,7 +119,7 @@ pub fn parts(bench: &mut Bench, _: &Query) -> Result<Value> {
         augment.extend(splits.augment.iter().map(Transform::name));
     }
     Ok(json!({
-        "parts": parts, "classes": network.input.classes, "shape": network.input.shape, "augment": augment,
+        "parts": parts, "classes": network.input.classes, "number": network.input.goal.is_number(), "shape": network.input.shape, "augment": augment,
         "light_on_dark": is_light_on_dark(network.recipe),
     }))
 }
@@ -144,9 +153,10 @@ pub fn sample(bench: &mut Bench, query: &Query) -> Result<Value> {
         }
     }
     let class = class(&sample.target);
+    let value = value(&sample.target);
     let (least, most) = sample.x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &x| (x.min(l), x.max(m)));
     Ok(json!({
-        "part": part, "row": at, "rows": rows.len(), "id": rows.id(at), "class": class,
+        "part": part, "row": at, "rows": rows.len(), "id": rows.id(at), "class": class, "value": value,
         "label": class.and_then(|class| input.classes.get(class)), "shape": sample.shape,
         "min": finite(least.into()), "max": finite(most.into()), "stored": stored_uri(&sample),
         "fed": as_epoch(None)?, "epochs": epochs, "mean": input.mean, "std": input.std,

@@ -55,8 +55,10 @@ pub fn layers(network: &Network, x: &Tensor) -> Result<Value> {
     }
     let list =
         |array: &Array| -> Vec<Value> { (0..array.shape().count()).map(|at| finite(array.get_f64(at))).collect() };
+    // What is a number has no probability.
+    let probabilities = if network.input.goal.is_number() { Vec::new() } else { list(&values[0]) };
     Ok(json!({
-        "input": input, "layers": outputs, "logits": list(&values[1]), "probabilities": list(&values[0]),
+        "input": input, "layers": outputs, "logits": list(&values[1]), "probabilities": probabilities,
         "classes": network.input.classes,
     }))
 }
@@ -67,9 +69,10 @@ pub fn of_row(bench: &mut Bench, query: &Query) -> Result<Value> {
     let (part, rows) = part_of(bench.run()?, query)?;
     let mut object = bench.asked(step, |network, _| {
         let sample = row(rows.as_ref(), at)?;
-        let class = crate::inputs::class(&sample.target);
+        let (class, value) = (crate::inputs::class(&sample.target), crate::inputs::value(&sample.target));
         let mut object = layers(network, &fed(network.input, sample)?)?;
         (object["part"], object["row"], object["class"]) = (part.into(), at.into(), class.into());
+        object["value"] = value.into();
         Ok(object)
     })?;
     object["step"] = step.into();

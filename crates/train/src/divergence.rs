@@ -26,7 +26,7 @@ impl Watch {
 
     /// Before the first step of a training on `classes` classes, a loss is expected to be this.
     pub fn expected(classes: usize) -> f64 {
-        (classes.max(2) as f64).ln()
+        tensor::math::f64::log(classes.max(2) as f64)
     }
 
     /// What a loss is at first.

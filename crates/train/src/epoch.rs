@@ -23,11 +23,14 @@ pub(crate) fn end_epoch(
 ) -> Result<Map<String, Value>> {
     let mut figures = Map::new();
     figures.insert("train_loss".to_owned(), state.loss.value().into());
-    figures.insert("train_accuracy".to_owned(), state.accuracy.value().into());
+    let numbers = job.splits.input.goal.is_number();
+    if !numbers {
+        figures.insert("train_accuracy".to_owned(), state.accuracy.value().into());
+    }
     let mut loss = state.loss.value();
     if let Some(val) = job.splits.val.clone() {
         let scores = judge(measure(cpu, job, val))?;
-        state.val_accuracy = Some(scores.accuracy.value());
+        state.val_accuracy = (!numbers).then(|| scores.accuracy.value());
         loss = scores.loss.value();
         figures.extend(scores.to_json("val_"));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cpu::Cpu;
-use data::{Batch, DataError, Dataset, Image, Loader, LoaderConfig, augmentation_key};
+use data::{Batch, DataError, Dataset, Image, Loader, LoaderConfig, Sample, augmentation_key};
 use nn::losses::{CrossEntropy, Reduction};
 use nn::{Layer, Pass};
 use tensor::Tensor;
@@ -15,13 +15,49 @@ use crate::splits::Input;
 /// The label of places that do not count.
 const NOT_COUNTED: i64 = -1;
 
-/// The scores of a model on all rows of a set, or on all their places that count. The loss is the plain cross-entropy, whatever
-/// the model was trained by. No figure depends on `batch`, the rows that are evaluated at once.
+/// The scores of a model on all rows of a set, or on all their places that count. The loss is the plain cross-entropy, or of numbers
+/// the squared error, whatever the model was trained by. No figure depends on `batch`, the rows that are evaluated at once.
 ///
 /// # Errors
 /// If a row or the model cannot be evaluated, or a logit is not finite.
 pub fn evaluate(cpu: &Cpu, model: &dyn Layer, rows: Arc<dyn Dataset>, input: &Input, batch: usize) -> Result<Scores> {
+    if input.goal.is_number() {
+        return evaluate_numbers(cpu, model, rows, input, batch, &mut |_, _, _| {});
+    }
     evaluate_each(cpu, model, rows, input, batch, &mut |_, _, _| {})
+}
+
+/// The batches of all rows in their order, as a model is fed them.
+fn in_order(rows: &Arc<dyn Dataset>, input: &Input, batch: usize) -> Result<Loader> {
+    let transforms = input.prepare(&[]);
+    let config = LoaderConfig { batch, shuffle: false, workers: 1, transforms, ..LoaderConfig::default() };
+    Ok(Loader::new(Arc::clone(rows), config)?)
+}
+
+/// As `evaluate`, where a number is predicted; `each` hears the number of every row, its target, and the outputs.
+pub(crate) fn evaluate_numbers(
+    cpu: &Cpu,
+    model: &dyn Layer,
+    rows: Arc<dyn Dataset>,
+    input: &Input,
+    batch: usize,
+    each: &mut dyn FnMut(usize, f32, &[f32]),
+) -> Result<Scores> {
+    let mut scores = Scores::of(input);
+    let mut loader = in_order(&rows, input, batch)?;
+    for batch in loader.epoch() {
+        let batch = batch?;
+        let (x, _) = tensors(&batch)?;
+        let values = cpu.run(&[&model.forward(&x, &Pass::eval())], &[])?;
+        let outputs = floats(&values[0]);
+        let width = (outputs.len() / batch.len().max(1)).max(1);
+        check_finite(outputs, |at| batch.rows.get(at / width).map_or_else(String::new, |&row| rows.id(row)))?;
+        for ((&row, &target), outputs) in batch.rows.iter().zip(&batch.values).zip(outputs.chunks_exact(width)) {
+            scores.add_number(outputs[0], target);
+            each(row, target, outputs);
+        }
+    }
+    Ok(scores)
 }
 
 /// As `evaluate`; `each` hears the number, the class and the logits of every row, or of its every place that counts.
@@ -34,9 +70,7 @@ pub(crate) fn evaluate_each(
     each: &mut dyn FnMut(usize, i64, &[f32]),
 ) -> Result<Scores> {
     let mut scores = Scores::of(input);
-    let transforms = input.prepare(&[]);
-    let config = LoaderConfig { batch, shuffle: false, workers: 1, transforms, ..LoaderConfig::default() };
-    let mut loader = Loader::new(Arc::clone(&rows), config)?;
+    let mut loader = in_order(&rows, input, batch)?;
     for batch in loader.epoch() {
         let batch = batch?;
         let (x, labels) = tensors(&batch)?;
@@ -63,7 +97,7 @@ pub(crate) fn evaluate_each(
     Ok(scores)
 }
 
-/// What a model says of a picture.
+/// What a model says of a picture or a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// Every class with its probability, the likeliest first.
@@ -78,10 +112,40 @@ pub fn predict(cpu: &Cpu, model: &dyn Layer, picture: Image, input: &Input) -> R
     // No transform of an input is random, so any key will do.
     let picture = input.prepare(&[]).apply_image(picture, augmentation_key(0, 0, 0))?;
     let x = Tensor::from_vec(picture.pixels, [1, picture.channels, picture.height, picture.width]);
-    let logits = model.forward(&x, &Pass::eval());
+    classes_of(cpu, model, &x, input)
+}
+
+/// What a model that tells classes apart says of a row of a table.
+///
+/// # Errors
+/// As for [`predict`].
+pub fn predict_row(cpu: &Cpu, model: &dyn Layer, row: Sample, input: &Input) -> Result<Prediction> {
+    classes_of(cpu, model, &fed(row, input)?, input)
+}
+
+/// The outputs of a model that predicts a number for a row of a table: the number, and its deviation if the model says one.
+///
+/// # Errors
+/// As for [`predict`].
+pub fn predict_number(cpu: &Cpu, model: &dyn Layer, row: Sample, input: &Input) -> Result<Vec<f32>> {
+    let values = cpu.run(&[&model.forward(&fed(row, input)?, &Pass::eval())], &[])?;
+    let outputs = floats(&values[0]);
+    check_finite(outputs, |_| "this row".to_owned())?;
+    Ok(outputs.to_vec())
+}
+
+/// A row as a model is fed it, `[1, ..]`.
+fn fed(row: Sample, input: &Input) -> Result<Tensor> {
+    let row = input.prepare(&[]).apply(row, augmentation_key(0, 0, 0))?;
+    let shape: Vec<usize> = std::iter::once(1).chain(row.shape).collect();
+    Ok(Tensor::from_vec(row.x, shape))
+}
+
+fn classes_of(cpu: &Cpu, model: &dyn Layer, x: &Tensor, input: &Input) -> Result<Prediction> {
+    let logits = model.forward(x, &Pass::eval());
     let probabilities = (&logits - logits.logsumexp_keep(-1)).exp();
     let values = cpu.run(&[&probabilities, &logits], &[])?;
-    check_finite(floats(&values[1]), |_| "this picture".to_owned())?;
+    check_finite(floats(&values[1]), |_| "this input".to_owned())?;
     let mut classes: Vec<(String, f32)> =
         input.classes.iter().cloned().zip(floats(&values[0]).iter().copied()).collect();
     classes.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -100,19 +164,22 @@ fn check_finite(logits: &[f32], row: impl Fn(usize) -> String) -> Result<()> {
     }
 }
 
-/// Inputs and labels of a batch: `[N]`, or `[N, T]` of sequences.
+/// Inputs and targets of a batch: labels `[N]`, or `[N, T]` of sequences; or numbers `[N, K]`.
 ///
 /// # Errors
-/// If the rows have no classes.
+/// If the rows have no targets.
 pub fn tensors(batch: &Batch) -> Result<(Tensor, Tensor)> {
+    let x = Tensor::from_vec(batch.x.clone(), &batch.shape);
+    if batch.labels.is_empty() && !batch.values.is_empty() {
+        return Ok((x, Tensor::from_vec(batch.values.clone(), batch.values_shape())));
+    }
     if batch.labels.is_empty() || !batch.labels.len().is_multiple_of(batch.len()) {
         return Err(Error::Data(DataError::Argument {
             what: "targets",
-            why: "the rows have no classes".to_owned(),
-            help: "give data with a class for each row".to_owned(),
+            why: "the rows have no targets".to_owned(),
+            help: "give data with a class or a number for each row".to_owned(),
         }));
     }
-    let x = Tensor::from_vec(batch.x.clone(), &batch.shape);
     Ok((x, Tensor::from_vec(batch.labels.clone(), batch.labels_shape())))
 }
 

@@ -224,8 +224,10 @@ impl Epoch {
     fn line(&self) -> String {
         let figure = |name: &str| self.figures.get(name).and_then(Value::as_f64);
         let part = |part: &str| {
-            let (loss, accuracy) = (figure(&format!("{part}_loss"))?, figure(&format!("{part}_accuracy"))?);
-            Some(format!("  {part} loss {} accuracy {:.2} %", short(loss, 4), 100.0 * accuracy))
+            let accuracy = figure(&format!("{part}_accuracy")).map(|share| format!(" accuracy {:.2} %", 100.0 * share));
+            let explained = figure(&format!("{part}_r2")).map(|share| format!(" R^2 {share:.4}"));
+            let more = accuracy.or(explained).unwrap_or_default();
+            Some(format!("  {part} loss {}{more}", short(figure(&format!("{part}_loss"))?, 4)))
         };
         let parts: String = ["train", "val"].into_iter().filter_map(part).collect();
         format!("epoch {}/{}  step {}{parts}  {}", self.epoch, self.epochs, self.step, duration(self.seconds))

@@ -8,7 +8,7 @@ use cpu::Cpu;
 use data::{Batch, Loader};
 use serde_json::{Map, Value};
 
-use crate::baseline::{baseline, best_order};
+use crate::baseline::baseline;
 use crate::checkpoint::{self, Keep};
 use crate::divergence::Watch;
 use crate::epoch::{end_epoch, measure, with_averages};
@@ -17,7 +17,7 @@ use crate::event::{End, Epoch, Event, Start, Status, Step, counted};
 use crate::job::Job;
 use crate::ledger::{Entry, Norms, StateHash, StepRecord, StepTimes};
 use crate::lengths::Lengths;
-use crate::report::{Answers, REPORT, Report};
+use crate::report::{Answers, Numbers, REPORT, Report};
 use crate::run_dir::RunDir;
 use crate::splits::Goal;
 use crate::state::{self, State};
@@ -194,9 +194,10 @@ impl Session<'_> {
         let lengths = Lengths::of(self.job)?;
         let mut watch = Watch::new(self.state.usual_loss);
         watch.at(self.state.step, lengths.epoch(self.state.step));
-        let mut answers = None;
+        let (mut answers, mut numbers) = (None, None);
         let scores = match self.job.splits.input.goal {
             Goal::Class => self.answers().map(|all| answers.insert(all).scores.clone()),
+            Goal::Number { .. } => self.numbers().map(|all| numbers.insert(all).scores.clone()),
             Goal::Symbols => measure(self.cpu, self.job, Arc::clone(&self.job.splits.test)),
         };
         let scores = watch.scores("test", scores)?;
@@ -207,18 +208,23 @@ impl Session<'_> {
             self.teller.bear(written, "the confusion matrix is not written")?;
         }
         let mut figures = scores.to_json("test_");
-        if let Some((order, nats)) = baseline(&self.job.splits).and_then(|nats| best_order(&nats)) {
-            figures.insert("test_ngram_order".to_owned(), order.into());
-            figures.insert("test_ngram_loss".to_owned(), nats.into());
+        if let Some(counted) = baseline(&self.job.splits) {
+            figures.insert("test_ngram_order".to_owned(), counted.order.into());
+            figures.insert("test_ngram_loss".to_owned(), counted.chosen().into());
         }
-        let written = self.report(Some(figures.clone()), answers.as_ref());
+        let written = self.report(Some(figures.clone()), answers.as_ref(), numbers.as_ref());
         self.teller.bear(written, "the report is not written")?;
         Ok(figures)
     }
 
     /// Writes the report, and its pictures.
-    fn report(&self, figures: Option<Map<String, Value>>, answers: Option<&Answers>) -> Result<()> {
-        let report = Report::of(&self.run, figures, answers, Vec::new())?;
+    fn report(
+        &self,
+        figures: Option<Map<String, Value>>,
+        answers: Option<&Answers>,
+        numbers: Option<&Numbers>,
+    ) -> Result<()> {
+        let report = Report::of(&self.run, figures, answers, Vec::new())?.with_numbers(numbers);
         report.write(&self.run.path().join(REPORT))?;
         report.write_pictures(&self.run.path().join("pictures"))
     }
@@ -228,6 +234,13 @@ impl Session<'_> {
         let batch = self.job.settings.get_size("eval.batch")?;
         let (model, rows) = (self.job.model.as_ref(), Arc::clone(&self.job.splits.test));
         with_averages(self.job, || Answers::of(self.cpu, model, rows, &self.job.splits.input, batch))
+    }
+
+    /// The same where a number is predicted.
+    fn numbers(&self) -> Result<Numbers> {
+        let batch = self.job.settings.get_size("eval.batch")?;
+        let (model, rows) = (self.job.model.as_ref(), Arc::clone(&self.job.splits.test));
+        with_averages(self.job, || Numbers::of(self.cpu, model, rows, &self.job.splits.input, batch))
     }
 
     /// Writes a checkpoint, and removes those that are not to be kept.
@@ -273,7 +286,7 @@ impl Session<'_> {
         let _ = self.run.end(status, &Map::new());
         if status == Status::Diverged {
             let run = self.run.path().display();
-            if self.report(None, None).is_ok() {
+            if self.report(None, None, None).is_ok() {
                 self.teller.show(&Event::Note(format!("the curves until then are in {run}/{REPORT}")));
             }
             self.teller.show(&Event::Note(format!("glassbox why {run} looks for the cause")));

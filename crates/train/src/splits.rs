@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use data::{DataError, Dataset, Skipped, Transform, Transforms, class_counts};
+use data::{Column, ColumnKind, DataError, Dataset, Skipped, Transform, Transforms, class_counts};
 use hmac_sha256::Hash;
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ impl DataFile {
 }
 
 /// What is predicted of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Goal {
     /// A class: logits `[N, classes]`, labels `[N]`.
     #[default]
@@ -75,6 +75,21 @@ pub enum Goal {
     /// A class at each of its places, such as the symbol that follows: logits `[N, T, classes]`, labels `[N, T]`. Places whose
     /// label is below 0 do not count.
     Symbols,
+    /// A number: outputs `[N, 1]`, or `[N, 2]` with the deviation that the model expects, in the target's own units; targets
+    /// `[N, 1]`.
+    Number {
+        /// The mean of the targets of the training rows.
+        mean: f32,
+        /// Their standard deviation, which errors are measured by where a loss is asked for.
+        std: f32,
+    },
+}
+
+impl Goal {
+    /// Whether it is a number.
+    pub fn is_number(self) -> bool {
+        matches!(self, Goal::Number { .. })
+    }
 }
 
 /// How a row becomes the input of a model, and what the outputs stand for.
@@ -88,8 +103,10 @@ pub struct Input {
     pub mean: Vec<f32>,
     /// Standard deviation of the training rows, per channel or for all.
     pub std: Vec<f32>,
-    /// Names of the classes, in the order of the outputs.
+    /// Names of the classes, or of the numbers, in the order of the outputs.
     pub classes: Vec<String>,
+    /// How a row of a table of any columns becomes numbers; empty for all else.
+    pub columns: Vec<Column>,
 }
 
 impl Input {
@@ -116,14 +133,22 @@ impl Input {
     /// As `data.json` holds it.
     pub fn to_json(&self) -> Value {
         let mut object = json!({ "shape": self.shape, "mean": self.mean, "std": self.std, "classes": self.classes });
-        if self.goal == Goal::Symbols {
-            object["goal"] = "symbols".into();
+        match self.goal {
+            Goal::Class => {}
+            Goal::Symbols => object["goal"] = "symbols".into(),
+            Goal::Number { mean, std } => {
+                object["goal"] = "number".into();
+                object["target"] = json!({ "mean": mean, "std": std });
+            }
+        }
+        if !self.columns.is_empty() {
+            object["columns"] = self.columns.iter().map(column_to_json).collect();
         }
         object
     }
 
     /// As `data.json` holds it; `None` if it does not, or if no network could take it: sizes of 0 or beyond all pictures,
-    /// other channels than 1 or 3, no mean and deviation for each, no classes.
+    /// other channels than 1 or 3, no mean and deviation for each, no classes, columns of another width.
     pub fn from_json(value: &Value) -> Option<Input> {
         let array = |name: &str| value.get(name)?.as_array();
         let sizes = |name: &str| -> Option<Vec<usize>> {
@@ -135,12 +160,19 @@ impl Input {
         let texts = |name: &str| -> Option<Vec<String>> {
             array(name)?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
         };
-        let goal = match value.get("goal") {
+        let target = |name: &str| Some(value.get("target")?.get(name)?.as_f64()? as f32);
+        let goal = match value.get("goal").map(Value::as_str) {
             None => Goal::Class,
-            Some(goal) => (goal == "symbols").then_some(Goal::Symbols)?,
+            Some(Some("symbols")) => Goal::Symbols,
+            Some(Some("number")) => Goal::Number { mean: target("mean")?, std: target("std")? },
+            Some(_) => return None,
+        };
+        let columns = match value.get("columns") {
+            None => Vec::new(),
+            Some(columns) => columns.as_array()?.iter().map(column_from_json).collect::<Option<_>>()?,
         };
         let (shape, mean, std, classes) = (sizes("shape")?, floats("mean")?, floats("std")?, texts("classes")?);
-        let input = Input { goal, shape, mean, std, classes };
+        let input = Input { goal, shape, mean, std, classes, columns };
         input.is_sound().then_some(input)
     }
 
@@ -160,7 +192,33 @@ impl Input {
             && self.mean.iter().chain(&self.std).all(|x| x.is_finite())
             && self.std.iter().all(|&std| std > 0.0)
             && !self.classes.is_empty()
+            && match self.goal {
+                Goal::Number { mean, std } => {
+                    mean.is_finite() && std.is_finite() && std > 0.0 && self.classes.len() <= 2
+                }
+                Goal::Class | Goal::Symbols => true,
+            }
+            && (self.columns.is_empty() || self.shape == [self.columns.iter().map(Column::width).sum::<usize>()])
     }
+}
+
+fn column_to_json(column: &Column) -> Value {
+    match &column.kind {
+        ColumnKind::Number { fill } => json!({ "name": column.name, "fill": fill }),
+        ColumnKind::Words { names, gaps } => json!({ "name": column.name, "words": names, "gaps": gaps }),
+    }
+}
+
+fn column_from_json(value: &Value) -> Option<Column> {
+    let kind = match (value.get("words"), value.get("fill")) {
+        (Some(words), _) => {
+            let names = words.as_array()?.iter().map(|word| word.as_str().map(str::to_owned));
+            ColumnKind::Words { names: names.collect::<Option<_>>()?, gaps: value.get("gaps")?.as_bool()? }
+        }
+        (None, Some(Value::Null)) => ColumnKind::Number { fill: None },
+        (None, fill) => ColumnKind::Number { fill: Some(fill?.as_f64()? as f32).filter(|fill| fill.is_finite()) },
+    };
+    Some(Column { name: value.get("name")?.as_str()?.to_owned(), kind })
 }
 
 impl Splits {
@@ -207,8 +265,10 @@ pub fn rows_hash(part: &dyn Dataset) -> Result<String> {
     let mut hash = Hash::new();
     for row in 0..part.len() {
         hash.update(part.content_hash(row)?);
-        if let data::Target::Class(class) = part.target(row)? {
-            hash.update((class as u64).to_le_bytes());
+        match part.target(row)? {
+            data::Target::Class(class) => hash.update((class as u64).to_le_bytes()),
+            data::Target::Values(values) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
+            data::Target::None | data::Target::Symbols(_) => {}
         }
     }
     Ok(hex(&hash.finalize()))
@@ -235,12 +295,13 @@ pub(crate) fn read_data(path: &Path) -> Result<DataRecord> {
     Ok(DataRecord { input, source: value["source"].as_str().map(PathBuf::from), test_hash })
 }
 
-/// An error unless there are as many classes as the model has outputs.
+/// An error unless rows have the classes that the model tells apart.
 ///
 /// # Errors
 /// If the classes differ.
-pub fn check_classes(input: &Input, classes: &[String]) -> Result<()> {
-    if input.classes == classes {
+pub fn check_classes(input: &Input, rows: &dyn Dataset) -> Result<()> {
+    let classes = rows.class_names();
+    if input.classes == classes || input.goal.is_number() {
         return Ok(());
     }
     // (A class may be a line break.)
@@ -271,9 +332,25 @@ mod tests {
             mean: vec![0.492_168_2, 0.481_397_93, 0.447_982_6],
             std: vec![0.245_259_54, 0.242_838_07, 0.260_606_2],
             classes: vec!["cat".to_owned(), "dog".to_owned()],
+            columns: Vec::new(),
         };
-        let written = input.to_json().to_string();
-        assert_eq!(Input::from_json(&serde_json::from_str(&written).unwrap()), Some(input));
+        let column = |name: &str, kind: ColumnKind| Column { name: name.to_owned(), kind };
+        let table = Input {
+            goal: Goal::Number { mean: 206_855.81, std: 0.1 },
+            shape: vec![4],
+            mean: vec![0.1; 4],
+            std: vec![0.3; 4],
+            classes: vec!["price".to_owned()],
+            columns: vec![
+                column("a", ColumnKind::Number { fill: None }),
+                column("b", ColumnKind::Number { fill: Some(0.7) }),
+                column("c", ColumnKind::Words { names: vec!["x".to_owned(), "y".to_owned()], gaps: true }),
+            ],
+        };
+        for input in [input, table] {
+            let written = input.to_json().to_string();
+            assert_eq!(Input::from_json(&serde_json::from_str(&written).unwrap()), Some(input));
+        }
     }
 
     #[test]
@@ -289,6 +366,9 @@ mod tests {
             ("std", json!([0.0])),
             ("std", json!([1, 2])),
             ("classes", json!([])),
+            ("goal", json!("number")),
+            ("goal", json!("colours")),
+            ("columns", json!([{ "name": "a", "fill": null }])),
         ] {
             assert_eq!(with(name, value.clone()), None, "{name} {value}");
         }

@@ -8,7 +8,7 @@ use crate::recipe::{Recipe, nothing, plain_loss};
 use crate::settings::{Defaults, settings};
 
 /// What stands between two layers.
-const ACTIVATIONS: &[&str] = &["relu", "tanh", "sigmoid"];
+pub(crate) const ACTIVATIONS: &[&str] = &["relu", "tanh", "sigmoid"];
 /// What weights begin with.
 const INITS: &[&str] = &["kaiming", "xavier", "default", "small", "large", "zero"];
 

@@ -72,8 +72,14 @@ pub(crate) fn class_pictures(settings: &Settings, dir: &Path) -> Result<Splits> 
         }));
     };
     let notes = class_rows::notes(dir, train.as_ref(), test.as_ref())?;
-    let mut input =
-        Input { goal: Goal::Class, shape: vec![channels, height, width], mean: vec![0.0], std: vec![1.0], classes };
+    let mut input = Input {
+        goal: Goal::Class,
+        shape: vec![channels, height, width],
+        mean: vec![0.0],
+        std: vec![1.0],
+        classes,
+        columns: Vec::new(),
+    };
     let MeanStd { mean, std } = mean_std(&Sized { dataset: train.as_ref(), transforms: input.resized() })?;
     (input.mean, input.std) = (mean, std);
     Ok(Splits {

@@ -10,7 +10,7 @@ use crate::recipe::{Recipe, nothing};
 use crate::settings::Defaults;
 use crate::text_data::{TextDefaults, text_loss, text_settings, windows};
 
-/// Sizes of a [`Gpt`].
+/// Sizes of a [`Gpt`]. Those that make no sense are an error of its output.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
     /// Different letters.
@@ -116,7 +116,17 @@ impl Block {
         if x.error().is_some() {
             return x.clone();
         }
-        let (n, t, width) = (x.dims()[0], x.dims()[1], x.dims()[2]);
+        let &[n, t, width] = x.dims() else {
+            return x.refused("gpt", format!("{} is not [N, T, width]", x.shape()), None);
+        };
+        if self.heads == 0 || !width.is_multiple_of(self.heads) {
+            let message = format!("{} heads cannot share {width} numbers", self.heads);
+            return x.refused(
+                "gpt",
+                message,
+                Some("give at least one head, and a width that is a multiple of them".to_owned()),
+            );
+        }
         let qkv = self.qkv.forward(&self.norm1.forward(x, pass), pass); // [N, T, 3 width]
         let of_heads = |part: &Tensor| part.reshape([n, t, self.heads, width / self.heads]).transpose(1, 2);
         let [q, k, v] = [0, 1, 2].map(|i| of_heads(&qkv.narrow(2, i * width..(i + 1) * width)));

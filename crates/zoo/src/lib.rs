@@ -1,5 +1,6 @@
 //! The systems, one file each, read like the paper's table: model, recipe.
 
+pub mod adding;
 pub mod char_rnn;
 pub mod cifar;
 mod class_rows;
@@ -24,6 +25,8 @@ mod run;
 mod settings;
 mod sources;
 mod sweep;
+pub mod table;
+mod table_data;
 pub mod tabular;
 mod text_data;
 mod transfer;

@@ -1,17 +1,20 @@
 //! A run that was trained before, opened to be used: its recipe, settings, input, and model with trained weights.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use data::DataError;
+use data::{DataError, Dataset, InMemory};
 use nn::safetensors::{self, Safetensors};
 use nn::{Layer, Pass, Scope};
 use tensor::{DType, Tensor};
 use train::checkpoint::Checkpoint;
 use train::{
-    DataRecord, Error, Goal, Input, Job, MODEL, Provenance, Result, RunDir, Settings, load_model, load_weights,
+    DataRecord, Error, Goal, Input, Job, MODEL, Provenance, Result, RunDir, Settings, Splits, check_classes,
+    load_model, load_weights,
 };
 
 use crate::recipe::{Recipe, find};
+use crate::table_data;
 
 /// A trained model and what it needs to be used.
 pub struct Opened {
@@ -36,18 +39,65 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// An error if it knows text and no pictures.
+    /// An error if it knows text or rows of numbers, and no pictures.
     ///
     /// # Errors
     /// Then.
     pub fn knows_pictures(&self) -> Result<()> {
         match self.input.goal {
-            Goal::Class => Ok(()),
+            Goal::Class if self.input.shape.len() == 3 => Ok(()),
+            Goal::Class | Goal::Number { .. } => Err(Error::usage(
+                format!("a run of the recipe {} knows rows of numbers and no pictures", self.recipe.name),
+                "look at its figures with glassbox eval RUN, and at any of its steps with glassbox show or open",
+            )),
             Goal::Symbols => Err(Error::usage(
                 format!("a run of the recipe {} knows text and no pictures", self.recipe.name),
                 "let it write on with glassbox sample RUN --prompt TEXT",
             )),
         }
+    }
+
+    /// Whether it knows rows of a table of any columns.
+    pub fn knows_tables(&self) -> bool {
+        !self.input.columns.is_empty()
+    }
+
+    /// The rows of a table that holds no target, or one that is not looked at, as the model is fed them.
+    ///
+    /// # Errors
+    /// If the table cannot be read, lacks a column, or a cell cannot be used.
+    pub fn rows_of_table(&self, path: &Path) -> Result<InMemory> {
+        table_data::rows_of(&self.settings, &self.input, path, false)
+    }
+
+    /// The parts of the data that it was trained on, or of other data. Of another table all rows are test rows.
+    ///
+    /// # Errors
+    /// If the data is not there, cannot be read, or has other classes or columns than the model knows.
+    pub fn splits(&self, given: Option<&Path>) -> Result<Splits> {
+        if let (true, Some(path)) = (self.knows_tables(), given) {
+            let rows: Arc<dyn Dataset> = Arc::new(table_data::rows_of(&self.settings, &self.input, path, true)?);
+            return Ok(Splits {
+                train: Arc::clone(&rows),
+                val: None,
+                test: rows,
+                input: self.input.clone(),
+                augment: Vec::new(),
+                source: Some(path.to_owned()),
+                files: Vec::new(),
+                notes: Vec::new(),
+            });
+        }
+        let splits = (self.recipe.splits)(&self.settings, self.data_dir(given)?)?;
+        check_classes(&self.input, splits.test.as_ref())?;
+        if splits.input.columns != self.input.columns {
+            return Err(Error::Data(DataError::Argument {
+                what: "columns",
+                why: "the table has other columns, words or gaps than when the run was trained".to_owned(),
+                help: "restore it, or measure on another table with --data FILE.csv".to_owned(),
+            }));
+        }
+        Ok(splits)
     }
 
     /// The folder of the data: the one given, or else that of the training.
@@ -158,7 +208,7 @@ fn network(recipe: Recipe, settings: Settings, input: Input, file: &Path) -> Res
     let outputs = model.forward(&Tensor::zeros(&shape, DType::F32), &Pass::eval());
     outputs.check().map_err(|error| damaged(file, error.into()))?;
     let wanted = match input.goal {
-        Goal::Class => vec![1, input.classes.len()],
+        Goal::Class | Goal::Number { .. } => vec![1, input.classes.len()],
         Goal::Symbols => [&shape, &[input.classes.len()][..]].concat(),
     };
     if outputs.dims() != wanted {

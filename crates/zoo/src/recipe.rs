@@ -32,7 +32,7 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 11] = [
+pub const RECIPES: [Recipe; 13] = [
     crate::lenet::RECIPE,
     crate::lenet_1998::RECIPE,
     crate::mlp::RECIPE,
@@ -44,6 +44,8 @@ pub const RECIPES: [Recipe; 11] = [
     crate::lstm_text::RECIPE,
     crate::gpt::RECIPE,
     crate::rows::RECIPE,
+    crate::table::RECIPE,
+    crate::adding::RECIPE,
 ];
 
 /// The names of all recipes.

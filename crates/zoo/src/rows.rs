@@ -8,32 +8,42 @@ use crate::idx_data::digits_or_mnist;
 use crate::recipe::{Recipe, nothing, plain_loss};
 use crate::settings::{Defaults, settings};
 
-/// A picture `[N, 1, H, W]` as a sequence of H rows: a recurrent layer, and a linear head on its last state.
+/// An input `[N, ..]` of T rows of a width, such as a picture `[N, 1, T, width]`, as a sequence: a recurrent layer, and a linear head on
+/// its last state.
 pub struct RowReader {
+    width: usize,
     layer: Recurrent,
     head: Linear,
 }
 
 impl RowReader {
-    /// With a cell (`lstm`, `gru`, or the plain `rnn`) of `hidden` units, for rows of `width` pixels.
+    /// With a cell (`lstm`, `gru`, or the plain `rnn`) of `hidden` units, for rows of `width` numbers.
     #[rustfmt::skip]
     #[track_caller]
-    pub fn new(at: &Scope, cell: &str, width: usize, hidden: usize, classes: usize) -> RowReader {
+    pub fn new(at: &Scope, cell: &str, width: usize, hidden: usize, outputs: usize) -> RowReader {
         let make = match cell { "rnn" => rnn, "gru" => gru, _ => lstm };
         RowReader {
-            layer: make(at / cell, width, hidden).batch_first(true), // [N, H, hidden]
-            head: linear(at / "head", hidden, classes),              // logits
+            width,
+            layer: make(at / cell, width, hidden).batch_first(true), // [N, T, hidden]
+            head: linear(at / "head", hidden, outputs),              // logits, or a number
         }
+    }
+
+    /// With forget gates, of an LSTM, that begin with this bias: the larger, the longer it remembers at first.
+    pub fn forget_bias(self, bias: f64) -> RowReader {
+        RowReader { layer: self.layer.forget_bias(bias), ..self }
     }
 }
 
 impl Layer for RowReader {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        let &[n, _, height, width] = x.dims() else {
-            return x.refused("rows", format!("{} is not [N, 1, H, W]", x.shape()), None);
-        };
-        let states = self.layer.forward(&x.reshape([n, height, width]), pass);
-        self.head.forward(&states.select(1, height.saturating_sub(1)), pass)
+        let (n, width) = (x.dims().first().copied().unwrap_or(0), self.width);
+        let steps = x.count().checked_div(n * width).unwrap_or(0);
+        if x.error().is_none() && (steps == 0 || n * steps * width != x.count()) {
+            return x.refused("rows", format!("{} is not [N, ..] of rows of {width}", x.shape()), None);
+        }
+        let states = self.layer.forward(&x.reshape([n, steps, width]), pass);
+        self.head.forward(&states.select(1, steps.saturating_sub(1)), pass)
     }
 
     fn describe(&self) -> Description {
@@ -74,3 +84,25 @@ pub const RECIPE: Recipe = Recipe {
     begin: nothing,
     light_on_dark: true,
 };
+
+#[cfg(test)]
+mod tests {
+    use cpu::Run;
+    use tensor::DType;
+
+    use super::*;
+
+    #[test]
+    fn any_input_of_whole_rows_is_read_and_no_other() {
+        for cell in ["lstm", "gru", "rnn"] {
+            let reader = RowReader::new(&Scope::root(0), cell, 4, 5, 3);
+            let read = |shape: &[usize]| reader.forward(&Tensor::ones(shape, DType::F32), &Pass::eval());
+            assert_eq!(read(&[2, 1, 6, 4]).dims(), [2, 3]);
+            // The same numbers, the same answer.
+            assert_eq!(read(&[2, 1, 6, 4]).to_vec::<f32>().unwrap(), read(&[2, 24]).to_vec::<f32>().unwrap());
+            for wrong in [&[2, 1, 6, 3][..], &[2, 0], &[0, 4], &[2]] {
+                assert!(read(wrong).error().is_some(), "{cell} {wrong:?}");
+            }
+        }
+    }
+}

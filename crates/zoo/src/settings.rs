@@ -6,7 +6,7 @@ use nn::schedule::{OneCycle, Plateau};
 use nn::{Adam, Average, Clipped, Group, Levenberg, Optimiser, RmsProp, Schedule, Scope, Sgd};
 use tensor::Var;
 use tensor::math::f64::pow;
-use train::{Result, Settings};
+use train::{Error, Result, Settings};
 
 /// What a recipe chooses for the settings that all recipes have.
 pub(crate) struct Defaults {
@@ -85,6 +85,12 @@ pub(crate) fn optimizer(settings: &Settings, scope: &Scope) -> Result<Box<dyn Op
         name @ ("sgd" | "nesterov") => {
             let sgd = Sgd::new(groups, settings.get_float("train.momentum")?).nesterov(name == "nesterov");
             Box::new(sgd.weight_decay(decay))
+        }
+        "levenberg" if decay > 0.0 => {
+            return Err(Error::usage(
+                format!("levenberg knows no weight decay, and train.weight_decay is {decay}"),
+                "set train.weight_decay=0, or choose another train.optimizer",
+            ));
         }
         "levenberg" => Box::new(Levenberg::new(groups, settings.get_size("train.batch")?)),
         "rmsprop" => Box::new(RmsProp::new(groups, 0.0, false).alpha(beta2).weight_decay(decay)),

@@ -1,9 +1,11 @@
 //! The sources of the systems, to be shown beside the graphs that they make.
 
 /// Name, as the compiler gives it, and text of each file.
-pub const SOURCES: [(&str, &str); 19] = [
+pub const SOURCES: [(&str, &str); 22] = [
+    ("crates/zoo/src/adding.rs", include_str!("adding.rs")),
     ("crates/zoo/src/cifar.rs", include_str!("cifar.rs")),
     ("crates/zoo/src/char_rnn.rs", include_str!("char_rnn.rs")),
+    ("crates/zoo/src/dense.rs", include_str!("dense.rs")),
     ("crates/zoo/src/fashion.rs", include_str!("fashion.rs")),
     ("crates/zoo/src/gpt.rs", include_str!("gpt.rs")),
     ("crates/zoo/src/images.rs", include_str!("images.rs")),
@@ -21,4 +23,5 @@ pub const SOURCES: [(&str, &str); 19] = [
     ("crates/zoo/src/nets/xception.rs", include_str!("nets/xception.rs")),
     ("crates/zoo/src/recipe.rs", include_str!("recipe.rs")),
     ("crates/zoo/src/rows.rs", include_str!("rows.rs")),
+    ("crates/zoo/src/table.rs", include_str!("table.rs")),
 ];

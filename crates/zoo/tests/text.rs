@@ -189,3 +189,52 @@ fn counted_letters_come_to_the_figures_that_others_got() {
         }
     }
 }
+
+#[test]
+fn sizes_that_make_no_sense_are_errors_and_no_panic() {
+    let sizes = |heads: usize, width: usize| gpt::Sizes {
+        symbols: 5,
+        layers: 1,
+        heads,
+        width,
+        context: 4,
+        drop: 0.0,
+        tied: true,
+    };
+    let x = Tensor::from_vec(vec![1.0f32, 2.0], [1, 2]);
+    for (heads, width) in [(0, 8), (3, 8), (0, 0)] {
+        let model = Gpt::new(&Scope::root(0), sizes(heads, width));
+        assert!(model.forward(&x, &Pass::eval()).error().is_some(), "{heads} {width}");
+        assert!(Cache::new(&model).read(&model, 1).0.error().is_some(), "{heads} {width}");
+    }
+    assert!(Gpt::new(&Scope::root(0), sizes(2, 8)).forward(&x, &Pass::eval()).error().is_none());
+}
+
+#[test]
+fn the_order_of_n_grams_is_chosen_without_the_test_text() {
+    let folder = folder("order");
+    // What is learnt from and watched by repeats pairs; the test part is one letter, of which single letters say most.
+    let path = folder.join("text.txt");
+    fs::write(&path, "abab".repeat(200) + &"b".repeat(60)).unwrap();
+    let recipe = zoo::find("lstm-text").unwrap();
+    for (val, share) in [("data.val", "0.1"), ("data.val", "0")] {
+        let mut settings = (recipe.settings)();
+        for (name, value) in [(val, share), ("data.test", "0.07"), ("data.length", "8"), ("train.batch", "2")] {
+            settings.set(name, value, Source::Flag("test".to_owned())).unwrap();
+        }
+        let counted = train::baseline::baseline(&(recipe.splits)(&settings, Some(&path)).unwrap()).unwrap();
+        assert!(counted.order > 1 && counted.nats[0] < counted.chosen(), "{counted:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn an_optimiser_without_weight_decay_says_so() {
+    let recipe = zoo::find("mlp").unwrap();
+    let mut settings = (recipe.settings)();
+    for (name, value) in [("train.optimizer", "levenberg"), ("train.weight_decay", "0.1")] {
+        settings.set(name, value, Source::Flag("test".to_owned())).unwrap();
+    }
+    let error = recipe.job(settings, None).err().unwrap().to_string();
+    assert!(error.contains("levenberg knows no weight decay"), "{error}");
+}

@@ -15,6 +15,7 @@ mod resume;
 mod see;
 mod support;
 mod sweep;
+mod table;
 mod text;
 mod transcripts;
 mod why;

@@ -19,6 +19,20 @@ fn what_weights_begin_with_is_measured_beside_theory() {
 }
 
 #[test]
+fn gradients_over_time_are_drawn() {
+    let folder = Folder::new();
+    let said = folder.run("experiment gradient-over-time --out seen").ok().out;
+    assert!(said.contains("LSTM, c, forget bias 5") && said.contains("wrote seen/gradient-over-time.svg"), "{said}");
+    let svg = fs::read_to_string(folder.join("seen/gradient-over-time.svg")).unwrap();
+    assert!(svg.matches("<polyline").count() >= 20 && !svg.contains("NaN"));
+    let help = folder.run("experiment --help").ok().out;
+    for name in ["hubel-wiesel", "optimizers", "degradation", "adding-problem", "gradient-over-time"] {
+        assert_eq!(help.matches(&format!("  {name} ")).count(), 1, "{help}");
+    }
+    assert_eq!(folder.run("experiment no-such").code, 2);
+}
+
+#[test]
 fn every_experiment_on_runs_is_drawn_and_is_not_made_twice() {
     let folder = Folder::new();
     let few = "--set train.max_steps=3 --set train.epochs=1 --set data.val=0.1 --set train.lr=0.01";
@@ -28,6 +42,7 @@ fn every_experiment_on_runs_is_drawn_and_is_not_made_twice() {
         ("fitting", 10, "fitting.svg"),
         ("batch-norm", 4, "batch-norm.svg"),
         ("dropout", 2, "dropout.svg"),
+        ("adding-problem", 2, "adding-problem.svg"),
     ] {
         let line = format!("experiment {name} {few} --json");
         let first = folder.run(&line).ok();

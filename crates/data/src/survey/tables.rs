@@ -7,6 +7,7 @@ use super::listing::{Listing, index};
 use super::{Draft, Row, broken};
 use crate::detection::Fault;
 use crate::folder_scan::relative;
+use crate::table::is_gap;
 use crate::{OnBroken, Table, TableFormat};
 
 /// Names of columns that are the target if none is named.
@@ -80,7 +81,7 @@ fn one(place: &str, table: &Table, target: Option<&str>, part: usize, draft: &mu
         draft.notes.push(format!("{} has so many values that it is taken as a number to predict", columns[column]));
     }
     let missing =
-        target_column.map_or(0, |target| (0..table.len()).filter(|&row| is_missing(table.cell(row, target))).count());
+        target_column.map_or(0, |target| (0..table.len()).filter(|&row| is_gap(table.cell(row, target))).count());
     if missing > 0 {
         draft.faults.push(Fault::new(place, format!("{missing} rows have no target")));
     }
@@ -88,7 +89,7 @@ fn one(place: &str, table: &Table, target: Option<&str>, part: usize, draft: &mu
         is_class.map_or_else(Vec::new, |column| (0..table.len()).map(|row| table.cell(row, column)).collect());
     names.sort_unstable();
     names.dedup();
-    names.into_iter().filter(|name| !is_missing(name)).for_each(|name| {
+    names.into_iter().filter(|name| !is_gap(name)).for_each(|name| {
         index(&mut draft.classes, name);
     });
     for row in 0..table.len() {
@@ -98,15 +99,11 @@ fn one(place: &str, table: &Table, target: Option<&str>, part: usize, draft: &mu
             hash.update((cell.len() as u64).to_le_bytes());
             hash.update(cell);
         }
-        let class = is_class.map(|column| table.cell(row, column)).filter(|cell| !is_missing(cell));
+        let class = is_class.map(|column| table.cell(row, column)).filter(|cell| !is_gap(cell));
         let class = class.map(|name| index(&mut draft.classes, name));
         let id = format!("{place}:{}", table.line(row));
         draft.push(Row { id, part, class, hash: hash.finalize(), size: None }, None);
     }
-}
-
-fn is_missing(cell: &str) -> bool {
-    cell.is_empty() || ["na", "nan", "null", "?"].contains(&cell.to_ascii_lowercase().as_str())
 }
 
 /// What a column holds.
@@ -123,7 +120,7 @@ struct Column {
 impl Column {
     fn of(table: &Table, column: usize) -> Column {
         let cells: Vec<&str> =
-            (0..table.len()).map(|row| table.cell(row, column)).filter(|cell| !is_missing(cell)).collect();
+            (0..table.len()).map(|row| table.cell(row, column)).filter(|cell| !is_gap(cell)).collect();
         let numbers: Option<Vec<f64>> =
             cells.iter().map(|cell| cell.parse().ok().filter(|x: &f64| x.is_finite())).collect();
         let mut counts: HashMap<&str, usize> = HashMap::new();

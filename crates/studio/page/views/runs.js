@@ -13,7 +13,7 @@ const QUIET_MS = 10000;
 const TITLES = {
   loss: 'training loss', lr: 'learning rate', grad_norm: 'length of the gradient', weight_norm: 'length of the weights',
   update_norm: 'length of the update', train_loss: 'training loss of the epoch', val_loss: 'validation loss',
-  train_accuracy: 'training accuracy', val_accuracy: 'validation accuracy',
+  train_accuracy: 'training accuracy', val_accuracy: 'validation accuracy', val_r2: 'validation R²', test_r2: 'test R²',
 };
 const title = (name) => TITLES[name] ?? name.replaceAll('_', ' ');
 
@@ -38,6 +38,7 @@ function best(run) {
   const figures = Object.fromEntries((run.figures ?? []).map((figure) => [figure.name, Number(figure.value)]));
   if (figures.test_accuracy !== undefined) return ['test accuracy', percent(figures.test_accuracy, 2)];
   if (figures.val_accuracy !== undefined) return ['val. accuracy', percent(figures.val_accuracy, 2)];
+  if (figures.test_r2 !== undefined) return ['test R²', show(figures.test_r2, 4)];
   return ['', ''];
 }
 
@@ -214,12 +215,13 @@ export default {
       about.load((signal) => api.get('/api/run', { run: state.run }, { signal }), (run) => {
         const line = (term, ...words) => (words.some(Boolean) ? [el('dt', {}, term), el('dd', {}, words)] : null);
         const { input } = run;
+        const names = `${input.classes.slice(0, 12).join(', ')}${input.classes.length > 12 ? ' …' : ''}`;
         return [
           el('dl', { class: 'facts' },
             line('Run', el('strong', {}, run.id), run.parent ? ` · branched from ${run.parent}` : ''),
             run.alone ? line('Model', run.place, ` · ${run.recipe}, after ${show(run.step)} steps`) : line('Command', el('code', {}, run.command)),
             line('Seed', show(run.seed)),
-            line('Data', run.alone ? 'not here' : run.source ?? 'ships with the program', ` · ${input.shape.join(' × ')}, ${input.classes.length} classes: ${input.classes.slice(0, 12).join(', ')}${input.classes.length > 12 ? ' …' : ''}`),
+            line('Data', run.alone ? 'not here' : run.source ?? 'ships with the program', ` · ${input.shape.join(' × ')}, ${input.goal === 'number' ? `predicts ${names}` : `${input.classes.length} classes: ${names}`}`),
             line('Checkpoints', run.checkpoints.length ? `${show(run.checkpoints.length)}, the newest of step ${show(run.checkpoints.at(-1))}` : 'none yet'),
             line('Resumed', ...run.resumes.map((text) => el('div', {}, text))),
             line('Figures', run.figures.map((figure) => `${title(figure.name)} ${show(figure.value, 5)}`).join(' · ')),

@@ -25,6 +25,12 @@ function certificates({ completeness, randomisation, deletion }) {
     line(fell > random, fell > random ? 'It points at what matters' : 'It points at nothing that matters', `without its top ${percent(deletion.removed, 0)} the score falls by ${show(fell, 3)}; without as much at random by ${show(random, 3)} (worse than ${percent(deletion.beats, 0)} of random removals)`));
 }
 
+// What is to be predicted of a row.
+function what(answer) {
+  if (answer.value !== null) return ['Number ', el('strong', {}, show(answer.value, 5))];
+  return answer.label === null ? 'No class' : ['Class ', el('strong', {}, answer.label)];
+}
+
 export default {
   name: 'sample',
   title: 'Sample',
@@ -58,7 +64,7 @@ export default {
           figure(answer.stored, 'as stored', shape(answer.shape)),
           figure(answer.fed, 'as fed', 'resized, then normalised'),
           answer.epochs.slice(0, 6).map((one) => figure(one.picture, `epoch ${one.epoch}`, 'augmented'))),
-        el('p', {}, answer.label === null ? 'No class' : ['Class ', el('strong', {}, answer.label)],
+        el('p', {}, what(answer),
           el('span', { class: 'soft' }, ` · ${answer.id} · numbers ${show(answer.min, 3)} to ${show(answer.max, 3)}`)),
         answer.part === 'train' && !answer.epochs.length ? el('p', { class: 'soft' }, 'This run augments nothing.') : null,
       ]);

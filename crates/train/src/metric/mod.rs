@@ -3,6 +3,7 @@
 mod accuracy;
 mod calibration;
 mod confusion;
+mod errors;
 mod mean;
 mod roc;
 mod top_k;
@@ -10,6 +11,7 @@ mod top_k;
 pub use accuracy::Accuracy;
 pub use calibration::{Calibration, CalibrationBin};
 pub use confusion::Confusion;
+pub use errors::Errors;
 pub use mean::Mean;
 pub use roc::Roc;
 pub use top_k::TopK;
@@ -18,12 +20,12 @@ use serde_json::{Map, Value, json};
 
 use crate::splits::{Goal, Input};
 
-/// All measures of a classifier, gathered batch by batch; of one of the places of sequences, what holds of rows holds of places.
+/// All measures of a model, gathered batch by batch; of one of the places of sequences, what holds of rows holds of places.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
     /// What was to be predicted.
     pub goal: Goal,
-    /// Mean loss over the rows: of texts, nats a symbol.
+    /// Mean loss over the rows: of texts, nats a symbol; of numbers, the squared error in units of the variance of those learnt from.
     pub loss: Mean,
     /// Share of rows whose class has the highest score.
     pub accuracy: Accuracy,
@@ -31,6 +33,8 @@ pub struct Scores {
     pub top_k: TopK,
     /// What each class was taken for; of no classes for the places of sequences, whose classes may be thousands.
     pub confusion: Confusion,
+    /// Errors of numbers; empty for all else.
+    pub errors: Errors,
 }
 
 /// How many of the highest scores `Scores` takes for top-k: 5, as ImageNet has it, but never all classes.
@@ -47,6 +51,7 @@ impl Scores {
             accuracy: Accuracy::default(),
             top_k: TopK::new(usual_k(classes)),
             confusion: Confusion::new(classes),
+            errors: Errors::default(),
         }
     }
 
@@ -55,7 +60,7 @@ impl Scores {
         let scores = Scores::new(input.classes.len());
         match input.goal {
             Goal::Class => scores,
-            Goal::Symbols => Scores { goal: Goal::Symbols, confusion: Confusion::new(0), ..scores },
+            goal => Scores { goal, confusion: Confusion::new(0), ..scores },
         }
     }
 
@@ -78,10 +83,26 @@ impl Scores {
         self.confusion.add(logits, labels);
     }
 
-    /// The figures by name, each name after `prefix`: `test_loss`, `test_accuracy`, ...; of texts `test_bits`, `test_perplexity` too.
+    /// Takes in a number that was said of a row, and the one that is so; the goal is a number.
+    pub fn add_number(&mut self, said: f32, target: f32) {
+        let Goal::Number { std, .. } = self.goal else { return };
+        let (said, target) = (f64::from(said), f64::from(target));
+        self.loss.add(((said - target) / f64::from(std)).powi(2), 1);
+        self.errors.add(said, target);
+    }
+
+    /// The figures by name, each name after `prefix`: `test_loss`, `test_accuracy`, ...; of texts `test_bits`, `test_perplexity` too; of
+    /// numbers `test_loss`, `test_r2`, `test_rmse`, `test_mae`.
     pub fn to_json(&self, prefix: &str) -> Map<String, Value> {
         let mut figures = Map::new();
         figures.insert(format!("{prefix}loss"), json!(self.loss.value()));
+        if self.goal.is_number() {
+            figures.extend(self.errors.r_squared().map(|share| (format!("{prefix}r2"), json!(share))));
+            figures.insert(format!("{prefix}rmse"), json!(self.errors.rmse()));
+            figures.insert(format!("{prefix}mae"), json!(self.errors.mae()));
+            figures.insert(format!("{prefix}rows"), json!(self.loss.count()));
+            return figures;
+        }
         figures.insert(format!("{prefix}accuracy"), json!(self.accuracy.value()));
         if self.goal == Goal::Symbols {
             figures.insert(format!("{prefix}bits"), json!(self.bits()));

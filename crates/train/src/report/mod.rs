@@ -4,6 +4,7 @@
 mod answers;
 mod chart;
 pub mod embed;
+mod numbers;
 mod page;
 mod sections;
 mod series;
@@ -13,6 +14,7 @@ mod stopped;
 pub use answers::{Answer, Answers};
 pub use chart::{number, round_steps};
 pub use embed::png_uri;
+pub use numbers::{Numbers, Said};
 pub use series::Series;
 
 use std::path::Path;
@@ -41,6 +43,7 @@ pub struct Report<'a> {
     /// The first batch, as a PNG.
     first_batch: Option<Vec<u8>>,
     answers: Option<&'a Answers>,
+    numbers: Option<&'a Numbers>,
     /// Why something is missing.
     notes: Vec<String>,
     /// The error that ended the training, if one did.
@@ -76,8 +79,14 @@ impl<'a> Report<'a> {
             why: None,
             record,
             answers,
+            numbers: None,
             notes,
         })
+    }
+
+    /// With the numbers that were said, where a number is predicted.
+    pub fn with_numbers(self, numbers: Option<&'a Numbers>) -> Report<'a> {
+        Report { numbers, ..self }
     }
 
     /// With what stands out in the run, for the page of one that diverged.
@@ -90,7 +99,10 @@ impl<'a> Report<'a> {
     /// # Errors
     /// If a row cannot be read, or a file cannot be written.
     pub fn write_pictures(&self, pictures: &Path) -> Result<()> {
-        let predictions = self.answers.map(sheet::predictions).transpose()?.flatten();
+        let predictions = match self.numbers {
+            Some(numbers) => Some(sheet::numbers(numbers)),
+            None => self.answers.map(sheet::predictions).transpose()?.flatten(),
+        };
         for (name, svg) in [("curves.svg", sheet::curves(self)), ("predictions.svg", predictions)] {
             svg.map_or(Ok(()), |svg| durable::replace(&pictures.join(name), svg.as_bytes()))?;
         }

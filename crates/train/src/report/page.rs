@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Report;
+use super::chart::number as short;
+use super::numbers;
 use super::sections::{answers, charts, config, confusion, data, first_batch};
 use super::stopped::stopped;
 use crate::error::Result;
@@ -28,6 +30,7 @@ pub(super) fn page(report: &Report) -> Result<String> {
     charts(&mut html, report);
     confusion(&mut html, report)?;
     answers(&mut html, report)?;
+    numbers::section(&mut html, report);
     first_batch(&mut html, report);
     data(&mut html, report);
     config(&mut html, report);
@@ -85,6 +88,14 @@ fn head(html: &mut String, report: &Report, title: &str) {
             card(figure("test_ngram_loss"), &format!("nats a symbol of the {order}-gram, which only counts"));
         }
         card(number("test_rows").map(|rows| grouped(rows as usize)), "symbols never trained on");
+    } else if number("test_rmse").is_some() {
+        card(
+            number("test_r2").map(|value| format!("{value:.4}")),
+            "test R²: the share of the variance that is explained",
+        );
+        card(number("test_rmse").map(short), "root of the mean squared error");
+        card(number("test_mae").map(short), "mean size of an error");
+        card(number("test_rows").map(|rows| grouped(rows as usize)), "rows never trained on");
     } else {
         card(number("test_loss").map(|value| format!("{value:.4}")), "test loss");
         card(number("test_rows").map(|rows| grouped(rows as usize)), "rows never trained on");
@@ -92,6 +103,7 @@ fn head(html: &mut String, report: &Report, title: &str) {
     let last = report.series.of_event("epoch").last();
     let of_epoch = |name: &str| last.and_then(|line| line.get(name)).and_then(Value::as_f64);
     card(of_epoch("val_accuracy").map(|value| format!("{:.2} %", 100.0 * value)), "validation accuracy");
+    card(of_epoch("val_r2").map(|value| format!("{value:.4}")), "validation R²");
     card(of_epoch("train_loss").map(|value| format!("{value:.4}")), "training loss");
     if !cards.is_empty() {
         html.push_str("<div class=\"figures\">");

@@ -25,7 +25,7 @@ const SHOWN: usize = 12;
 const MOST_BATCH: usize = 3 << 20;
 
 /// All charts, some of which may be empty.
-pub(super) fn charts_of(report: &Report) -> [Chart<'static>; 4] {
+pub(super) fn charts_of(report: &Report) -> [Chart<'static>; 5] {
     let per_epoch = report.series.of("epoch", "train_loss").first().map_or(1.0, |first| first.0);
     let curve = |name: &'static str, class: &'static str, event: &str, figure: &str| Curve {
         name,
@@ -40,6 +40,7 @@ pub(super) fn charts_of(report: &Report) -> [Chart<'static>; 4] {
     [
         chart("loss", loss, false, true),
         chart("accuracy", accuracy, true, false),
+        chart("R²", vec![curve("validation", "b", "epoch", "val_r2")], false, false),
         chart("learning rate", vec![curve("each step", "c", "step", "lr")], false, false),
         chart(
             "length of the gradient",
@@ -261,6 +262,10 @@ pub(super) fn data(html: &mut String, report: &Report) {
         }
     }
     html.push_str("</table></div>\n");
+    if data["input"]["goal"] == "number" {
+        html.push_str("</section>\n");
+        return;
+    }
     let names: Vec<&str> =
         data["input"]["classes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let rows: Vec<u64> =

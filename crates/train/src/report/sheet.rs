@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::chart::{HEIGHT, WIDTH};
 use super::page::escaped;
 use super::sections::charts_of;
-use super::{Answer, Answers, Report, picture_of};
+use super::{Answer, Answers, Numbers, Report, numbers, picture_of};
 use crate::error::Result;
 
 /// As the page's style, in daylight.
@@ -87,6 +87,16 @@ pub(super) fn predictions(answers: &Answers) -> Result<Option<String>> {
     }
     let (columns, lines) = (count.min(COLUMNS) as f64, count.div_ceil(COLUMNS) as f64);
     Ok(Some(format!("{}{cells}</svg>\n", opened(GAP + columns * CELL.0, GAP + lines * CELL.1))))
+}
+
+/// What was said against what is so.
+pub(super) fn numbers(of: &Numbers) -> String {
+    let head = format!("<text class=\"title\" x=\"{GAP}\" y=\"{}\">{}</text>", 1.5 * GAP, escaped(&of.name));
+    let chart = numbers::elements(of);
+    format!(
+        "{}{head}<g transform=\"translate({GAP} {HEAD})\">{chart}</g></svg>\n",
+        opened(WIDTH + 2.0 * GAP, HEIGHT + HEAD + GAP)
+    )
 }
 
 /// What was said of a row, and what it is if that was wrong.

@@ -1,10 +1,12 @@
 //! Training in practice, one experiment a file: each trains a few runs side by side, or looks at one net, and draws what it
 //! teaches. Every run is kept: it can be opened, replayed and explained like any other.
 
+mod adding_problem;
 mod batch_norm;
 mod degradation;
 mod dropout;
 mod fitting;
+mod gradient_over_time;
 mod initialisation;
 mod learning_rate;
 mod optimizers;
@@ -31,7 +33,7 @@ pub struct Experiment {
 }
 
 /// All experiments.
-pub const EXPERIMENTS: [Experiment; 7] = [
+pub const EXPERIMENTS: [Experiment; 9] = [
     optimizers::EXPERIMENT,
     initialisation::EXPERIMENT,
     learning_rate::EXPERIMENT,
@@ -39,6 +41,8 @@ pub const EXPERIMENTS: [Experiment; 7] = [
     batch_norm::EXPERIMENT,
     dropout::EXPERIMENT,
     degradation::EXPERIMENT,
+    gradient_over_time::EXPERIMENT,
+    adding_problem::EXPERIMENT,
 ];
 
 /// What an experiment found.

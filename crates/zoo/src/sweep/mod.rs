@@ -68,7 +68,7 @@ pub enum Told {
 
 /// Whether a smaller figure is the better one.
 fn smaller_is_better(figure: &str) -> bool {
-    !["accuracy", "top"].iter().any(|word| figure.contains(word))
+    !["accuracy", "top", "r2"].iter().any(|word| figure.contains(word))
 }
 
 impl Sweep {

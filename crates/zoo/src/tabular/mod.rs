@@ -8,6 +8,6 @@ mod neighbours;
 
 pub use cross_validation::folds;
 pub use design::{Design, Standard};
-pub use linear::{Gaussian, Linear, closed_form, gradient_descent, maximum_likelihood};
+pub use linear::{Gaussian, Linear, closed_form, gradient_descent, linear_baseline, maximum_likelihood};
 pub use logistic::{Logistic, newton, stochastic};
 pub use neighbours::Neighbours;
