@@ -115,7 +115,7 @@ pub fn csv_dataset(table: &Table, options: &CsvOptions) -> Result<InMemory, Data
 }
 
 /// The names of the classes in order, and the class of each label.
-fn classes<'a>(labels: &[&'a str]) -> (Vec<&'a str>, HashMap<&'a str, usize>) {
+pub(crate) fn classes<'a>(labels: &[&'a str]) -> (Vec<&'a str>, HashMap<&'a str, usize>) {
     let mut texts = labels.to_vec();
     texts.sort_unstable();
     texts.dedup();
@@ -140,7 +140,7 @@ fn classes<'a>(labels: &[&'a str]) -> (Vec<&'a str>, HashMap<&'a str, usize>) {
 }
 
 /// The text of a cell that names a class.
-fn label(table: &Table, row: usize, column: usize) -> Result<&str, DataError> {
+pub(crate) fn label(table: &Table, row: usize, column: usize) -> Result<&str, DataError> {
     let cell = text(table, row, column)?;
     if cell.eq_ignore_ascii_case("nan") {
         return Err(bad_cell(table, row, column, format!("the label is missing ('{cell}')")));
@@ -164,7 +164,7 @@ fn text(table: &Table, row: usize, column: usize) -> Result<&str, DataError> {
     }
 }
 
-fn bad_cell(table: &Table, row: usize, column: usize, why: String) -> DataError {
+pub(crate) fn bad_cell(table: &Table, row: usize, column: usize, why: String) -> DataError {
     DataError::Cell {
         path: table.path().to_owned(),
         line: table.line(row),
