@@ -53,6 +53,7 @@ pub fn bank_input(filters: &Array) -> Input {
         mean: vec![0.0],
         std: vec![1.0],
         classes: Vec::new(),
+        tokens: None,
     }
 }
 

@@ -30,6 +30,7 @@ fn trained(make: impl Fn(&Scope) -> Sequential, steps: usize) -> Trained {
         mean: norm.mean,
         std: norm.std,
         classes: train.class_names().to_vec(),
+        tokens: None,
     };
     let scope = Scope::root(1);
     let model = make(&scope);

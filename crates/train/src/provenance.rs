@@ -36,7 +36,7 @@ impl Provenance {
         // Files of the machine say nothing of the network. A state that is carried has a row for each of a batch.
         let told = |name: &str| {
             let is_own = name.starts_with("model.") || name.starts_with("data.") || name == "train.batch";
-            is_own && !is_changeable(name) && !["data.manifest", "model.from"].contains(&name)
+            is_own && !is_changeable(name) && !["data.manifest", "data.test_file", "model.from"].contains(&name)
         };
         let settings = job.settings.iter().filter(|setting| told(setting.name));
         Ok(Provenance {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use data::{DataError, Dataset, Skipped, Transform, Transforms, class_counts};
+use data::{DataError, Dataset, Skipped, Tokenizer, Transform, Transforms, class_counts};
 use hmac_sha256::Hash;
 use serde_json::{Value, json};
 
@@ -82,7 +82,7 @@ pub enum Goal {
 pub struct Input {
     /// What is predicted of it.
     pub goal: Goal,
-    /// `[C, H, W]` of a picture, `[D]` of a row of a table, `[T]` of a text, in numbers of symbols.
+    /// `[C, H, W]` of a picture, `[D]` of a row of a table, `[T]` of a text, in numbers of symbols or tokens.
     pub shape: Vec<usize>,
     /// Mean of the training rows, per channel or for all.
     pub mean: Vec<f32>,
@@ -90,11 +90,17 @@ pub struct Input {
     pub std: Vec<f32>,
     /// Names of the classes, in the order of the outputs.
     pub classes: Vec<String>,
+    /// Of texts that are read in tokens: what makes tokens of them.
+    pub tokens: Option<Arc<Tokenizer>>,
 }
 
 impl Input {
-    /// What is done to every row: the size, then `augment` (none outside training), then mean 0 and standard deviation 1.
+    /// What is done to every row: the size, then `augment` (none outside training), then mean 0 and standard deviation 1. A text becomes
+    /// tokens.
     pub fn prepare(&self, augment: &[Transform]) -> Transforms {
+        if let (Some(tokenizer), &[length]) = (&self.tokens, &self.shape[..]) {
+            return Transforms::new().then(Transform::Tokens { tokenizer: Arc::clone(tokenizer), length });
+        }
         let mut transforms = self.resized();
         for transform in augment {
             transforms = transforms.then(transform.clone());
@@ -119,6 +125,9 @@ impl Input {
         if self.goal == Goal::Symbols {
             object["goal"] = "symbols".into();
         }
+        if let Some(tokenizer) = &self.tokens {
+            object["tokens"] = tokenizer.to_json();
+        }
         object
     }
 
@@ -139,8 +148,12 @@ impl Input {
             None => Goal::Class,
             Some(goal) => (goal == "symbols").then_some(Goal::Symbols)?,
         };
+        let tokens = match value.get("tokens") {
+            None => None,
+            Some(tokens) => Some(Arc::new(Tokenizer::from_json(tokens)?)),
+        };
         let (shape, mean, std, classes) = (sizes("shape")?, floats("mean")?, floats("std")?, texts("classes")?);
-        let input = Input { goal, shape, mean, std, classes };
+        let input = Input { goal, shape, mean, std, classes, tokens };
         input.is_sound().then_some(input)
     }
 
@@ -160,6 +173,7 @@ impl Input {
             && self.mean.iter().chain(&self.std).all(|x| x.is_finite())
             && self.std.iter().all(|&std| std > 0.0)
             && !self.classes.is_empty()
+            && (self.tokens.is_none() || self.shape.len() == 1)
     }
 }
 
@@ -271,9 +285,15 @@ mod tests {
             mean: vec![0.492_168_2, 0.481_397_93, 0.447_982_6],
             std: vec![0.245_259_54, 0.242_838_07, 0.260_606_2],
             classes: vec!["cat".to_owned(), "dog".to_owned()],
+            tokens: None,
         };
         let written = input.to_json().to_string();
-        assert_eq!(Input::from_json(&serde_json::from_str(&written).unwrap()), Some(input));
+        assert_eq!(Input::from_json(&serde_json::from_str(&written).unwrap()), Some(input.clone()));
+        let tokens = Some(Arc::new(Tokenizer::learn(["a cat, a dog, a cat"], 300, true)));
+        let text = Input { shape: vec![7], mean: vec![0.0], std: vec![1.0], tokens, ..input };
+        assert_eq!(Input::from_json(&text.to_json()), Some(text.clone()));
+        // A picture has no tokens.
+        assert_eq!(Input::from_json(&Input { shape: vec![1, 7, 7], ..text }.to_json()), None);
     }
 
     #[test]

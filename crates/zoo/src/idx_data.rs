@@ -50,8 +50,14 @@ fn parts(
     let share = settings.get_float("data.val")?;
     let shift = settings.get_size("data.shift")?;
     let MeanStd { mean, std } = mean_std(&train)?;
-    let input =
-        Input { goal: Goal::Class, shape: vec![1, SIDE, SIDE], mean, std, classes: train.class_names().to_vec() };
+    let input = Input {
+        goal: Goal::Class,
+        shape: vec![1, SIDE, SIDE],
+        mean,
+        std,
+        classes: train.class_names().to_vec(),
+        tokens: None,
+    };
     let all: Arc<dyn Dataset> = Arc::new(train);
     let mut split = split_by_class(&all, &[1.0 - share, share], seed)?.into_iter();
     let (train, val) = (split.next(), split.next());

@@ -36,13 +36,17 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// An error if it knows text and no pictures.
+    /// An error if it knows texts and no pictures.
     ///
     /// # Errors
     /// Then.
     pub fn knows_pictures(&self) -> Result<()> {
         match self.input.goal {
-            Goal::Class => Ok(()),
+            Goal::Class if self.input.tokens.is_none() => Ok(()),
+            Goal::Class => Err(Error::usage(
+                format!("a run of the recipe {} knows texts and no pictures", self.recipe.name),
+                "give it a text: glassbox predict RUN --text TEXT, or a .txt file",
+            )),
             Goal::Symbols => Err(Error::usage(
                 format!("a run of the recipe {} knows text and no pictures", self.recipe.name),
                 "let it write on with glassbox sample RUN --prompt TEXT",

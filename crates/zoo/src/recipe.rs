@@ -31,7 +31,7 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 11] = [
+pub const RECIPES: [Recipe; 12] = [
     crate::lenet::RECIPE,
     crate::lenet_1998::RECIPE,
     crate::mlp::RECIPE,
@@ -42,6 +42,7 @@ pub const RECIPES: [Recipe; 11] = [
     crate::char_rnn::RECIPE,
     crate::lstm_text::RECIPE,
     crate::gpt::RECIPE,
+    crate::text::RECIPE,
     crate::rows::RECIPE,
 ];
 

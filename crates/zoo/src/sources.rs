@@ -1,7 +1,7 @@
 //! The sources of the systems, to be shown beside the graphs that they make.
 
 /// Name, as the compiler gives it, and text of each file.
-pub const SOURCES: [(&str, &str); 11] = [
+pub const SOURCES: [(&str, &str); 12] = [
     ("crates/zoo/src/cifar.rs", include_str!("cifar.rs")),
     ("crates/zoo/src/char_rnn.rs", include_str!("char_rnn.rs")),
     ("crates/zoo/src/fashion.rs", include_str!("fashion.rs")),
@@ -13,4 +13,5 @@ pub const SOURCES: [(&str, &str); 11] = [
     ("crates/zoo/src/mlp.rs", include_str!("mlp.rs")),
     ("crates/zoo/src/recipe.rs", include_str!("recipe.rs")),
     ("crates/zoo/src/rows.rs", include_str!("rows.rs")),
+    ("crates/zoo/src/text.rs", include_str!("text.rs")),
 ];

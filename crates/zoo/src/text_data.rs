@@ -116,6 +116,7 @@ fn parts(settings: &Settings, path: Option<&Path>, layout: Layout, (length, befo
             mean: vec![0.0],
             std: vec![1.0],
             classes: names,
+            tokens: None,
         },
         augment: Vec::new(),
         source: Some(whole_path(path)),

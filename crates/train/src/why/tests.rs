@@ -133,7 +133,7 @@ fn splits(fault: Fault) -> Splits {
         train: part("train", ROWS, fault),
         val: None,
         test: part("test", 30, Fault::None),
-        input: Input { goal: Goal::Class, shape: vec![WIDTH], mean: vec![0.0], std: vec![1.0], classes },
+        input: Input { goal: Goal::Class, shape: vec![WIDTH], mean: vec![0.0], std: vec![1.0], classes, tokens: None },
         augment: Vec::new(),
         source: None,
         files: Vec::new(),
