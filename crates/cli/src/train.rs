@@ -92,10 +92,10 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     let cpu = arguments.machine.cpu()?;
     let mut job = recipe.job(settings, arguments.data.as_deref())?;
     zoo::check_manifest(&job)?;
-    if arguments.explain && job.splits.input.goal == Goal::Symbols {
+    if arguments.explain && (job.splits.input.goal == Goal::Symbols || job.splits.input.tokens.is_some()) {
         return Err(Error::usage(
-            "--explain draws what answers to pictures hang on, and this recipe learns a text",
-            "leave it out; afterwards glassbox explain RUN TEXT says what the next letter hangs on",
+            "--explain draws what answers to pictures hang on, and this recipe learns from texts",
+            "leave it out; afterwards glassbox explain RUN TEXT says what an answer to a text hangs on",
         ));
     }
     if arguments.dry_run {
@@ -237,9 +237,14 @@ fn closing_words(end: &End) {
         say(format_args!("the ledger took {:.2} % of the steps' time", 100.0 * share));
     }
     say(format_args!("run {run}\n\nnext, try:"));
-    let (run_path, picture) = (run.to_string(), format!("{run}/pictures/test-0.png"));
-    let (run, picture) = (quoted(&run_path), quoted(&picture));
-    say(format_args!("  glassbox predict {run} {picture}"));
+    let (run_path, picture) = (run.to_string(), end.run.join("pictures/test-0.png"));
+    let run = quoted(&run_path);
+    if picture.is_file() {
+        say(format_args!("  glassbox predict {run} {}", quoted(&picture.display().to_string())));
+    } else if RunDir::open(&end.run).and_then(|run| run.data()).is_ok_and(|data| data.input.tokens.is_some()) {
+        say(format_args!("  glassbox predict {run} --text \"...\""));
+        say(format_args!("  glassbox explain {run} \"...\""));
+    }
     say(format_args!("  glassbox show {run}"));
     say(format_args!("  glassbox eval {run}"));
     say(format_args!("  and open {run_path}/report.html in a browser"));

@@ -18,3 +18,4 @@ mod sweep;
 mod text;
 mod transcripts;
 mod why;
+mod words;
