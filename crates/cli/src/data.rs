@@ -16,7 +16,8 @@ use crate::screen::say;
 pub struct Arguments {
     /// Folder or file of the dataset
     path: PathBuf,
-    /// How it is laid out, if that is not clear: folders, idx, csv, npz, voc, yolo, coco, text, wav
+    /// How it is laid out, if that is not clear: folders, idx, csv, npz, voc, yolo, coco, text, text-folders,
+    /// wav
     #[arg(long = "as", value_name = "KIND")]
     convention: Option<String>,
     /// Target column of a table [default: one called label, target, class or y]

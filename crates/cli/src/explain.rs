@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use glassbox::data::{Dataset, Target, augmentation_key, picture::MAX_PIXELS, read_picture, write_png};
 use glassbox::see::picture::{Explained, Explanation, write_svg};
-use glassbox::see::{Method, Net, Options, TEXT_METHODS, black, explain, explain_text};
+use glassbox::see::{
+    Method, Net, Options, TEXT_METHODS, TextExplanation, black, explain, explain_text, explain_tokens,
+};
 use glassbox::tensor::{RandomKey, Shape};
 use glassbox::train::suggest::did_you_mean;
-use glassbox::train::{Error, Goal, load_weights};
+use glassbox::train::{Error, Goal, load_weights, text_tokens};
 use glassbox::{Array, Cpu};
 use serde_json::{Value, json};
 use zoo::Opened;
@@ -23,9 +25,10 @@ pub struct Arguments {
     run: PathBuf,
     /// A PNG or JPEG file, or a row of the run's data: test:17, val:3, train:0; of a model of text, any text
     input: String,
-    /// gradient, gradient-input, smoothgrad, integrated, grad-cam, occlusion, or all
-    #[arg(long, value_name = "METHOD", default_value = "integrated")]
-    method: String,
+    /// gradient, gradient-input, smoothgrad, integrated, grad-cam, occlusion, or all [default: integrated; of the class of a text,
+    /// occlusion]
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
     /// The class whose score is explained, by name or number [default: the likeliest]
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
@@ -56,7 +59,7 @@ pub struct Arguments {
 
 /// Carries out `explain`.
 pub fn run(arguments: &Arguments) -> Result<u8, Error> {
-    let methods = methods(&arguments.method)?;
+    let methods = methods(arguments.method.as_deref().unwrap_or(Method::Integrated.name()))?;
     let out = arguments.out.clone().unwrap_or_else(|| "explanation.svg".into());
     let is_svg = is_svg(&out)?;
     let (opened, cpu) = arguments.machine.open(&arguments.run, arguments.json)?;
@@ -68,6 +71,9 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     }
     if opened.input.goal == Goal::Symbols {
         return of_text(arguments, &opened, &cpu, &methods, step);
+    }
+    if opened.input.tokens.is_some() {
+        return of_tokens(arguments, &opened, &cpu, step);
     }
     opened.knows_pictures()?;
     let (x, truth, inverted) = input(arguments, &opened)?;
@@ -114,30 +120,72 @@ fn of_text(arguments: &Arguments, opened: &Opened, cpu: &Cpu, methods: &[Method]
             "give the end of it",
         ));
     }
-    if arguments.baseline.is_some() || arguments.layer.is_some() {
-        return Err(Error::usage(
-            "--baseline and --layer are for pictures",
-            "leave them out: absence is the mean letter, and a text has no feature maps",
-        ));
-    }
-    let out = arguments.out.clone().unwrap_or_else(|| "explanation.svg".into());
-    if !is_svg(&out)? {
-        return Err(Error::usage(
-            format!("{}: a text is drawn with words", out.display()),
-            "name a file that ends with .svg",
-        ));
-    }
+    let out = drawing(arguments)?;
     let class = arguments.class.as_deref().map(|class| class_of(class, letters)).transpose()?;
-    let methods = if arguments.method == "all" { TEXT_METHODS.to_vec() } else { methods.to_vec() };
+    let is_all = arguments.method.as_deref() == Some("all");
+    let methods = if is_all { TEXT_METHODS.to_vec() } else { methods.to_vec() };
     let net = Net { cpu, model: opened.model.as_ref(), scope: &opened.scope };
     let options = Options { steps: arguments.points, ..Options::default() };
     let about = format!("{}, step {step}", arguments.run.display());
     let found = explain_text(&net, letters, &symbols, class, &methods, &options, &about)?;
-    write_svg(&out, &found.to_svg())?;
+    tell_text(arguments, &found, None, step, &out)
+}
+
+/// What the class of a text hangs on: of a text of the data, or any.
+fn of_tokens(arguments: &Arguments, opened: &Opened, cpu: &Cpu, step: u64) -> Result<u8, Error> {
+    if arguments.method.as_deref().is_some_and(|method| !["occlusion", "all"].contains(&method)) {
+        return Err(Error::usage(
+            "only occlusion can be asked of the class of a text",
+            "leave --method out: it says how far the score falls without each token",
+        ));
+    }
+    let out = drawing(arguments)?;
+    let classes = &opened.input.classes;
+    let class = arguments.class.as_deref().map(|class| class_of(class, classes)).transpose()?;
+    let (x, truth) = match row(&arguments.input)? {
+        Some((part, number)) => {
+            let (x, truth) = data_row(arguments, opened, part, number)?;
+            (x.as_slice().unwrap_or_default().to_vec(), truth)
+        }
+        None => (text_tokens(&arguments.input, &opened.input)?, None),
+    };
+    let net = Net { cpu, model: opened.model.as_ref(), scope: &opened.scope };
+    let about = format!("{}, step {step}", arguments.run.display());
+    let found = explain_tokens(&net, &opened.input, &x, class, &Options::default(), &about)?;
+    tell_text(arguments, &found, truth, step, &out)
+}
+
+/// The file that the explanation of a text is drawn into.
+fn drawing(arguments: &Arguments) -> Result<PathBuf, Error> {
+    if arguments.baseline.is_some() || arguments.layer.is_some() {
+        return Err(Error::usage(
+            "--baseline and --layer are for pictures",
+            "leave them out: absence is the mean letter or no token, and a text has no feature maps",
+        ));
+    }
+    let out = arguments.out.clone().unwrap_or_else(|| "explanation.svg".into());
+    match is_svg(&out)? {
+        true => Ok(out),
+        false => Err(Error::usage(
+            format!("{}: a text is drawn with words", out.display()),
+            "name a file that ends with .svg",
+        )),
+    }
+}
+
+/// Draws and says what was found of a text.
+fn tell_text(
+    arguments: &Arguments,
+    found: &TextExplanation,
+    truth: Option<String>,
+    step: u64,
+    out: &Path,
+) -> Result<u8, Error> {
+    write_svg(out, &found.to_svg())?;
     if arguments.json {
         say(json!({
             "event": "end", "run": arguments.run.display().to_string(), "input": arguments.input, "step": step,
-            "class": found.class, "score": found.maps[0].map.score,
+            "label": truth, "class": found.class, "score": found.maps[0].map.score, "places": found.letters,
             "top": found.answers.iter().map(|(name, p)| json!({ "label": name, "probability": p })).collect::<Vec<_>>(),
             "maps": found.maps.iter().map(to_json).collect::<Vec<_>>(),
             "attention": found.attention.iter().map(|map| json!({ "number": map.number, "shape": map.weights.shape().to_vec(), "weights": map.weights.to_f64() })).collect::<Vec<_>>(),
@@ -145,9 +193,19 @@ fn of_text(arguments: &Arguments, opened: &Opened, cpu: &Cpu, methods: &[Method]
         }));
         return Ok(exit::OK);
     }
+    let quote = |name: &String| if found.is_class { name.clone() } else { format!("{name:?}") };
     let next: Vec<String> =
-        found.answers.iter().take(5).map(|(name, p)| format!("{name:?} {:.1} %", 100.0 * p)).collect();
-    say(format_args!("what follows: {}", next.join(", ")));
+        found.answers.iter().take(5).map(|(name, p)| format!("{} {:.1} %", quote(name), 100.0 * p)).collect();
+    let truth = truth.map_or(String::new(), |truth| format!("; its label is {truth}"));
+    say(format_args!("{}: {}{truth}", if found.is_class { "its class" } else { "what follows" }, next.join(", ")));
+    if found.is_class {
+        let values = found.maps.iter().flat_map(|explained| explained.map.values());
+        let mut words: Vec<(&String, f32)> = found.letters.iter().zip(values.copied()).collect();
+        words.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        let words: Vec<String> =
+            words.iter().take(8).map(|(word, fall)| format!("{} {fall:+.2}", word.trim())).collect();
+        say(format_args!("what the score of {} hangs on: {}", found.class, words.join(", ")));
+    }
     show_maps(&found.maps);
     say(format_args!("wrote {}", out.display()));
     Ok(exit::OK)
@@ -226,21 +284,7 @@ fn class_of(word: &str, classes: &[String]) -> Result<usize, Error> {
 fn input(arguments: &Arguments, opened: &Opened) -> Result<(Array, Option<String>, bool), Error> {
     match row(&arguments.input)? {
         Some((part, number)) => {
-            let splits = (opened.recipe.splits)(&opened.settings, opened.data_dir(arguments.data.as_deref())?)?;
-            let set = match part {
-                "train" => Some(splits.train),
-                "val" => splits.val,
-                _ => Some(splits.test),
-            };
-            let set =
-                set.ok_or_else(|| Error::usage("the run has no rows to validate", "ask for test:N or train:N"))?;
-            if number >= set.len() {
-                return Err(Error::usage(
-                    format!("there are {} {part} rows, and none is row {number}", set.len()),
-                    format!("give a row from {part}:0 to {part}:{}", set.len().saturating_sub(1)),
-                ));
-            }
-            let (x, truth) = row_input(opened, set.as_ref(), number)?;
+            let (x, truth) = data_row(arguments, opened, part, number)?;
             Ok((x, truth, false))
         }
         None => {
@@ -251,6 +295,29 @@ fn input(arguments: &Arguments, opened: &Opened) -> Result<(Array, Option<String
             Ok((of_shape(image.pixels.clone(), &image.shape())?, None, inverted))
         }
     }
+}
+
+/// A row of the run's data as the model sees it, and the name of its class.
+fn data_row(
+    arguments: &Arguments,
+    opened: &Opened,
+    part: &str,
+    number: usize,
+) -> Result<(Array, Option<String>), Error> {
+    let splits = (opened.recipe.splits)(&opened.settings, opened.data_dir(arguments.data.as_deref())?)?;
+    let set = match part {
+        "train" => Some(splits.train),
+        "val" => splits.val,
+        _ => Some(splits.test),
+    };
+    let set = set.ok_or_else(|| Error::usage("the run has no rows to validate", "ask for test:N or train:N"))?;
+    if number >= set.len() {
+        return Err(Error::usage(
+            format!("there are {} {part} rows, and none is row {number}", set.len()),
+            format!("give a row from {part}:0 to {part}:{}", set.len().saturating_sub(1)),
+        ));
+    }
+    row_input(opened, set.as_ref(), number)
 }
 
 /// Row `number` of `set` as the model sees it, `[1, ..]`, and the name of its class if it has one.

@@ -95,6 +95,9 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     zoo::check_manifest(&job)?;
     if arguments.explain && (job.splits.input.goal != Goal::Class || job.splits.input.shape.len() != 3) {
         let (what, help) = match job.splits.input.goal {
+            _ if job.splits.input.tokens.is_some() => {
+                ("learns from texts", "leave it out; afterwards glassbox explain RUN TEXT says what an answer hangs on")
+            }
             Goal::Symbols => (
                 "learns a text",
                 "leave it out; afterwards glassbox explain RUN TEXT says what the next letter hangs on",
@@ -248,10 +251,16 @@ fn closing_words(end: &End) {
         say(format_args!("the ledger took {:.2} % of the steps' time", 100.0 * share));
     }
     say(format_args!("run {run}\n\nnext, try:"));
-    let (run_path, picture) = (run.to_string(), format!("{run}/pictures/test-0.png"));
-    let (run, picture) = (quoted(&run_path), quoted(&picture));
-    let example = if learnt_a_table(&end.run) { "ROWS.csv" } else { &picture };
-    say(format_args!("  glassbox predict {run} {example}"));
+    let (run_path, picture) = (run.to_string(), end.run.join("pictures/test-0.png"));
+    let run = quoted(&run_path);
+    if picture.is_file() {
+        say(format_args!("  glassbox predict {run} {}", quoted(&picture.display().to_string())));
+    } else if learnt_a_table(&end.run) {
+        say(format_args!("  glassbox predict {run} ROWS.csv"));
+    } else if RunDir::open(&end.run).and_then(|run| run.data()).is_ok_and(|data| data.input.tokens.is_some()) {
+        say(format_args!("  glassbox predict {run} --text \"...\""));
+        say(format_args!("  glassbox explain {run} \"...\""));
+    }
     say(format_args!("  glassbox show {run}"));
     say(format_args!("  glassbox eval {run}"));
     say(format_args!("  and open {run_path}/report.html in a browser"));

@@ -140,7 +140,7 @@ pub(crate) fn classes<'a>(labels: &[&'a str]) -> (Vec<&'a str>, HashMap<&'a str,
 }
 
 /// The text of a cell that names a class.
-fn label(table: &Table, row: usize, column: usize) -> Result<&str, DataError> {
+pub(crate) fn label(table: &Table, row: usize, column: usize) -> Result<&str, DataError> {
     let cell = text(table, row, column)?;
     if cell.eq_ignore_ascii_case("nan") {
         return Err(bad_cell(table, row, column, format!("the label is missing ('{cell}')")));

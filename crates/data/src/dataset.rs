@@ -51,6 +51,11 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// The row as a text, if it is one: then its numbers are the bytes.
+    fn words(&self, _row: usize) -> Option<&str> {
+        None
+    }
+
     /// True if there are no rows.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -143,6 +148,10 @@ impl Dataset for Subset {
 
     fn skipped(&self) -> &[Skipped] {
         self.dataset.skipped()
+    }
+
+    fn words(&self, row: usize) -> Option<&str> {
+        self.dataset.words(self.source(row).ok()?)
     }
 }
 

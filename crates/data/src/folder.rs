@@ -3,9 +3,9 @@
 //! All files are decoded once when the folder is opened, by several threads. So what is broken is known up front, and
 //! numbers and order of rows depend on nothing but the files.
 
-use crate::bytes::listing;
+use crate::class_folders::{ClassFiles, PICTURE, Parts, part_folders};
 use crate::dataset::{OnBroken, Skipped, out_of_range};
-use crate::folder_scan::{Found, class_folders, images_in, scan};
+use crate::folder_scan::scan;
 use crate::picture::{MAX_PIXELS, Picture, read_picture};
 use crate::{DataError, Dataset, Sample, Target};
 use std::path::{Path, PathBuf};
@@ -70,34 +70,10 @@ impl FolderSplits {
     /// If the layout is neither, a class is empty or missing from the training part, there is only one class, or a file
     /// is broken and `on_broken` is `Fail`.
     pub fn open(dir: &Path, options: &FolderOptions) -> Result<Self, DataError> {
-        let folders = class_folders(dir)?;
-        let is_part = |name: &str| ["train", "val", "valid", "test"].contains(&name);
-        let train = dir.join("train");
-        if !folders.iter().any(|name| name == "train") || class_folders(&train)?.is_empty() {
-            return Ok(FolderSplits { train: ImageFolder::open(dir, options)?, val: None, test: None });
-        }
-        let has = |name: &str| folders.iter().any(|folder| folder == name);
-        let ambiguous = |why: &str, help: &str| DataError::Layout {
-            path: dir.to_owned(),
-            why: why.to_owned(),
-            found: listing(dir),
-            help: help.to_owned(),
-        };
-        if !folders.iter().all(|name| is_part(name)) {
-            return Err(ambiguous(
-                "it holds a folder train with classes, and other folders beside it",
-                "leave only train, val (or valid) and test, or open one of the folders itself",
-            ));
-        }
-        if has("val") && has("valid") {
-            return Err(ambiguous("it holds both val and valid", "keep one of them"));
-        }
+        let Parts { train, val, test } = part_folders(dir)?;
         let train = ImageFolder::open(&train, options)?;
-        let part = |name: &str| -> Result<Option<ImageFolder>, DataError> {
-            has(name).then(|| ImageFolder::open_like(&dir.join(name), &train, options)).transpose()
-        };
-        let val = part(if has("valid") { "valid" } else { "val" })?;
-        let test = part("test")?;
+        let part = |dir: Option<PathBuf>| dir.map(|dir| ImageFolder::open_like(&dir, &train, options)).transpose();
+        let (val, test) = (part(val)?, part(test)?);
         Ok(FolderSplits { train, val, test })
     }
 }
@@ -138,20 +114,7 @@ impl ImageFolder {
     /// # Errors
     /// If there are less than two classes, an empty class, or a broken file that is not to be skipped.
     pub fn open(dir: &Path, options: &FolderOptions) -> Result<Self, DataError> {
-        let classes = class_folders(dir)?;
-        if classes.len() < 2 {
-            let why = match &classes[..] {
-                [] => "it holds no folders, and there must be one for each class".to_owned(),
-                one => format!("it holds one folder only ({}), and two classes or more are needed", one[0]),
-            };
-            return Err(DataError::Layout {
-                path: dir.to_owned(),
-                why,
-                found: listing(dir),
-                help: "put the pictures into DIR/CLASS/, such as DIR/cat/1.png and DIR/dog/1.png".to_owned(),
-            });
-        }
-        Self::open_classes(dir, &classes, classes.clone(), None, options)
+        Self::open_files(dir, PICTURE.files(dir)?, None, options)
     }
 
     /// Opens `dir` with the class numbers and the channels of `train`: a part for validation or testing.
@@ -159,40 +122,17 @@ impl ImageFolder {
     /// # Errors
     /// If it holds a class that `train` lacks, no class, an empty class, or a broken file that is not to be skipped.
     pub fn open_like(dir: &Path, train: &ImageFolder, options: &FolderOptions) -> Result<Self, DataError> {
-        let classes = class_folders(dir)?;
-        let unknown: Vec<&str> =
-            classes.iter().map(String::as_str).filter(|name| !train.class_names.iter().any(|n| n == name)).collect();
-        let layout =
-            |why: String, help: String| Err(DataError::Layout { path: dir.to_owned(), why, found: listing(dir), help });
-        let trained = format!("the training part has the classes {}", train.class_names.join(", "));
-        if classes.is_empty() {
-            return layout(
-                "it holds no folders of classes".to_owned(),
-                format!("{trained}; add them or remove {}", dir.display()),
-            );
-        }
-        if !unknown.is_empty() {
-            return layout(format!("the training part does not know {}", unknown.join(", ")), trained);
-        }
-        Self::open_classes(dir, &classes, train.class_names.clone(), Some(train.channels), options)
+        Self::open_files(dir, PICTURE.files_like(dir, &train.class_names)?, Some(train.channels), options)
     }
 
-    fn open_classes(
+    fn open_files(
         dir: &Path,
-        folders: &[String],
-        class_names: Vec<String>,
+        files: ClassFiles,
         channels: Option<usize>,
         options: &FolderOptions,
     ) -> Result<Self, DataError> {
-        let mut found: Vec<Found> = Vec::new();
-        for folder in folders {
-            let class = class_names.iter().position(|name| name == folder).unwrap_or(0);
-            found.extend(images_in(&dir.join(folder))?.into_iter().map(|path| Found { path, class }));
-        }
-        no_empty_class(dir, folders, &class_names, found.iter().map(|f| f.class), "holds no picture")?;
-        let scanned = scan(&found, options)?;
-        let classes = scanned.files.iter().map(|f| f.class);
-        no_empty_class(dir, folders, &class_names, classes, "holds broken pictures only")?;
+        let scanned = scan(&files.found, options)?;
+        PICTURE.none_broken(dir, &files, scanned.files.iter().map(|f| f.class))?;
         let channels = match (channels, options.channels) {
             (_, Channels::Grey) => 1,
             (_, Channels::Rgb) => 3,
@@ -201,7 +141,7 @@ impl ImageFolder {
         };
         Ok(ImageFolder {
             files: scanned.files,
-            class_names,
+            class_names: files.names,
             channels,
             max_pixels: options.max_pixels,
             skipped: scanned.skipped,
@@ -227,31 +167,6 @@ impl ImageFolder {
     fn file(&self, row: usize) -> Result<&ImageFile, DataError> {
         self.files.get(row).ok_or_else(|| out_of_range(row, self.files.len()))
     }
-}
-
-/// An error that lists all classes if one of `folders` has no picture.
-fn no_empty_class(
-    dir: &Path,
-    folders: &[String],
-    class_names: &[String],
-    classes: impl Iterator<Item = usize>,
-    lack: &str,
-) -> Result<(), DataError> {
-    let mut counts = vec![0usize; class_names.len()];
-    classes.for_each(|class| counts[class] += 1);
-    let here: Vec<(&String, usize)> =
-        class_names.iter().zip(counts).filter(|(name, _)| folders.contains(name)).collect();
-    let empty: Vec<&str> = here.iter().filter(|(_, n)| *n == 0).map(|(name, _)| name.as_str()).collect();
-    if empty.is_empty() {
-        return Ok(());
-    }
-    let found: Vec<String> = here.iter().map(|(name, n)| format!("{name} ({n} pictures)")).collect();
-    Err(DataError::Layout {
-        path: dir.to_owned(),
-        why: format!("the class {} {lack}", empty.join(", ")),
-        found: found.join(", "),
-        help: "add PNG or JPEG files to it, or remove its folder".to_owned(),
-    })
 }
 
 impl Dataset for ImageFolder {

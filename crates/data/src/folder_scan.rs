@@ -1,6 +1,7 @@
 //! Finding the pictures of a folder, and decoding each once, in parallel, to know which are broken.
 
 use crate::bytes::read_file;
+use crate::class_folders::Found;
 use crate::dataset::{OnBroken, Skipped};
 use crate::folder::{FolderOptions, ImageFile};
 use crate::picture::{MAX_FILE, decode_picture};
@@ -8,12 +9,6 @@ use crate::{DataError, picture::Picture};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// A picture file before it was looked at.
-pub(crate) struct Found {
-    pub path: PathBuf,
-    pub class: usize,
-}
 
 /// What looking at all files gave.
 pub(crate) struct Scanned {

@@ -17,6 +17,7 @@
 //! ```
 
 mod bytes;
+mod class_folders;
 pub mod columns;
 pub mod csv;
 pub mod dataset;
@@ -41,6 +42,8 @@ pub mod statistics;
 pub mod survey;
 pub mod table;
 pub mod text;
+pub mod text_rows;
+pub mod tokenizer;
 pub mod transform;
 pub mod wav;
 pub mod windows;
@@ -67,7 +70,9 @@ pub use split::{split_by_class, split_by_content, split_by_group};
 pub use statistics::{MeanStd, mean_std};
 pub use survey::{Convention, Survey, SurveyOptions, survey};
 pub use table::{Table, TableFormat};
-pub use text::{Text, read_text};
+pub use text::{Text, read_text, read_utf8};
+pub use text_rows::{TextColumns, TextRows, TextSplits};
+pub use tokenizer::Tokenizer;
 pub use transform::{PadMode, Transform, Transforms, augmentation_key};
 pub use wav::{WavInfo, parse_wav};
 pub use windows::{Layout, Windows};

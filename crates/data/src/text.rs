@@ -34,12 +34,7 @@ pub fn read_text(path: &Path) -> Result<Text, DataError> {
     }
     let mut text = String::new();
     for file in &files {
-        let bytes = gunzip(read_file(file, MAX_BYTES)?, file, MAX_BYTES)?;
-        let own = String::from_utf8(bytes).map_err(|e| {
-            let why = format!("byte {} is no UTF-8", e.utf8_error().valid_up_to());
-            DataError::broken(file, "text", why, "convert it to UTF-8")
-        })?;
-        text.push_str(own.strip_prefix('\u{feff}').unwrap_or(&own));
+        text.push_str(&read_utf8(file)?);
     }
     let alphabet: Vec<char> = text.chars().collect::<BTreeSet<char>>().into_iter().collect();
     if alphabet.is_empty() || alphabet.len() > 1 + usize::from(u16::MAX) {
@@ -49,6 +44,19 @@ pub fn read_text(path: &Path) -> Result<Text, DataError> {
     // (A letter of the alphabet is found in it.)
     let symbols = text.chars().filter_map(|letter| alphabet.binary_search(&letter).ok()).map(|at| at as u16).collect();
     Ok(Text { symbols, alphabet, files })
+}
+
+/// The text of a file of UTF-8, packed with gzip or not, without the mark that some programs put before it.
+///
+/// # Errors
+/// If it cannot be read, or is no UTF-8.
+pub fn read_utf8(path: &Path) -> Result<String, DataError> {
+    let bytes = gunzip(read_file(path, MAX_BYTES)?, path, MAX_BYTES)?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let why = format!("byte {} is no UTF-8", e.utf8_error().valid_up_to());
+        DataError::broken(path, "text", why, "convert it to UTF-8")
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 impl Text {

@@ -54,6 +54,7 @@ pub fn bank_input(filters: &Array) -> Input {
         std: vec![1.0],
         classes: Vec::new(),
         columns: Vec::new(),
+        tokens: None,
     }
 }
 

@@ -61,6 +61,6 @@ pub use net::{LayerInfo, Net, Value};
 pub use patches::{Learnt, PatchOptions, learn_filters};
 pub use pca::{Pca, embed};
 pub use stimulus::{Bars, Gratings};
-pub use text::{TEXT_METHODS, TextExplanation, explain_text};
+pub use text::{TEXT_METHODS, TextExplanation, explain_text, explain_tokens, tokens_read};
 pub use tuning::{Respond, Tuning, direction_selectivity, tolerance, tune};
 pub use units::{Units, first_layer};

@@ -1,32 +1,35 @@
-//! Attribution for texts: which letters the next one hangs on.
+//! Attribution for texts: which letters the next one hangs on, or which tokens the class.
 //!
 //! A letter is a number, and has no gradient; what stands for it (its row of a table, or a one-hot row) has. So the network is asked as
 //! a function of those: the graph of the pass is cut behind them, and any values put there. All methods that ask for a score or a
-//! gradient then hold for text, with their certificates.
+//! gradient then hold for text, with their certificates. A token that is covered is no token (0), which changes nothing else, so of a
+//! class it can be asked how far its score falls without each.
 
 use std::collections::HashSet;
 
 use nn::{Description, Layer, Pass};
 use tensor::{Array, Shape, Tensor};
-use train::{Error, Result};
+use train::{Error, Input, Result};
 
 use crate::attention::{AttentionMap, attention_maps, nodes};
 use crate::attribute::{Method, Options, attribute, certify};
 use crate::net::{Net, floats};
 use crate::picture::Explained;
 
-/// What a text's next letter hangs on.
+/// What a text's next letter, or its class, hangs on.
 #[derive(Debug, Clone)]
 pub struct TextExplanation {
     /// What was asked.
     pub about: String,
-    /// The letters of the text.
+    /// Whether a class was asked for, and not what follows.
+    pub is_class: bool,
+    /// The letters of the text, or its tokens.
     pub letters: Vec<String>,
-    /// Every letter with its probability to follow, the likeliest first.
+    /// Every letter with its probability to follow, or every class, the likeliest first.
     pub answers: Vec<(String, f32)>,
-    /// The letter whose score is explained.
+    /// The letter or class whose score is explained.
     pub class: String,
-    /// For each method one number a letter of the text, and what was checked of it.
+    /// For each method one number a letter or token, and what was checked of it.
     pub maps: Vec<Explained>,
     /// What the places looked at.
     pub attention: Vec<AttentionMap>,
@@ -70,17 +73,63 @@ pub fn explain_text(
     });
     let maps = maps.collect::<Result<Vec<Explained>>>()?;
     let name = |symbol: usize| letters.get(symbol).cloned().unwrap_or_default();
-    let probabilities = crate::explain::softmax(&logits);
-    let mut answers: Vec<(String, f32)> =
-        probabilities.iter().enumerate().map(|(symbol, &p)| (name(symbol), p as f32)).collect();
-    answers.sort_by(|a, b| b.1.total_cmp(&a.1));
     Ok(TextExplanation {
         about: about.to_owned(),
+        is_class: false,
         letters: symbols.iter().map(|&symbol| name(symbol)).collect(),
-        answers,
+        answers: answers(&logits, letters),
         class: name(class),
         maps,
         attention: attention_maps(net, &numbers(symbols))?,
+    })
+}
+
+/// Names with their probabilities, the likeliest first.
+fn answers(logits: &[f64], names: &[String]) -> Vec<(String, f32)> {
+    let probabilities = crate::explain::softmax(logits);
+    let mut answers: Vec<(String, f32)> = names.iter().cloned().zip(probabilities.iter().map(|&p| p as f32)).collect();
+    answers.sort_by(|a, b| b.1.total_cmp(&a.1));
+    answers
+}
+
+/// The tokens `[1, T]` of a row, without what fills it up; `None` if there are none.
+pub fn tokens_read(x: &[f32]) -> Option<Array> {
+    let read = 1 + x.iter().rposition(|&token| token > 0.0)?;
+    Some(Array::of(Shape::new(&[1, read])?, x[..read].to_vec()))
+}
+
+/// What the class of a text hangs on: how far the score of `class` (the likeliest, if none is given) falls without each of its tokens
+/// `x`, as the model is fed them (`train::text_tokens`). `net` reads `[N, T]` tokens, of which 0 is none.
+///
+/// The weights of `net` are shuffled meanwhile and then put back: nothing else may use its scope at the same time.
+///
+/// # Errors
+/// If there are no tokens, or the network does not read them.
+pub fn explain_tokens(
+    net: &Net,
+    input: &Input,
+    x: &[f32],
+    class: Option<usize>,
+    options: &Options,
+    about: &str,
+) -> Result<TextExplanation> {
+    let (Some(tokenizer), Some(x)) = (&input.tokens, tokens_read(x)) else {
+        return Err(Error::usage("there are no tokens to hang on", "give a text to a network that reads tokens"));
+    };
+    let logits = net.output(&x)?.to_f64();
+    let likeliest = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0);
+    let class = class.unwrap_or(likeliest);
+    let options = Options { baseline: vec![0.0], window: 1, ..options.clone() };
+    let map = attribute(net, &x, class, Method::Occlusion, &options)?;
+    let maps = vec![Explained { checks: certify(net, &x, &map, &options)?, map }];
+    Ok(TextExplanation {
+        about: about.to_owned(),
+        is_class: true,
+        letters: floats(&x).iter().map(|&token| tokenizer.decode(&[token as u32])).collect(),
+        answers: answers(&logits, &input.classes),
+        class: input.classes.get(class).cloned().unwrap_or_default(),
+        maps,
+        attention: Vec::new(),
     })
 }
 

@@ -31,6 +31,7 @@ fn trained(make: impl Fn(&Scope) -> Sequential, steps: usize) -> Trained {
         std: norm.std,
         classes: train.class_names().to_vec(),
         columns: Vec::new(),
+        tokens: None,
     };
     let scope = Scope::root(1);
     let model = make(&scope);

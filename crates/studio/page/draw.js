@@ -231,8 +231,9 @@ export function bars(items, { label = 'class', heads } = {}) {
 
 // --- Pictures of rows
 
-export function thumb(picture, { label = '', title = '', mark = '', href, onclick, selected } = {}) {
-  const face = picture ? el('img', { src: picture, alt: label || 'row', loading: 'lazy' }) : el('span', { class: 'no-picture' }, '–');
+export function thumb(picture, { label = '', title = '', mark = '', href, onclick, selected, said } = {}) {
+  const none = said ? el('span', { class: 'said' }, said) : el('span', { class: 'no-picture' }, '–');
+  const face = picture ? el('img', { src: picture, alt: label || 'row', loading: 'lazy' }) : none;
   const words = label ? el('span', { class: 'label' }, label) : null;
   const attributes = { class: `thumb ${mark}`, title, 'aria-current': selected ? 'true' : undefined };
   return href ? el('a', { ...attributes, href }, face, words) : el('button', { ...attributes, type: 'button', onclick }, face, words);

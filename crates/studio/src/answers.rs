@@ -11,7 +11,7 @@ use train::metric::Confusion;
 
 use crate::bench::{Bench, Progress};
 use crate::error::{Error, Result};
-use crate::inputs::{class, fed, one_class_a_row, part, part_of, row, stored_uri};
+use crate::inputs::{class, fed, one_class_a_row, part, part_of, row, start_of, stored_uri};
 use crate::network::Network;
 use crate::query::Query;
 use crate::tensors::finite;
@@ -146,7 +146,10 @@ pub fn cell(bench: &mut Bench, query: &Query) -> Result<Value> {
     let count = found.len();
     let shown = found.into_iter().take(MOST_SHOWN).map(|(at, sure, right)| -> Result<Value> {
         let picture = stored_uri(&row(rows.as_ref(), at)?);
-        Ok(json!({ "row": at, "id": rows.id(at), "probability": sure, "right": right, "picture": picture }))
+        let words = start_of(rows.as_ref(), at);
+        Ok(json!({
+            "row": at, "id": rows.id(at), "probability": sure, "right": right, "picture": picture, "words": words,
+        }))
     });
     let shown: Vec<Value> = shown.collect::<Result<_>>()?;
     Ok(json!({ "step": step, "part": name, "label": label, "taken": taken, "count": count, "rows": shown }))
@@ -183,7 +186,7 @@ pub fn neighbours(bench: &mut Bench, query: &Query) -> Result<Value> {
         let label = class(&sample.target);
         Ok(json!({
             "row": other, "likeness": finite(likeness), "class": label, "picture": stored_uri(&sample),
-            "label": label.and_then(|label| classes.get(label)),
+            "label": label.and_then(|label| classes.get(label)), "words": start_of(train.as_ref(), other),
         }))
     });
     let shown: Vec<Value> = shown.collect::<Result<_>>()?;

@@ -89,6 +89,12 @@ pub fn fed_uri(x: &[f32], shape: &[usize], input: &Input) -> Option<String> {
     as_seen(x, shape, input)?.into_iter().next().and_then(|image| picture_uri(image).ok())
 }
 
+/// The beginning of a row that is a text.
+pub fn start_of(rows: &dyn Dataset, row: usize) -> Option<String> {
+    const LETTERS: usize = 160;
+    rows.words(row).map(|text| text.chars().take(LETTERS).collect())
+}
+
 /// The class of a row, if it has one.
 pub fn class(target: &Target) -> Option<usize> {
     match target {
@@ -120,7 +126,7 @@ pub fn parts(bench: &mut Bench, _: &Query) -> Result<Value> {
     }
     Ok(json!({
         "parts": parts, "classes": network.input.classes, "number": network.input.goal.is_number(), "shape": network.input.shape, "augment": augment,
-        "light_on_dark": is_light_on_dark(network.recipe),
+        "light_on_dark": is_light_on_dark(network.recipe), "tokens": network.input.tokens.is_some(),
     }))
 }
 
@@ -158,7 +164,7 @@ pub fn sample(bench: &mut Bench, query: &Query) -> Result<Value> {
     Ok(json!({
         "part": part, "row": at, "rows": rows.len(), "id": rows.id(at), "class": class, "value": value,
         "label": class.and_then(|class| input.classes.get(class)), "shape": sample.shape,
-        "min": finite(least.into()), "max": finite(most.into()), "stored": stored_uri(&sample),
+        "min": finite(least.into()), "max": finite(most.into()), "stored": stored_uri(&sample), "words": rows.words(at),
         "fed": as_epoch(None)?, "epochs": epochs, "mean": input.mean, "std": input.std,
     }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cpu::Cpu;
-use data::{Batch, DataError, Dataset, Image, Loader, LoaderConfig, Sample, augmentation_key};
+use data::{Batch, DataError, Dataset, Image, Loader, LoaderConfig, Sample, Target, augmentation_key};
 use nn::losses::{CrossEntropy, Reduction};
 use nn::{Layer, Pass};
 use tensor::Tensor;
@@ -97,7 +97,7 @@ pub(crate) fn evaluate_each(
     Ok(scores)
 }
 
-/// What a model says of a picture or a row.
+/// What a model says of a picture, a row or a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// Every class with its probability, the likeliest first.
@@ -112,7 +112,7 @@ pub fn predict(cpu: &Cpu, model: &dyn Layer, picture: Image, input: &Input) -> R
     // No transform of an input is random, so any key will do.
     let picture = input.prepare(&[]).apply_image(picture, augmentation_key(0, 0, 0))?;
     let x = Tensor::from_vec(picture.pixels, [1, picture.channels, picture.height, picture.width]);
-    classes_of(cpu, model, &x, input)
+    answer(cpu, model, &x, input, "this picture")
 }
 
 /// What a model that tells classes apart says of a row of a table.
@@ -120,7 +120,7 @@ pub fn predict(cpu: &Cpu, model: &dyn Layer, picture: Image, input: &Input) -> R
 /// # Errors
 /// As for [`predict`].
 pub fn predict_row(cpu: &Cpu, model: &dyn Layer, row: Sample, input: &Input) -> Result<Prediction> {
-    classes_of(cpu, model, &fed(row, input)?, input)
+    answer(cpu, model, &fed(row, input)?, input, "this row")
 }
 
 /// The outputs of a model that predicts a number for a row of a table: the number, and its deviation if the model says one.
@@ -141,11 +141,36 @@ fn fed(row: Sample, input: &Input) -> Result<Tensor> {
     Ok(Tensor::from_vec(row.x, shape))
 }
 
-fn classes_of(cpu: &Cpu, model: &dyn Layer, x: &Tensor, input: &Input) -> Result<Prediction> {
+/// What a model that reads texts in tokens says of one.
+///
+/// # Errors
+/// If the text is empty, the model cannot be evaluated, or a logit is not finite.
+pub fn predict_text(cpu: &Cpu, model: &dyn Layer, text: &str, input: &Input) -> Result<Prediction> {
+    let x = text_tokens(text, input)?;
+    let x = Tensor::from_vec(x, [&[1], &input.shape[..]].concat());
+    answer(cpu, model, &x, input, "this text")
+}
+
+/// A text as a model is fed it, without the axis of rows.
+///
+/// # Errors
+/// If it is empty, or the model reads no tokens.
+pub fn text_tokens(text: &str, input: &Input) -> Result<Vec<f32>> {
+    let text = text.trim();
+    if text.is_empty() || input.tokens.is_none() {
+        let what = if text.is_empty() { "an empty text has no class" } else { "this network reads no texts" };
+        return Err(Error::usage(what, "give a text to a run of the recipe text"));
+    }
+    let x: Vec<f32> = text.bytes().map(f32::from).collect();
+    let sample = Sample { shape: vec![x.len()], x, target: Target::None };
+    Ok(input.prepare(&[]).apply(sample, augmentation_key(0, 0, 0))?.x)
+}
+
+fn answer(cpu: &Cpu, model: &dyn Layer, x: &Tensor, input: &Input, what: &str) -> Result<Prediction> {
     let logits = model.forward(x, &Pass::eval());
     let probabilities = (&logits - logits.logsumexp_keep(-1)).exp();
     let values = cpu.run(&[&probabilities, &logits], &[])?;
-    check_finite(floats(&values[1]), |_| "this input".to_owned())?;
+    check_finite(floats(&values[1]), |_| what.to_owned())?;
     let mut classes: Vec<(String, f32)> =
         input.classes.iter().cloned().zip(floats(&values[0]).iter().copied()).collect();
     classes.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -159,7 +184,8 @@ fn check_finite(logits: &[f32], row: impl Fn(usize) -> String) -> Result<()> {
         Some(at) => Err(Error::NotFinite {
             number: logits[at],
             row: row(at),
-            help: "train again with a smaller learning rate (--lr), or check the picture and data.json".to_owned(),
+            help: "train again with a smaller learning rate (--lr), or check what it was given and data.json"
+                .to_owned(),
         }),
     }
 }

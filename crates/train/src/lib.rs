@@ -45,7 +45,7 @@ pub use branch::{branch, branch_from};
 pub use config::{Settings, Source};
 pub use durable::replace as replace_file;
 pub use error::{Error, Result};
-pub use evaluate::{Prediction, evaluate, predict, predict_number, predict_row, tensors};
+pub use evaluate::{Prediction, evaluate, predict, predict_number, predict_row, predict_text, tensors, text_tokens};
 pub use event::{Event, Status};
 pub use job::{Job, Loss, Losses, steps, steps_per_epoch};
 pub use ledger::Ledger;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use data::{Column, ColumnKind, DataError, Dataset, Skipped, Transform, Transforms, class_counts};
+use data::{Column, ColumnKind, DataError, Dataset, Skipped, Tokenizer, Transform, Transforms, class_counts};
 use hmac_sha256::Hash;
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ impl Goal {
 pub struct Input {
     /// What is predicted of it.
     pub goal: Goal,
-    /// `[C, H, W]` of a picture, `[D]` of a row of a table, `[T]` of a text, in numbers of symbols.
+    /// `[C, H, W]` of a picture, `[D]` of a row of a table, `[T]` of a text, in numbers of symbols or tokens.
     pub shape: Vec<usize>,
     /// Mean of the training rows, per channel or for all.
     pub mean: Vec<f32>,
@@ -107,11 +107,17 @@ pub struct Input {
     pub classes: Vec<String>,
     /// How a row of a table of any columns becomes numbers; empty for all else.
     pub columns: Vec<Column>,
+    /// Of texts that are read in tokens: what makes tokens of them.
+    pub tokens: Option<Arc<Tokenizer>>,
 }
 
 impl Input {
-    /// What is done to every row: the size, then `augment` (none outside training), then mean 0 and standard deviation 1.
+    /// What is done to every row: the size, then `augment` (none outside training), then mean 0 and standard deviation 1. A text becomes
+    /// tokens.
     pub fn prepare(&self, augment: &[Transform]) -> Transforms {
+        if let (Some(tokenizer), &[length]) = (&self.tokens, &self.shape[..]) {
+            return Transforms::new().then(Transform::Tokens { tokenizer: Arc::clone(tokenizer), length });
+        }
         let mut transforms = self.resized();
         for transform in augment {
             transforms = transforms.then(transform.clone());
@@ -144,6 +150,9 @@ impl Input {
         if !self.columns.is_empty() {
             object["columns"] = self.columns.iter().map(column_to_json).collect();
         }
+        if let Some(tokenizer) = &self.tokens {
+            object["tokens"] = tokenizer.to_json();
+        }
         object
     }
 
@@ -171,8 +180,12 @@ impl Input {
             None => Vec::new(),
             Some(columns) => columns.as_array()?.iter().map(column_from_json).collect::<Option<_>>()?,
         };
+        let tokens = match value.get("tokens") {
+            None => None,
+            Some(tokens) => Some(Arc::new(Tokenizer::from_json(tokens)?)),
+        };
         let (shape, mean, std, classes) = (sizes("shape")?, floats("mean")?, floats("std")?, texts("classes")?);
-        let input = Input { goal, shape, mean, std, classes, columns };
+        let input = Input { goal, shape, mean, std, classes, columns, tokens };
         input.is_sound().then_some(input)
     }
 
@@ -199,6 +212,7 @@ impl Input {
                 Goal::Class | Goal::Symbols => true,
             }
             && (self.columns.is_empty() || self.shape == [self.columns.iter().map(Column::width).sum::<usize>()])
+            && (self.tokens.is_none() || self.shape.len() == 1)
     }
 }
 
@@ -333,6 +347,7 @@ mod tests {
             std: vec![0.245_259_54, 0.242_838_07, 0.260_606_2],
             classes: vec!["cat".to_owned(), "dog".to_owned()],
             columns: Vec::new(),
+            tokens: None,
         };
         let column = |name: &str, kind: ColumnKind| Column { name: name.to_owned(), kind };
         let table = Input {
@@ -346,8 +361,13 @@ mod tests {
                 column("b", ColumnKind::Number { fill: Some(0.7) }),
                 column("c", ColumnKind::Words { names: vec!["x".to_owned(), "y".to_owned()], gaps: true }),
             ],
+            tokens: None,
         };
-        for input in [input, table] {
+        let tokens = Some(Arc::new(Tokenizer::learn(["a cat, a dog, a cat"], 300, true)));
+        let text = Input { shape: vec![7], mean: vec![0.0], std: vec![1.0], tokens, ..input.clone() };
+        // A picture has no tokens.
+        assert_eq!(Input::from_json(&Input { shape: vec![1, 7, 7], ..text.clone() }.to_json()), None);
+        for input in [input, table, text] {
             let written = input.to_json().to_string();
             assert_eq!(Input::from_json(&serde_json::from_str(&written).unwrap()), Some(input));
         }

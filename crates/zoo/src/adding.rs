@@ -84,6 +84,7 @@ fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
             std: vec![1.0],
             classes: vec!["sum".to_owned()],
             columns: Vec::new(),
+            tokens: None,
         },
         augment: Vec::new(),
         source: None,

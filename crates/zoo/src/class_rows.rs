@@ -1,9 +1,70 @@
-//! Whether the parts of a dataset have rows of every class: a class that vanished from one must not go unsaid.
+//! The parts of a dataset whose rows have a class, and whether they have rows of every class: a class that vanished from one must not
+//! go unsaid.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use data::{DataError, Dataset, class_counts};
-use train::{Error, Result};
+use data::{DataError, Dataset, class_counts, split_by_class};
+use train::{Error, Result, Settings};
+
+/// Share of all rows that is set aside for testing where the data has no part for it.
+const TEST_SHARE: f64 = 0.15;
+
+/// The parts of a dataset.
+pub(crate) struct Parts {
+    pub train: Arc<dyn Dataset>,
+    pub val: Option<Arc<dyn Dataset>>,
+    pub test: Arc<dyn Dataset>,
+}
+
+/// The parts that the data has itself, and else a share of `all` (the training part), class by class. `unit` is what rows are.
+///
+/// # Errors
+/// If too few rows are left to train on, or to test on.
+pub(crate) fn parts(
+    settings: &Settings,
+    place: &Path,
+    unit: &str,
+    all: Arc<dyn Dataset>,
+    val: Option<Arc<dyn Dataset>>,
+    test: Option<Arc<dyn Dataset>>,
+) -> Result<Parts> {
+    let seed = settings.get_int("train.seed")? as u64;
+    let share = settings.get_float("data.val")?;
+    let (test_share, val_share) = match (&val, &test) {
+        (Some(_), Some(_)) => (0.0, 0.0),
+        (None, None) => (TEST_SHARE, share),
+        _ => (0.0, share),
+    };
+    if test_share + val_share >= 1.0 {
+        return Err(Error::usage(
+            format!("data.val cannot be {share}: beside the {TEST_SHARE} to test, nothing is left to train on"),
+            format!("set data.val below {}", 1.0 - TEST_SHARE),
+        ));
+    }
+    // A class of a few rows has one to test before it has one to validate.
+    let fractions = [1.0 - test_share - val_share, test_share, val_share];
+    let [own_train, own_test, own_val]: [Option<Arc<dyn Dataset>>; 3] = {
+        let mut split = split_by_class(&all, &fractions, seed)?.into_iter();
+        std::array::from_fn(|_| {
+            split.next().filter(|part| !part.is_empty()).map(|part| Arc::new(part) as Arc<dyn Dataset>)
+        })
+    };
+    // Data with one part beside `train` is tested on it.
+    let (val, test) = match (val, test) {
+        (Some(val), None) => (None, Some(val)),
+        other => other,
+    };
+    match (own_train, test.or(own_test)) {
+        (Some(train), Some(test)) => Ok(Parts { train, val: val.or(own_val), test }),
+        _ => Err(Error::Data(DataError::Layout {
+            path: place.to_owned(),
+            why: format!("there are too few different {unit} to set some aside for testing"),
+            found: format!("{} {unit}, {} of them different", all.len(), different(all.as_ref())?),
+            help: format!("add {unit}, or put some into DIR/train/CLASS and some into DIR/test/CLASS"),
+        })),
+    }
+}
 
 /// Notes on classes without rows in the training or the test part.
 ///
@@ -46,7 +107,7 @@ pub(crate) fn notes(dir: &Path, train: &dyn Dataset, test: &dyn Dataset) -> Resu
 }
 
 /// How many rows differ in content.
-pub(crate) fn different(rows: &dyn Dataset) -> Result<usize> {
+fn different(rows: &dyn Dataset) -> Result<usize> {
     let hashes = (0..rows.len()).map(|row| rows.content_hash(row));
     Ok(hashes.collect::<Result<std::collections::BTreeSet<_>, DataError>>()?.len())
 }

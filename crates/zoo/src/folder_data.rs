@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use data::{DataError, MeanStd, Transforms};
-use data::{Dataset, FolderOptions, FolderSplits, ImageFolder, Npz, OnBroken, mean_std, split_by_class};
+use data::{Dataset, FolderOptions, FolderSplits, ImageFolder, Npz, OnBroken, mean_std};
 use train::{DataFile, Error, Goal, Input, Result, Settings, Splits};
 
 use crate::class_rows;
@@ -14,8 +14,6 @@ use crate::settings::whole_path;
 const MOST_SIDE: usize = 64;
 /// Less than this has no pixel left behind the three poolings of the network.
 const LEAST_SIDE: usize = 8;
-/// Share of all rows that is set aside for testing where the folder has no part for it.
-const TEST_SHARE: f64 = 0.15;
 
 /// Pictures as they were found.
 struct Found {
@@ -37,40 +35,7 @@ pub(crate) fn class_pictures(settings: &Settings, dir: &Path) -> Result<Splits> 
     };
     let (height, width) = size(settings, dir, common)?;
     let classes = all.class_names().to_vec();
-    let seed = settings.get_int("train.seed")? as u64;
-    let share = settings.get_float("data.val")?;
-    let (test_share, val_share) = match (&val, &test) {
-        (Some(_), Some(_)) => (0.0, 0.0),
-        (None, None) => (TEST_SHARE, share),
-        _ => (0.0, share),
-    };
-    if test_share + val_share >= 1.0 {
-        return Err(Error::usage(
-            format!("data.val cannot be {share}: beside the {TEST_SHARE} to test, nothing is left to train on"),
-            format!("set data.val below {}", 1.0 - TEST_SHARE),
-        ));
-    }
-    // A class of a few pictures has one to test before it has one to validate.
-    let fractions = [1.0 - test_share - val_share, test_share, val_share];
-    let [own_train, own_test, own_val]: [Option<Arc<dyn Dataset>>; 3] = {
-        let mut split = split_by_class(&all, &fractions, seed)?.into_iter();
-        std::array::from_fn(|_| {
-            split.next().filter(|part| !part.is_empty()).map(|part| Arc::new(part) as Arc<dyn Dataset>)
-        })
-    };
-    // A folder with one part beside `train` tests on it.
-    let (val, test) = match (val, test) {
-        (Some(val), None) => (None, Some(val)),
-        other => other,
-    };
-    let (Some(train), Some(test)) = (own_train, test.or(own_test)) else {
-        return Err(Error::Data(DataError::Layout {
-            path: dir.to_owned(),
-            why: "there are too few different pictures to set some aside for testing".to_owned(),
-            found: format!("{} pictures, {} of them different", all.len(), class_rows::different(all.as_ref())?),
-            help: "add pictures, or put some into DIR/train/CLASS and some into DIR/test/CLASS".to_owned(),
-        }));
-    };
+    let class_rows::Parts { train, val, test } = class_rows::parts(settings, dir, "pictures", all, val, test)?;
     let notes = class_rows::notes(dir, train.as_ref(), test.as_ref())?;
     let mut input = Input {
         goal: Goal::Class,
@@ -79,19 +44,11 @@ pub(crate) fn class_pictures(settings: &Settings, dir: &Path) -> Result<Splits> 
         std: vec![1.0],
         classes,
         columns: Vec::new(),
+        tokens: None,
     };
     let MeanStd { mean, std } = mean_std(&Sized { dataset: train.as_ref(), transforms: input.resized() })?;
     (input.mean, input.std) = (mean, std);
-    Ok(Splits {
-        train,
-        val: val.or(own_val),
-        test,
-        augment: Vec::new(),
-        input,
-        source: Some(whole_path(dir)),
-        files,
-        notes,
-    })
+    Ok(Splits { train, val, test, augment: Vec::new(), input, source: Some(whole_path(dir)), files, notes })
 }
 
 fn folders(settings: &Settings, dir: &Path) -> Result<Found> {

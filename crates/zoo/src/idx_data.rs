@@ -57,6 +57,7 @@ fn parts(
         std,
         classes: train.class_names().to_vec(),
         columns: Vec::new(),
+        tokens: None,
     };
     let all: Arc<dyn Dataset> = Arc::new(train);
     let mut split = split_by_class(&all, &[1.0 - share, share], seed)?.into_iter();

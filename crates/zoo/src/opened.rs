@@ -39,12 +39,16 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// An error if it knows text or rows of numbers, and no pictures.
+    /// An error if it knows texts or rows of numbers, and no pictures.
     ///
     /// # Errors
     /// Then.
     pub fn knows_pictures(&self) -> Result<()> {
         match self.input.goal {
+            Goal::Class if self.input.tokens.is_some() => Err(Error::usage(
+                format!("a run of the recipe {} knows texts and no pictures", self.recipe.name),
+                "give it a text: glassbox predict RUN --text TEXT, or a .txt file",
+            )),
             Goal::Class if self.input.shape.len() == 3 => Ok(()),
             Goal::Class | Goal::Number { .. } => Err(Error::usage(
                 format!("a run of the recipe {} knows rows of numbers and no pictures", self.recipe.name),

@@ -32,7 +32,7 @@ pub struct Recipe {
 }
 
 /// All recipes.
-pub const RECIPES: [Recipe; 13] = [
+pub const RECIPES: [Recipe; 14] = [
     crate::lenet::RECIPE,
     crate::lenet_1998::RECIPE,
     crate::mlp::RECIPE,
@@ -43,6 +43,7 @@ pub const RECIPES: [Recipe; 13] = [
     crate::char_rnn::RECIPE,
     crate::lstm_text::RECIPE,
     crate::gpt::RECIPE,
+    crate::text::RECIPE,
     crate::rows::RECIPE,
     crate::table::RECIPE,
     crate::adding::RECIPE,

@@ -1,7 +1,7 @@
 //! The sources of the systems, to be shown beside the graphs that they make.
 
 /// Name, as the compiler gives it, and text of each file.
-pub const SOURCES: [(&str, &str); 22] = [
+pub const SOURCES: [(&str, &str); 23] = [
     ("crates/zoo/src/adding.rs", include_str!("adding.rs")),
     ("crates/zoo/src/cifar.rs", include_str!("cifar.rs")),
     ("crates/zoo/src/char_rnn.rs", include_str!("char_rnn.rs")),
@@ -24,4 +24,5 @@ pub const SOURCES: [(&str, &str); 22] = [
     ("crates/zoo/src/recipe.rs", include_str!("recipe.rs")),
     ("crates/zoo/src/rows.rs", include_str!("rows.rs")),
     ("crates/zoo/src/table.rs", include_str!("table.rs")),
+    ("crates/zoo/src/text.rs", include_str!("text.rs")),
 ];

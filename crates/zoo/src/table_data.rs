@@ -104,7 +104,7 @@ pub(crate) fn table(settings: &Settings, path: Option<&Path>) -> Result<Splits> 
         train,
         val: if val.is_empty() { None } else { Some(part(&val)?) },
         test,
-        input: Input { goal, shape, mean, std, classes, columns },
+        input: Input { goal, shape, mean, std, classes, columns, tokens: None },
         augment: Vec::new(),
         source: Some(whole_path(path)),
         files,

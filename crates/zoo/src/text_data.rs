@@ -117,6 +117,7 @@ fn parts(settings: &Settings, path: Option<&Path>, layout: Layout, (length, befo
             std: vec![1.0],
             classes: names,
             columns: Vec::new(),
+            tokens: None,
         },
         augment: Vec::new(),
         source: Some(whole_path(path)),

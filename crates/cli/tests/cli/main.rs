@@ -19,3 +19,4 @@ mod table;
 mod text;
 mod transcripts;
 mod why;
+mod words;

@@ -27,13 +27,15 @@ pub enum Convention {
     Coco,
     /// Text, a line a row.
     Text,
+    /// Texts in a folder for each class.
+    TextFolders,
     /// Recordings.
     Wav,
 }
 
 impl Convention {
     /// All of them.
-    pub const ALL: [Convention; 9] = [
+    pub const ALL: [Convention; 10] = [
         Convention::Folders,
         Convention::Idx,
         Convention::Csv,
@@ -42,6 +44,7 @@ impl Convention {
         Convention::Yolo,
         Convention::Coco,
         Convention::Text,
+        Convention::TextFolders,
         Convention::Wav,
     ];
 
@@ -56,6 +59,7 @@ impl Convention {
             Convention::Yolo => "yolo",
             Convention::Coco => "coco",
             Convention::Text => "text",
+            Convention::TextFolders => "text-folders",
             Convention::Wav => "wav",
         }
     }
@@ -71,6 +75,7 @@ impl Convention {
             Convention::Yolo => "pictures with boxes (YOLO)",
             Convention::Coco => "pictures with boxes (COCO)",
             Convention::Text => "text",
+            Convention::TextFolders => "texts in class folders",
             Convention::Wav => "recordings (WAV)",
         }
     }
@@ -122,7 +127,7 @@ fn unknown(path: &Path) -> DataError {
         path: path.to_owned(),
         why: "it is laid out by no known convention".to_owned(),
         found: if path.is_dir() { names(path) } else { "a file of another kind".to_owned() },
-        help: "known are CLASS/*.png or *.jpg (also below train, val, test); *-idx3-ubyte; *.csv; *.npz; Annotations/*.xml with \
+        help: "known are CLASS/*.png, *.jpg or *.txt (also below train, val, test); *-idx3-ubyte; *.csv; *.npz; Annotations/*.xml with \
                JPEGImages; images with labels/*.txt; annotations/*.json; *.txt; *.wav. To take it as one of them: --as KIND"
             .to_owned(),
     }
@@ -215,7 +220,10 @@ fn of_folder(dir: &Path) -> Result<(Signs, Signs), DataError> {
         strong.push((Convention::Wav, counted(sounds, "*.wav")));
     }
     let texts = listing::text_files(dir)?.len();
-    if texts > 0 {
+    let classes = listing::text_classes(dir)?;
+    if classes > 1 {
+        weak.push((Convention::TextFolders, format!("{classes} class folders with texts")));
+    } else if texts > 0 {
         weak.push((Convention::Text, counted(texts, "*.txt")));
     }
     Ok((strong, weak))

@@ -38,6 +38,7 @@ pub(crate) fn list(path: &Path, convention: Convention) -> Result<Listing, DataE
     let single = path.is_file();
     match convention {
         Convention::Folders => classes(path, &PICTURES),
+        Convention::TextFolders => classes(path, &["txt"]),
         Convention::Wav if single => Ok(plain(vec![path.to_owned()])),
         Convention::Wav => sounds(path),
         Convention::Voc => Ok(boxes(read_voc(path)?)),
@@ -139,6 +140,14 @@ pub(crate) fn class_dirs(dir: &Path, extensions: &[&str]) -> Result<Vec<(Option<
         }
     }
     Ok(found)
+}
+
+/// How many classes of texts there are in a folder, if no text lies beside their folders: a folder of texts with more of them below is
+/// one text.
+pub(crate) fn text_classes(dir: &Path) -> Result<usize, DataError> {
+    let beside = text_files(dir)?.iter().any(|path| path.parent() == Some(dir));
+    let classes: BTreeSet<String> = class_dirs(dir, &["txt"])?.into_iter().map(|(_, class)| class).collect();
+    Ok(if beside { 0 } else { classes.len() })
 }
 
 /// Whether a file with one of these extensions lies below a folder; links back to the top are found when files are listed.

@@ -3,7 +3,7 @@
 mod arrays;
 mod convention;
 mod json;
-mod listing;
+pub(crate) mod listing;
 mod look;
 mod pictures;
 mod problems;
@@ -49,7 +49,7 @@ pub struct Survey {
     pub root: PathBuf,
     /// How it is laid out.
     pub convention: Convention,
-    /// What a row is: "pictures", "rows", "lines", "recordings".
+    /// What a row is: "pictures", "rows", "lines", "texts", "recordings".
     pub unit: &'static str,
     /// Names of its parts; "all" if it has none.
     pub parts: Vec<String>,
@@ -101,6 +101,7 @@ pub fn survey(path: &Path, options: &SurveyOptions) -> Result<Survey, DataError>
         Convention::Npz => arrays::npz(root, listing, &mut draft),
         Convention::Csv => tables::tables(root, listing, options.target.as_deref(), &mut draft),
         Convention::Text => texts::texts(root, listing, &mut draft),
+        Convention::TextFolders => texts::folders(root, listing, &mut draft),
         Convention::Wav => sounds::sounds(root, listing, &mut draft),
     }
     Ok(draft.finish(path, convention))
@@ -221,6 +222,21 @@ impl Draft {
             match entry {
                 Ok(entry) => self.files.push(entry),
                 Err(error) => self.broken.push(broken(root, &file.path, &error)),
+            }
+        }
+    }
+
+    /// Faults of class folders: one class alone, and classes without a row in a part. `one` is what a row is.
+    fn check_classes(&mut self, one: &str) {
+        if self.classes.len() < 2 {
+            self.faults.push(Fault::new(".", "there is one class only: nothing can be told apart"));
+        }
+        let mut counts = vec![vec![0usize; self.classes.len()]; self.parts.len()];
+        self.rows.iter().for_each(|row| counts[row.part][row.class.unwrap_or(0)] += 1);
+        for (part, counts) in self.parts.iter().zip(counts) {
+            for (class, _) in self.classes.iter().zip(counts).filter(|(_, count)| *count == 0) {
+                let place = if part == "all" { class.clone() } else { format!("{part}/{class}") };
+                self.faults.push(Fault::new(place, format!("this class has no {one} here")));
             }
         }
     }

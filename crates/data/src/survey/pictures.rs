@@ -6,7 +6,6 @@ use super::listing::{Listed, Listing};
 use super::look::Look;
 use super::{Draft, Row, broken};
 use crate::bytes::read_file;
-use crate::detection::Fault;
 use crate::folder_scan::relative;
 use crate::manifest::Entry;
 use crate::picture::{MAX_FILE, MAX_PIXELS, decode_picture};
@@ -17,17 +16,7 @@ pub(super) fn folders(root: &Path, listing: Listing, draft: &mut Draft) {
     draft.classes.clone_from(&listing.classes);
     let pictures: Vec<&Listed> = listing.files.iter().collect();
     read(root, &listing, &pictures, draft);
-    if draft.classes.len() < 2 {
-        draft.faults.push(Fault::new(".", "there is one class only: nothing can be told apart"));
-    }
-    let mut counts = vec![vec![0usize; draft.classes.len()]; draft.parts.len()];
-    draft.rows.iter().for_each(|row| counts[row.part][row.class.unwrap_or(0)] += 1);
-    for (part, counts) in draft.parts.iter().zip(counts) {
-        for (class, _) in draft.classes.iter().zip(counts).filter(|(_, count)| *count == 0) {
-            let place = if part == "all" { class.clone() } else { format!("{part}/{class}") };
-            draft.faults.push(Fault::new(place, "this class has no picture here"));
-        }
-    }
+    draft.check_classes("picture");
 }
 
 pub(super) fn boxes(root: &Path, listing: Listing, draft: &mut Draft) {

@@ -108,6 +108,30 @@ fn copies_leaks_contradictions_and_broken_pictures_are_found_in_class_folders() 
 }
 
 #[test]
+fn texts_in_class_folders_are_compared_and_a_folder_of_texts_is_one_text() {
+    let folder = Folder::new();
+    for n in 0..5 {
+        folder.write(&format!("train/good/{n}.txt"), format!("fine text number {n}"));
+        folder.write(&format!("train/bad/{n}.txt"), format!("dull text number {n}\n"));
+    }
+    folder.write("train/bad/copy.txt", "dull text number 1");
+    folder.write("train/bad/same.txt", "fine text number 2");
+    folder.write("train/bad/cut.txt", b"ab\xff");
+    folder.write("test/good/leak.txt", "fine text number 3\n\n");
+    let survey = folder.survey();
+    assert_eq!((survey.convention, survey.unit), (Convention::TextFolders, "texts"));
+    assert_eq!(survey.counts(), [[7, 5], [0, 1]]);
+    assert_eq!(words(&survey.faults), ["test/bad: this class has no text here"]);
+    assert_eq!(words(&survey.broken), ["train/bad/cut.txt: text: byte 2 is no UTF-8"]);
+    let problems = survey.problems();
+    assert_eq!(ids(&survey, &problems.leaks), [["train/good/3.txt", "test/good/leak.txt"]]);
+    assert_eq!(ids(&survey, &problems.contradictions), [["train/bad/same.txt", "train/good/2.txt"]]);
+    assert!(survey.to_text().contains("words of a text: 4 to 4 (median 4)"), "{}", survey.to_text());
+    folder.write("novel.txt", "A text with chapters in folders.");
+    assert_eq!(folder.survey().convention, Convention::Text);
+}
+
+#[test]
 fn a_class_that_a_part_lacks_is_a_fault() {
     let folder = Folder::new();
     for name in ["train/a/1.png", "train/b/2.png", "test/a/3.png", "test/c/4.png"] {

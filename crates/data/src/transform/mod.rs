@@ -4,7 +4,8 @@ mod colour;
 mod geometry;
 mod resize;
 
-use crate::{DataError, Image, Sample};
+use crate::{DataError, Image, Sample, Tokenizer};
+use std::sync::Arc;
 use tensor::philox::RandomKey;
 
 /// Greatest height, width and border that a transform may be set to, so that a typing error does not fill the memory.
@@ -114,6 +115,14 @@ pub enum Transform {
     Grey,
     /// To three channels, equal if the image was grey.
     Rgb,
+    /// Of a text, a row of bytes: its tokens, cut or filled up with 0 to a length. A blank is put before it, so that its first word is
+    /// the token that it is elsewhere.
+    Tokens {
+        /// What cuts it.
+        tokenizer: Arc<Tokenizer>,
+        /// Tokens of a row.
+        length: usize,
+    },
 }
 
 impl Transform {
@@ -135,6 +144,7 @@ impl Transform {
             Transform::ColourPca { .. } => "ColourPca",
             Transform::Grey => "Grey",
             Transform::Rgb => "Rgb",
+            Transform::Tokens { .. } => "Tokens",
         }
     }
 
@@ -174,6 +184,7 @@ impl Transform {
             Transform::ColourPca { ref directions, strength } => colour::along(image, directions, strength, key),
             Transform::Grey => colour::grey(image),
             Transform::Rgb => colour::rgb(image),
+            Transform::Tokens { ref tokenizer, length } => Ok(tokens(&image, tokenizer, length)),
         }
     }
 
@@ -231,8 +242,26 @@ impl Transform {
                     .or_else(|| outside("strength", *strength, f32::MAX))
             }
             Transform::Grey | Transform::Rgb => None,
+            Transform::Tokens { length, .. } => {
+                let fine = (1..=MAX_SIDE).contains(length);
+                (!fine).then(|| format!("{length} tokens: a row has from 1 to {MAX_SIDE}"))
+            }
         }
     }
+
+    /// Whether a row of a table or of a text can be changed by it.
+    fn takes_rows(&self) -> bool {
+        matches!(self, Transform::Normalise { .. } | Transform::Tokens { .. })
+    }
+}
+
+/// A text as a row of tokens.
+fn tokens(text: &Image, tokenizer: &Tokenizer, length: usize) -> Image {
+    let bytes = std::iter::once(b' ').chain(text.pixels.iter().map(|&byte| byte as u8)).collect::<Vec<u8>>();
+    let tokens = tokenizer.encode(&String::from_utf8_lossy(&bytes));
+    let mut pixels: Vec<f32> = tokens.into_iter().take(length).map(|token| token as f32).collect();
+    pixels.resize(length, 0.0);
+    Image { channels: length, height: 1, width: 1, pixels }
 }
 
 /// Transforms in the order in which they are applied.
@@ -262,7 +291,8 @@ impl Transforms {
         Ok(image)
     }
 
-    /// The changed sample. A row of a table `[D]` counts as D channels of one pixel: it can be normalised only.
+    /// The changed sample. A row of a table `[D]` counts as D channels of one pixel: it can be normalised only; that of a text becomes
+    /// tokens.
     ///
     /// # Errors
     /// If a transform does not fit the sample.
@@ -272,9 +302,9 @@ impl Transforms {
         }
         let (channels, height, width) = match sample.shape[..] {
             [channels, height, width] => (channels, height, width),
-            [columns] if self.0.iter().all(|t| matches!(t, Transform::Normalise { .. })) => (columns, 1, 1),
+            [columns] if self.0.iter().all(Transform::takes_rows) => (columns, 1, 1),
             _ => {
-                let other = self.0.iter().find(|t| !matches!(t, Transform::Normalise { .. }));
+                let other = self.0.iter().find(|t| !t.takes_rows());
                 return Err(DataError::argument(
                     "transforms",
                     format!(

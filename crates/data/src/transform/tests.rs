@@ -226,3 +226,24 @@ fn an_image_that_does_not_fit_is_an_error() {
     let short = Image { channels: 1, height: 2, width: 2, pixels: vec![0.0; 3] };
     assert!(message(Transform::Rgb, short).starts_with("sample: 3 numbers for the shape [1, 2, 2]"));
 }
+
+#[test]
+fn a_text_becomes_tokens_of_one_length_whose_first_word_is_like_any_other() {
+    let tokenizer = Arc::new(crate::Tokenizer::learn([" dog dog dog"], 300, true));
+    let row = |text: &str, length: usize| {
+        let x: Vec<f32> = text.bytes().map(f32::from).collect();
+        let sample = Sample { shape: vec![x.len()], x, target: crate::Target::Class(1) };
+        let tokens = Transform::Tokens { tokenizer: Arc::clone(&tokenizer), length };
+        Transforms::new().then(tokens).apply(sample, key()).unwrap()
+    };
+    let sample = row("Dog dog", 4);
+    assert_eq!(
+        (sample.x[0], sample.x[1], &sample.x[2..], sample.shape),
+        (sample.x[1], sample.x[0], &[0.0; 2][..], vec![4])
+    );
+    assert_eq!(tokenizer.decode(&[sample.x[0] as u32]), " dog");
+    assert_eq!(row("dog", 3).x, row("dog", 9).x[..3]);
+    assert_eq!(row("dog dog x", 1).x, [sample.x[0]]);
+    let none = Transform::Tokens { tokenizer, length: 0 };
+    assert!(Transforms::new().then(none).check().unwrap_err().to_string().contains("a row has from 1 to"));
+}

@@ -57,7 +57,7 @@ export default {
         if (!answer.count) return [head, empty('No row at this step.')];
         return [head, el('div', { class: 'thumbs' }, answer.rows.map((one) => thumb(one.picture, {
           label: percent(one.probability, 0), title: `${one.id}: ${said} ${percent(one.probability, 2)}${label === taken ? '' : `, ${is} ${percent(one.right, 2)}`}`,
-          href: state.link('sample', { step, part: current.name, row: one.row }), mark: label === taken ? '' : 'wrong',
+          href: state.link('sample', { step, part: current.name, row: one.row }), said: one.words, mark: label === taken ? '' : 'wrong',
         })))];
       });
       if (picked()) open(picked(), true);

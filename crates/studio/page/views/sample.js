@@ -1,5 +1,6 @@
 // Sample: one input from its pixels to the answer, what lies near it, and its loss over the whole training.
 
+import { numbers } from '../api.js';
 import { chart } from '../chart.js';
 import { asker, colour, el, empty, layersList, panel, percent, probabilities, roomOf, shape, show, stepOf, stepSlider, tensorCanvas, thumb } from '../draw.js';
 import { forRun, partOf, rowOf, rowPicker } from '../needs.js';
@@ -31,6 +32,14 @@ function what(answer) {
   return answer.label === null ? 'No class' : ['Class ', el('strong', {}, answer.label)];
 }
 
+// A text, each token as red or blue as the map says.
+function weighed(tokens, map) {
+  const values = [...numbers(map)];
+  const most = Math.max(1e-30, ...values.map(Math.abs));
+  const tint = (value) => `rgba(${value > 0 ? '192, 57, 43' : '15, 111, 181'}, ${(0.75 * Math.abs(value) / most).toFixed(3)})`;
+  return el('p', { class: 'text' }, tokens.map((token, at) => el('span', { style: { background: tint(values[at]) }, title: show(values[at], 4) }, token)));
+}
+
 export default {
   name: 'sample',
   title: 'Sample',
@@ -60,12 +69,12 @@ export default {
       const step = stepOf(state, facts);
       const [part, row] = [partOf(state, data).name, rowOf(state, data)];
       ask('sample', { part, row }, '/api/sample', (answer) => [
-        el('div', { class: 'figures' },
+        answer.words ? el('p', { class: 'text' }, answer.words) : el('div', { class: 'figures' },
           figure(answer.stored, 'as stored', shape(answer.shape)),
           figure(answer.fed, 'as fed', 'resized, then normalised'),
           answer.epochs.slice(0, 6).map((one) => figure(one.picture, `epoch ${one.epoch}`, 'augmented'))),
         el('p', {}, what(answer),
-          el('span', { class: 'soft' }, ` · ${answer.id} · numbers ${show(answer.min, 3)} to ${show(answer.max, 3)}`)),
+          el('span', { class: 'soft' }, ` · ${answer.id}${answer.words ? '' : ` · numbers ${show(answer.min, 3)} to ${show(answer.max, 3)}`}`)),
         answer.part === 'train' && !answer.epochs.length ? el('p', { class: 'soft' }, 'This run augments nothing.') : null,
       ]);
       ask('layers', { step, part, row }, '/api/layers', (answer) => {
@@ -76,7 +85,7 @@ export default {
         el('p', { class: 'note' }, `By the angle between the ${show(answer.features)} numbers before the classes; of ${answer.compared < answer.rows ? `the first ${show(answer.compared)} of ` : ''}${show(answer.rows)} training rows.`),
         el('div', { class: 'thumbs' }, answer.neighbours.map((one) => thumb(one.picture, {
           label: `${one.label ?? ''} ${percent(one.likeness, 1)}`, title: `training row ${one.row}: cosine ${show(one.likeness, 5)}`,
-          href: state.link('sample', { step, part: 'train', row: one.row }),
+          href: state.link('sample', { step, part: 'train', row: one.row }), said: one.words,
         }))),
       ]);
       why(step, part, row);
@@ -98,14 +107,14 @@ export default {
     let methods = null;
     async function why(step, part, row) {
       methods ??= api.get('/api/methods').then((answer) => answer.methods);
-      const all = await methods.catch(() => []);
-      const method = state.get('method', 'integrated');
+      const all = (await methods.catch(() => [])).filter((one) => !data.tokens || one.name === 'occlusion');
+      const method = data.tokens ? 'occlusion' : state.get('method', 'integrated');
       if (!chooseMethod.options.length) chooseMethod.replaceChildren(...all.map((one) => el('option', { value: one.name, title: one.about }, one.name)));
       chooseMethod.value = method;
       chooseClass.value = state.get('of');
       ask('why', { step, part, row, method, class: state.get('of') }, '/api/attribution', (answer) => [
         el('p', { class: 'note' }, `${answer.about[0].toUpperCase()}${answer.about.slice(1)}: for the score ${show(answer.score, 4)} of ${data.classes[answer.of]}${answer.layer ? `, at ${answer.layer}` : ''}.${answer.signed ? ' Red speaks for it, blue against it.' : ''}`),
-        el('div', { class: 'figures' }, tensorCanvas(answer.map, { room: Math.min(280, roomOf(panels.why.body)), tile: 224 }), certificates(answer.certificates)),
+        answer.tokens ? el('div', {}, weighed(answer.tokens, answer.map), certificates(answer.certificates)) : el('div', { class: 'figures' }, tensorCanvas(answer.map, { room: Math.min(280, roomOf(panels.why.body)), tile: 224 }), certificates(answer.certificates)),
       ]);
     }
     update();

@@ -38,7 +38,7 @@ export default {
     const { run } = state;
     const pictures = data.shape.length === 3;
     if (!pictures) {
-      fill(root, empty('This network takes rows of a table; what can be tried here are pictures.'));
+      fill(root, empty('This network takes no pictures, which is what can be tried here; glassbox predict takes what it knows.'));
       return null;
     }
     const draws = data.light_on_dark && data.shape[0] === 1;

@@ -126,6 +126,24 @@ impl<'a> Report<'a> {
     }
 }
 
+/// What shows a row on the page: its picture, or the beginning of its text; nothing of others.
+fn face_of(answers: &Answers, row: usize) -> Result<String> {
+    const LETTERS: usize = 280;
+    Ok(match (answers.rows.words(row), picture_of(answers, row)?) {
+        (Some(text), _) => {
+            let more = if text.chars().nth(LETTERS).is_some() { "…" } else { "" };
+            format!("<p class=\"words\">{}{more}</p>", page::escaped(&text.chars().take(LETTERS).collect::<String>()))
+        }
+        (None, Some(uri)) => format!("<img alt=\"\" src=\"{uri}\">"),
+        (None, None) => String::new(),
+    })
+}
+
+/// What rows are, in a word.
+fn rows_are(answers: &Answers) -> &'static str {
+    if answers.rows.words(0).is_some() { "texts" } else { "pictures" }
+}
+
 /// The picture of a row, if it is one.
 fn picture_of(answers: &Answers, row: usize) -> Result<Option<String>> {
     let sample = answers.rows.get(row)?;

@@ -181,6 +181,7 @@ mod tests {
             std: vec![1.0],
             classes: vec!["height".to_owned()],
             columns: Vec::new(),
+            tokens: None,
         };
         let cpu = Cpu::new(1).unwrap();
         let numbers = Numbers::of(&cpu, &First, Arc::new(set), &input, 333).unwrap();

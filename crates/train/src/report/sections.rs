@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::chart::{Chart, Curve};
 use super::page::escaped;
-use super::{Answer, Answers, Report, embed, picture_of};
+use super::{Answer, Answers, Report, embed, face_of, rows_are};
 use crate::error::Result;
 use crate::event::{counted, grouped};
 use crate::toml::{Line, lines};
@@ -81,8 +81,10 @@ pub(super) fn confusion(html: &mut String, report: &Report) -> Result<()> {
         open.retain(|(label, taken)| label != taken);
         open.sort_by_key(|&(label, taken)| (std::cmp::Reverse(count(label, taken)), label, taken));
         open.truncate(MISTAKES);
-        html.push_str(
-            "<p class=\"lead\">The commonest mistakes. Each opens the pictures behind it.</p>\n<div class=\"card\">\n",
+        let _ = write!(
+            html,
+            "<p class=\"lead\">The commonest mistakes. Each opens the {} behind it.</p>\n<div class=\"card\">\n",
+            rows_are(answers)
         );
         for &(label, taken) in &open {
             let (a, b) = (escaped(&names[label]), escaped(&names[taken]));
@@ -113,8 +115,10 @@ pub(super) fn confusion(html: &mut String, report: &Report) -> Result<()> {
         }
         html.push_str("</table>");
     }
-    html.push_str(
-        "</div>\n<div class=\"cells\"><p class=\"hint note\">Choose a count to see the pictures behind it.</p>\n",
+    let _ = writeln!(
+        html,
+        "</div>\n<div class=\"cells\"><p class=\"hint note\">Choose a count to see the {} behind it.</p>",
+        rows_are(answers)
     );
     let each = (ALL_PICTURES / open.len().max(1)).clamp(1, CELL_PICTURES);
     for (label, taken) in open {
@@ -164,9 +168,8 @@ fn behind(
         let id = answers.rows.id(answer.row);
         let within = id.strip_prefix(source).map_or(id.as_str(), |id| id.trim_start_matches('/'));
         let id = escaped(&short(within));
-        let picture =
-            picture_of(answers, answer.row)?.map_or_else(String::new, |uri| format!("<img alt=\"\" src=\"{uri}\">"));
-        let _ = write!(html, "<div class=\"shot\">{picture}<b>{:.1} %</b><br>{id}</div>", 100.0 * answer.probability());
+        let face = face_of(answers, answer.row)?;
+        let _ = write!(html, "<div class=\"shot\">{face}<b>{:.1} %</b><br>{id}</div>", 100.0 * answer.probability());
     }
     html.push_str("</div></div>\n");
     Ok(())
@@ -204,14 +207,13 @@ pub(super) fn answers(html: &mut String, report: &Report) -> Result<()> {
 fn one(html: &mut String, answers: &Answers, answer: &Answer, kind: &str) -> Result<()> {
     let names = answers.rows.class_names();
     let name = |class: usize| names.get(class).map_or_else(String::new, |name| escaped(name));
-    let picture =
-        picture_of(answers, answer.row)?.map_or_else(String::new, |uri| format!("<img alt=\"\" src=\"{uri}\">"));
+    let face = face_of(answers, answer.row)?;
     let said = if answer.is_right() {
         format!("<b>{}</b>", name(answer.label))
     } else {
         format!("it is <b>{}</b>", name(answer.label))
     };
-    let _ = write!(html, "<div class=\"answer{kind}\">{picture}<div>{said}");
+    let _ = write!(html, "<div class=\"answer{kind}\">{face}<div>{said}");
     for &(class, probability) in &answer.top {
         let percent = 100.0 * probability;
         let _ = write!(

@@ -187,6 +187,7 @@ pub(crate) fn splits(salt: u64) -> Splits {
             std: vec![0.25],
             classes,
             columns: Vec::new(),
+            tokens: None,
         },
         augment: vec![Transform::Shift { pixels: 1 }],
         source: None,

@@ -151,6 +151,7 @@ fn splits(fault: Fault) -> Splits {
             std: vec![1.0],
             classes,
             columns: Vec::new(),
+            tokens: None,
         },
         augment: Vec::new(),
         source: None,
