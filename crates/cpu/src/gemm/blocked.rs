@@ -119,6 +119,16 @@ fn depth(kernel: &Kernel, k: usize) -> usize {
     even(k, KC[usize::from(kernel.width >= 16)])
 }
 
+/// The second-level cache holds rows of A, a group of panels of B, and what passes by: floats for each.
+fn third() -> usize {
+    second_level() / size_of::<f32>() / 3
+}
+
+/// Rows of A in a block.
+pub(super) fn block_rows(kernel: &Kernel, k: usize) -> usize {
+    (third() / depth(kernel, k.max(1))).max(kernel.mr)
+}
+
 /// Writes some rows of a matrix of A as panels.
 fn pack_a(simd: Simd, job: &Job<'_>, matrix: usize, (rows, k): (Range<usize>, Range<usize>), packed: &mut [f32]) {
     let mr = Kernel::of(simd).mr;
@@ -161,23 +171,21 @@ impl Blocked<'_> {
         let job = self.job;
         let Kernel { mr, nr, .. } = *self.kernel;
         let (m, n) = (self.rows.len(), self.columns.len());
-        let width = even(n, WHOLE_ROW).next_multiple_of(nr);
+        let shared_b = self.shared.is_some_and(|shared| shared.b.is_some());
+        let width = if shared_b { n } else { even(n, WHOLE_ROW) }.next_multiple_of(nr);
         let together = (WHOLE_ROW / width).clamp(1, self.items.len());
         let depth = depth(self.kernel, job.k);
-        // The second-level cache holds rows of A, a group of panels of B, and what passes by.
-        let third = second_level() / size_of::<f32>() / 3;
-        let mut height = even(m, (third / depth).max(mr));
+        let mut height = even(m, block_rows(self.kernel, job.k));
         if job.epilogue.is_some() {
             height = even(m, height.min((FINISHED / (width * together)).max(FINISHED_ROWS)));
         }
         let height = height.next_multiple_of(mr);
         // (A last group of one or two panels would make the rows pass by for little.)
         let all = width / nr * together;
-        let most = (third / 2 / (depth * nr)).max(1);
+        let most = (third() / 2 / (depth * nr)).max(1);
         let group = if all <= 2 * most { all } else { even(all, most) };
         // Packed columns that no other rows need give way to the next: the buffer stays in the cache.
         let once = m <= height;
-        let shared_b = self.shared.is_some_and(|shared| shared.b.is_some());
         let columns_kept = match (shared_b, once) {
             (true, _) => 0,
             (false, true) => (group * nr).min(width * together),
@@ -206,11 +214,17 @@ impl Blocked<'_> {
                                 }
                             };
                             let first = rows.start == self.rows.start;
+                            let mut rows_ahead =
+                                if shared_a { Ahead::default() } else { self.rows_ahead(matrix, (&rows, &k), height) };
                             for (number, part) in panels.chunks(group).enumerate() {
                                 let mut ahead = Ahead::default();
                                 let lent = self.shared.and_then(|shared| shared.columns(part[0].columns.start, &k));
                                 let packed_b = match lent {
-                                    Some(lent) => lent,
+                                    Some(lent) => {
+                                        let here = part.len() * nr * k.len();
+                                        ahead = Ahead::of(&lent[here..lent.len().min(2 * here)]);
+                                        lent
+                                    }
                                     None => {
                                         let start = if once { 0 } else { number * group * nr * k.len() };
                                         let packed_b = &mut packed_b[start..][..part.len() * nr * k.len()];
@@ -223,7 +237,10 @@ impl Blocked<'_> {
                                     }
                                 };
                                 // SAFETY: the caller's promise.
-                                unsafe { self.tiles(part, (rows.clone(), k.clone()), packed_a, packed_b, &mut ahead) };
+                                unsafe {
+                                    let ahead = [&mut ahead, &mut rows_ahead];
+                                    self.tiles(part, (rows.clone(), k.clone()), packed_a, packed_b, ahead);
+                                }
                             }
                             if k.end == job.k {
                                 items.clone().for_each(|item| finish(item, rows.clone(), columns.clone()));
@@ -255,14 +272,29 @@ impl Blocked<'_> {
         }
     }
 
-    /// Packed rows against a group of packed columns.
+    /// The memory that the next rows will be packed from: some below these, or the first ones of the next steps.
+    fn rows_ahead(&self, matrix: usize, (rows, k): (&Range<usize>, &Range<usize>), height: usize) -> Ahead {
+        let below = rows.end..self.rows.end.min(rows.end + height);
+        let (rows, k) = if below.is_empty() {
+            let first = self.rows.start..self.rows.end.min(self.rows.start + height);
+            (first, k.end..self.job.k.min(k.end + k.len()))
+        } else {
+            (below, k.clone())
+        };
+        match self.job.a.plain(matrix).filter(|_| !k.is_empty()) {
+            Some(a) => Ahead::new(a, rows, k),
+            None => Ahead::default(),
+        }
+    }
+
+    /// Packed rows against a group of packed columns. While they run, memory is asked for: first the one, then the other.
     unsafe fn tiles(
         &self,
         group: &[Panel],
         (rows, k): (Range<usize>, Range<usize>),
         packed_a: &[f32],
         packed_b: &[f32],
-        ahead: &mut Ahead,
+        [first_ahead, then_ahead]: [&mut Ahead; 2],
     ) {
         let Kernel { mr, nr, .. } = *self.kernel;
         let c_stride = self.job.c_row_stride;
@@ -274,7 +306,8 @@ impl Blocked<'_> {
                 unsafe {
                     let c = self.targets[panel.item - self.items.start].add(row * c_stride + panel.columns.start);
                     let mut b = Rows::even(b.as_ptr(), nr).next_tile(c.wrapping_add(nr));
-                    if let Some((start, step)) = ahead.next(k.len().div_ceil(BEAT)) {
+                    let beats = k.len().div_ceil(BEAT);
+                    if let Some((start, step)) = first_ahead.next(beats).or_else(|| then_ahead.next(beats)) {
                         b = b.ahead(start, step);
                     }
                     let size = (height, panel.columns.len(), k.len());
@@ -307,6 +340,12 @@ impl Ahead {
             (stride, 1) => Ahead { start, stride, runs: lanes.len(), floats: k.len(), place: 0, run: 0 },
             _ => Ahead::default(),
         }
+    }
+
+    /// Floats that lie side by side.
+    fn of(floats: &[f32]) -> Ahead {
+        let (start, together) = (floats.as_ptr() as usize, 2 * LINE);
+        Ahead { start, stride: together, runs: floats.len() / together, floats: together, place: 0, run: 0 }
     }
 
     /// Where the next tile shall ask, and the step from there to the next place, of which there are `count`.

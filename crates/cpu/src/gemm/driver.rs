@@ -3,7 +3,7 @@
 //! Each element of C is one chain of fused multiply-adds, k ascending. Between blocks of k the chain rests in C itself,
 //! which loses nothing, so neither the blocks nor the units show in the result.
 
-use super::blocked::{Blocked, SHARED_MOST, Shared};
+use super::blocked::{Blocked, SHARED_MOST, Shared, block_rows};
 use super::direct::{Direct, small_footprint};
 use super::kernel::Kernel;
 use super::pack::Panels;
@@ -83,14 +83,12 @@ fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
     }
     let units = |cut: Cut| job.batch.div_ceil(cut.items) * job.m.div_ceil(cut.rows) * job.n.div_ceil(cut.columns);
     let wanted = (threads * UNITS_PER_THREAD).max(work / LONG_UNIT).min(work / UNIT).min(threads * UNITS_MOST);
-    if job.epilogue.is_some() && job.batch == 1 && plain(job) {
-        let parts = wanted.clamp(1, job.m.div_ceil(LOW[usize::from(job.k > LONG_SUM)]));
-        let shared = job.k.saturating_mul(job.n) <= SHARED_MOST;
-        if parts == wanted && shared {
-            return Cut { rows: even_part(job.m, job.m.div_ceil(parts), kernel.mr), ..cut };
+    if job.batch == 1 && plain(job) && (job.epilogue.is_some() || job.m >= job.n) {
+        if let Some(parts) = parts_of_rows(kernel, threads, job, wanted) {
+            return Cut { rows: job.m.div_ceil(parts), ..cut };
         }
         let parts = wanted.clamp(1, job.n.div_ceil(2 * kernel.nr));
-        if parts >= threads && job.m * job.n <= AFTER_MOST {
+        if job.epilogue.is_some() && parts >= threads && job.m * job.n <= AFTER_MOST {
             let columns = even_part(job.n, job.n.div_ceil(parts), kernel.nr);
             return Cut { columns, epilogue_after: true, ..cut };
         }
@@ -116,6 +114,15 @@ fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
         };
     }
     cut
+}
+
+/// Number of units of whole rows, which share the packed B and pack each their own rows of A: both are packed once. `None` where B
+/// is large, or where rows are too few.
+fn parts_of_rows(kernel: &Kernel, threads: usize, job: &Job<'_>, wanted: usize) -> Option<usize> {
+    // The columns pass by once for each block of rows; and no thread should wait for the last unit of another.
+    let parts = wanted.max(job.m.div_ceil(block_rows(kernel, job.k))).next_multiple_of(threads);
+    let most = job.m.div_ceil(LOW[usize::from(job.k > LONG_SUM)]);
+    (parts <= most && job.k.saturating_mul(job.n) <= SHARED_MOST).then_some(parts)
 }
 
 /// Whether both operands lie in memory with plain strides.

@@ -109,8 +109,8 @@ fn every_width_and_thread_count_gives_the_bits_of_the_triple_loop() {
 #[test]
 fn products_larger_than_the_cache_give_the_bits_of_the_triple_loop() {
     let machines: Vec<Machine> = machines().into_iter().filter(|machine| machine.pool.threads() < 3).collect();
-    // Narrow; several blocks of k; several blocks of rows.
-    for (m, n, k) in [(700, 33, 530), (20, 100, 3300), (525, 66, 640)] {
+    // Narrow; several blocks of k; several blocks of rows; units of rows that share the columns.
+    for (m, n, k) in [(700, 33, 530), (20, 100, 3300), (525, 66, 640), (700, 170, 400)] {
         let size = Size { batch: 1, m, n, k };
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
         let (plain_a, plain_b) = (Matrix::row_major(&a, k), Matrix::row_major(&b, n));
