@@ -50,7 +50,7 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Measure a run on its test rows, or on other data
     Eval(eval::Arguments),
-    /// Say what pictures show
+    /// Say what pictures show, or what belongs to rows of a table
     Predict(predict::Arguments),
     /// Let a model of text write on
     Sample(sample::Arguments),

@@ -23,10 +23,10 @@ struct InUnits {
 
 impl Layer for InUnits {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        let z = self.net.forward(x, pass);
         self.place.run("in_units", pass, || {
-            let z = self.net.forward(x, pass);
             if z.dims().last() != Some(&2) {
-                return z * self.std + self.mean;
+                return &z * self.std + self.mean;
             }
             let said = z.narrow(1, 0..1) * self.std + self.mean;
             let deviation = (z.narrow(1, 1..2).exp() + LEAST) * self.std;
@@ -77,7 +77,7 @@ fn model(at: &Scope, settings: &Settings, input: &Input) -> Result<Box<dyn Layer
     let net = dense(at, input.shape.iter().product(), &shape, input.classes.len());
     Ok(match input.goal {
         Goal::Number { mean, std } => {
-            Box::new(InUnits { place: Place::new(at), net, mean: mean.into(), std: std.into() })
+            Box::new(InUnits { place: Place::new(&(at / "in_units")), net, mean: mean.into(), std: std.into() })
         }
         Goal::Class | Goal::Symbols => Box::new(net),
     })
