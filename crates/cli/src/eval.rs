@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use glassbox::train::baseline::{Counted, baseline};
 use glassbox::train::event::grouped;
-use glassbox::train::metric::{Errors, Scores};
+use glassbox::train::metric::{Errors, Roc, Scores};
 use glassbox::train::report::number;
 use glassbox::train::{Error, Goal, evaluate, rows_hash};
 use serde_json::json;
@@ -69,7 +69,12 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
                 "linear".to_owned(),
                 json!(linear.map(|of| json!({ "r2": of.r_squared(), "rmse": of.rmse(), "mae": of.mae() }))),
             ),
-            (None, _) => object.insert("confusion".to_owned(), json!(scores.confusion.table())),
+            (None, _) => {
+                let areas: Vec<_> =
+                    scores.against_rest.curves().iter().map(|curve| curve.as_ref().map(Roc::auc)).collect();
+                object.insert("auc".to_owned(), json!(areas));
+                object.insert("confusion".to_owned(), json!(scores.confusion.table()))
+            }
         };
         object.insert("notes".to_owned(), json!(opened.notes));
         say(serde_json::Value::Object(object));
@@ -102,7 +107,27 @@ pub fn run(arguments: &Arguments) -> Result<u8, Error> {
     ));
     say("what each class (row) was taken for (column):");
     say(scores.confusion.to_text(&opened.input.classes));
+    areas(&opened.input.classes, &scores);
     Ok(exit::OK)
+}
+
+/// How well each class is told from the rest. Of two classes, one says all.
+fn areas(classes: &[String], scores: &Scores) {
+    let curves = scores.against_rest.curves();
+    let told: Vec<String> = classes
+        .iter()
+        .zip(&curves)
+        .skip(usize::from(classes.len() == 2))
+        .filter_map(|(class, curve)| {
+            let curve = curve.as_ref()?;
+            let (low, high) = curve.interval();
+            Some(format!("{class:<14}  {:.4}  (95 %: {low:.4} to {high:.4})", curve.auc()))
+        })
+        .collect();
+    if !told.is_empty() {
+        say("area under the ROC curve, each class against the rest:");
+        told.iter().for_each(say);
+    }
 }
 
 /// The figures of a text, and what counting alone comes to on it.

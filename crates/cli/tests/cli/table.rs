@@ -71,7 +71,11 @@ fn classes_of_a_table_are_learnt_and_what_does_not_apply_is_said() {
     fs::write(folder.join("new.csv"), "colour,length,weight\nred,3,19\n").unwrap();
     let said = folder.run("predict mine new.csv").ok().out;
     assert!(said.starts_with("new.csv:2: daisy "), "{said}");
-    assert!(folder.run("eval mine").ok().out.contains("what each class (row) was taken for"));
+    let told = folder.run("eval mine").ok().out;
+    assert!(
+        told.contains("what each class (row) was taken for") && told.contains("area under the ROC curve"),
+        "{told}"
+    );
     folder.run("report mine --out page.html").ok();
     fs::write(folder.join("odd.csv"), "colour,length,weight\ngreen,3,19\n").unwrap();
     fs::write(folder.join("less.csv"), "colour,weight\nred,19\n").unwrap();

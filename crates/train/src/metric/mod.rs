@@ -1,6 +1,7 @@
 //! What is measured over the rows of a set: one measure a file.
 
 mod accuracy;
+mod against_rest;
 mod calibration;
 mod confusion;
 mod errors;
@@ -9,6 +10,7 @@ mod roc;
 mod top_k;
 
 pub use accuracy::Accuracy;
+pub use against_rest::AgainstRest;
 pub use calibration::{Calibration, CalibrationBin};
 pub use confusion::Confusion;
 pub use errors::Errors;
@@ -33,6 +35,8 @@ pub struct Scores {
     pub top_k: TopK,
     /// What each class was taken for; of no classes for the places of sequences, whose classes may be thousands.
     pub confusion: Confusion,
+    /// How well each class is told from the rest; of few classes of rows alone.
+    pub against_rest: AgainstRest,
     /// Errors of numbers; empty for all else.
     pub errors: Errors,
 }
@@ -51,6 +55,7 @@ impl Scores {
             accuracy: Accuracy::default(),
             top_k: TopK::new(usual_k(classes)),
             confusion: Confusion::new(classes),
+            against_rest: AgainstRest::new(classes),
             errors: Errors::default(),
         }
     }
@@ -60,7 +65,7 @@ impl Scores {
         let scores = Scores::new(input.classes.len());
         match input.goal {
             Goal::Class => scores,
-            goal => Scores { goal, confusion: Confusion::new(0), ..scores },
+            goal => Scores { goal, confusion: Confusion::new(0), against_rest: AgainstRest::default(), ..scores },
         }
     }
 
@@ -81,6 +86,7 @@ impl Scores {
         self.accuracy.add(logits, labels);
         self.top_k.add(logits, labels);
         self.confusion.add(logits, labels);
+        self.against_rest.add(logits, labels);
     }
 
     /// Takes in a number that was said of a row, and the one that is so; the goal is a number.
