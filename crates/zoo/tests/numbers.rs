@@ -1,13 +1,15 @@
 //! The recipes that predict numbers: what they learn, that a cut changes no bit of it, and what is refused.
 
+mod cut;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use cpu::Cpu;
 use data::Dataset;
 use glassbox_zoo as zoo;
-use train::{Event, Goal, RunDir, Source, Status, evaluate, fit, resume};
+use train::{Goal, Source, Status, evaluate, fit};
 use zoo::tabular::linear_baseline;
 
 /// A folder for one test.
@@ -47,21 +49,6 @@ fn job(data: &Path, changes: Changes) -> train::Result<train::Job> {
     job_of("table", Some(data), changes)
 }
 
-/// Trains at `path` until after step `cut` (0: to the end): begins the run, or resumes it.
-fn train(data: &Path, changes: Changes, path: &Path, cut: u64) -> train::event::End {
-    let (cpu, stop) = (Cpu::new(2).unwrap(), AtomicBool::new(false));
-    let mut listen = |event: &Event| {
-        if matches!(event, Event::Step(step) if step.step == cut) {
-            stop.store(true, Ordering::Relaxed);
-        }
-    };
-    if let Ok(run) = RunDir::open(path) {
-        let mut job = zoo::reopen(&run, None, |_| Ok(())).unwrap();
-        return resume(&cpu, &mut job, run, "test", &stop, &mut listen).unwrap();
-    }
-    fit(&cpu, &mut job(data, changes).unwrap(), Some(path), "test", &stop, &mut listen).unwrap()
-}
-
 const GAPS: (&str, &str) = ("data.missing", "median");
 
 #[test]
@@ -71,7 +58,7 @@ fn a_bent_price_is_learnt_better_than_a_line_can() {
     for (loss, epochs) in [("squared", "40"), ("gaussian", "60")] {
         let path = folder.join(loss);
         let settings = [GAPS, ("train.loss", loss), ("train.epochs", epochs), ("model.hidden", "64")];
-        let end = train(&data, &settings, &path, 0);
+        let end = cut::train("table", &settings, Some(&data), &path, 0);
         let explained = end.figures["test_r2"].as_f64().unwrap();
         let opened = zoo::open(&path).unwrap();
         let splits = opened.splits(None).unwrap();
@@ -113,12 +100,12 @@ fn a_run_on_a_table_cut_after_any_step_ends_with_the_same_bits_and_is_replayed()
         files.iter().chain([&path.join("log/metrics.jsonl")]).map(|file| fs::read(file).unwrap()).collect()
     };
     let whole = folder.join("whole");
-    let end = train(&data, small, &whole, 0);
+    let end = cut::train("table", small, Some(&data), &whole, 0);
     assert_eq!(end.status, Status::Finished);
     for cut in 1..end.step {
         let path = folder.join("part");
-        train(&data, small, &path, cut);
-        train(&data, small, &path, 0);
+        cut::train("table", small, Some(&data), &path, cut);
+        cut::train("table", small, Some(&data), &path, 0);
         assert!(outcome(&path, end.step) == outcome(&whole, end.step), "cut after step {cut}");
         fs::remove_dir_all(&path).unwrap();
     }
@@ -162,7 +149,7 @@ fn classes_are_learnt_from_a_table_and_what_cannot_be_used_is_named() {
     let folder = folder("classes");
     let data = houses(&folder, "houses.csv", 300, 0);
     let price = [("data.target", "sea"), ("data.missing", "skip"), ("train.epochs", "40")];
-    let end = train(&data, &price, &folder.join("sea"), 0);
+    let end = cut::train("table", &price, Some(&data), &folder.join("sea"), 0);
     // (Those inland and far from the sea cost the same: 2 of 3 can be told.)
     assert!(end.figures["test_accuracy"].as_f64().unwrap() > 0.45, "{:?}", end.figures);
     let said = |changes: Changes| job(&data, changes).err().map_or(String::new(), |error| error.to_string());

@@ -1,40 +1,19 @@
 //! A run of a recipe that was cut after any step and resumed is the run without a cut, bit for bit.
 
+mod cut;
 mod few;
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use cpu::Cpu;
 use few::{few_digits, folder};
-use glassbox_zoo as zoo;
-use train::{Event, RunDir, Source, fit, resume};
 
 /// Augmentation, dropout, averages, a schedule, workers: whatever could be forgotten.
 const CHANGES: [(&str, &str); 3] =
     [("model.dropout", "0.2"), ("train.average", "0.98"), ("train.schedule", "one_cycle")];
 
-/// Trains digits at `path` until after step `cut` (0: to the end): begins the run, or resumes it.
 fn train(changes: &[(&str, &str)], data: Option<&Path>, path: &Path, cut: u64) {
-    let (cpu, stop) = (Cpu::new(2).unwrap(), AtomicBool::new(false));
-    let mut listen = |event: &Event| {
-        if matches!(event, Event::Step(step) if step.step == cut) {
-            stop.store(true, Ordering::Relaxed);
-        }
-    };
-    if let Ok(run) = RunDir::open(path) {
-        let mut job = zoo::reopen(&run, data, |_| Ok(())).unwrap();
-        resume(&cpu, &mut job, run, "test", &stop, &mut listen).unwrap();
-        return;
-    }
-    let recipe = zoo::find("digits").unwrap();
-    let mut settings = (recipe.settings)();
-    for (name, value) in CHANGES.iter().chain(changes) {
-        settings.set(name, value, Source::Flag("test".to_owned())).unwrap();
-    }
-    let mut job = recipe.job(settings, data).unwrap();
-    fit(&cpu, &mut job, Some(path), "test", &stop, &mut listen).unwrap();
+    cut::train("digits", &[&CHANGES[..], changes].concat(), data, path, cut);
 }
 
 /// Weights, averages, moments and state at the end, and the figures of all steps and epochs.

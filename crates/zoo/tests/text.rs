@@ -1,15 +1,16 @@
 //! Recipes on text: a cut and a replay change no bit of a state that is carried, a cache changes no bit of an answer.
 
+mod cut;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use cpu::Cpu;
 use glassbox_zoo as zoo;
 use nn::{Layer, Pass, Scope};
 use tensor::Tensor;
 use train::replay::Change;
-use train::{Event, RunDir, Source, Status, fit, resume};
+use train::{Source, Status};
 use zoo::char_rnn::{self, TextLstm};
 use zoo::gpt::{self, Cache, Gpt};
 use zoo::{Run, Sampling, Writer};
@@ -41,30 +42,13 @@ fn text(folder: &Path) -> PathBuf {
     path
 }
 
-/// Trains a recipe at `path` until after step `cut` (0: to the end): begins the run, or resumes it.
 fn train(recipe: &str, data: &Path, path: &Path, cut: u64) -> train::event::End {
-    let (cpu, stop) = (Cpu::new(2).unwrap(), AtomicBool::new(false));
-    let mut listen = |event: &Event| {
-        if matches!(event, Event::Step(step) if step.step == cut) {
-            stop.store(true, Ordering::Relaxed);
-        }
-    };
-    if let Ok(run) = RunDir::open(path) {
-        let mut job = zoo::reopen(&run, None, |_| Ok(())).unwrap();
-        return resume(&cpu, &mut job, run, "test", &stop, &mut listen).unwrap();
-    }
-    let recipe = zoo::find(recipe).unwrap();
-    let mut settings = (recipe.settings)();
-    let sizes = if recipe.name == "gpt" {
+    let sizes = if recipe == "gpt" {
         [("model.width", "16"), ("train.max_steps", "12")]
     } else {
         [("model.hidden", "10"), ("train.max_steps", "0")]
     };
-    for (name, value) in SMALL.iter().chain(&sizes) {
-        settings.set(name, value, Source::Flag("test".to_owned())).unwrap();
-    }
-    let mut job = recipe.job(settings, Some(data)).unwrap();
-    fit(&cpu, &mut job, Some(path), "test", &stop, &mut listen).unwrap()
+    cut::train(recipe, &[&SMALL[..], &sizes].concat(), Some(data), path, cut)
 }
 
 fn outcome(path: &Path, steps: u64) -> Vec<Vec<u8>> {

@@ -1,9 +1,10 @@
 //! The recipe `text`: what fills a text up changes no answer, a cut changes no bit, and a model goes where its run does not.
 
+mod cut;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use cpu::Cpu;
 use data::Tokenizer;
@@ -11,7 +12,7 @@ use glassbox_zoo as zoo;
 use nn::{Layer, Pass, Scope};
 use tensor::Tensor;
 use train::event::End;
-use train::{Event, RunDir, Source, evaluate, fit, predict_text, resume};
+use train::{evaluate, predict_text};
 use zoo::Run;
 use zoo::text::{Bag, TextConv, TextReader};
 
@@ -42,26 +43,10 @@ fn folder(name: &str) -> (PathBuf, PathBuf) {
     (path, data)
 }
 
-/// Trains a model at `path` until after step `cut` (0: to the end): begins the run, or resumes it.
 fn train(model: &str, data: &Path, path: &Path, cut: u64, changes: &[(&str, &str)]) -> End {
-    let (cpu, stop) = (Cpu::new(2).unwrap(), AtomicBool::new(false));
-    let mut listen = |event: &Event| {
-        if matches!(event, Event::Step(step) if step.step == cut) {
-            stop.store(true, Ordering::Relaxed);
-        }
-    };
-    if let Ok(run) = RunDir::open(path) {
-        let mut job = zoo::reopen(&run, None, |_| Ok(())).unwrap();
-        return resume(&cpu, &mut job, run, "test", &stop, &mut listen).unwrap();
-    }
-    let recipe = zoo::find("text").unwrap();
-    let mut settings = (recipe.settings)();
     let small = [("model.width", "16"), ("model.features", "8"), ("data.vocabulary", "300"), ("train.batch", "16")];
-    for (name, value) in small.iter().chain(&[("model.name", model), ("model.pairs", "97")]).chain(changes) {
-        settings.set(name, value, Source::Flag("test".to_owned())).unwrap();
-    }
-    let mut job = recipe.job(settings, Some(data)).unwrap();
-    fit(&cpu, &mut job, Some(path), "test", &stop, &mut listen).unwrap()
+    let all = [&small[..], &[("model.name", model), ("model.pairs", "97")], changes].concat();
+    cut::train("text", &all, Some(data), path, cut)
 }
 
 #[test]
