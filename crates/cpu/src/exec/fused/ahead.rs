@@ -10,12 +10,16 @@ pub struct Ahead {
     count: usize,
     /// The stretch asked for now.
     now: usize,
+    /// Lines asked for at a time.
+    share: usize,
 }
 
 /// More streams than this are left to the processor.
 const MOST: usize = 12;
 /// Bytes of a cache line.
 const LINE: usize = 64;
+/// Points between two requests in loops over many points: memory is kept busy evenly, not in bursts that loads wait behind.
+pub const SEGMENT: usize = 512;
 
 impl Ahead {
     /// With `bytes` from `start` on.
@@ -26,14 +30,16 @@ impl Ahead {
         }
     }
 
-    /// Cache lines not yet asked for.
-    pub fn lines(&self) -> usize {
-        self.streams[self.now..self.count].iter().map(|stream| stream.1).sum()
+    /// Says how often [`Ahead::ask`] will be called.
+    pub fn divide(&mut self, calls: usize) {
+        let lines: usize = self.streams[..self.count].iter().map(|stream| stream.1).sum();
+        self.share = lines.div_ceil(calls.max(1));
     }
 
-    /// Asks for the next `lines` cache lines.
+    /// Asks for the next cache lines.
     #[inline]
-    pub fn ask(&mut self, mut lines: usize) {
+    pub fn ask(&mut self) {
+        let mut lines = self.share;
         while lines > 0 && self.now < self.count {
             let (start, left) = &mut self.streams[self.now];
             let here = lines.min(*left);

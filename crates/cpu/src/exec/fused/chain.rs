@@ -36,6 +36,8 @@ pub struct Join<'a> {
     pub reads: &'a dyn Fn(u16, u16) -> bool,
     /// Whether something that is not in the list reads a line.
     pub outside: &'a dyn Fn(u16) -> bool,
+    /// Whether a line is computed in another way.
+    pub apart: &'a dyn Fn(u16) -> bool,
 }
 
 /// Joins lines where that pays.
@@ -43,7 +45,9 @@ pub fn join(of: &Join) -> Vec<Item> {
     let Join { lines, list, reads, .. } = *of;
     let mut items = Vec::new();
     let mut waiting: Vec<u16> = Vec::new();
-    let joins = |line: u16| lines[line as usize].function.is_some() && lines[line as usize].kind == Kind::Full;
+    let joins = |line: u16| {
+        lines[line as usize].function.is_some() && lines[line as usize].kind == Kind::Full && !(of.apart)(line)
+    };
     for &line in list {
         if joins(line) {
             waiting.push(line);
@@ -72,7 +76,7 @@ fn single(line: u16) -> Item {
 
 /// Lines that wait are joined, if that pays.
 fn close(of: &Join, members: Vec<u16>, items: &mut Vec<Item>) {
-    let Join { lines, list, reads, outside } = *of;
+    let Join { lines, list, reads, outside, .. } = *of;
     if let [line] = members[..] {
         items.push(single(line));
     } else if !members.is_empty() {

@@ -3,7 +3,7 @@
 use tensor::RandomKey;
 use tensor::order::{BLOCK, LANES};
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, SEGMENT};
 use super::fold::{Fold, Folded};
 use super::kernels::{Arg, Call, Kernel};
 use super::program::{Item, Kind, Line, Pass, Placed, Program, RESULT, Source, What};
@@ -39,7 +39,7 @@ pub struct Frame<'a> {
 // SAFETY notes in this block: kernels get arguments and buffers of the types and sizes for which the program chose them;
 // operands stay within their slots, which the plan promises; units write different elements.
 impl Frame<'_> {
-    fn memory(&self, operand: &Operand) -> *mut u8 {
+    pub(super) fn memory(&self, operand: &Operand) -> *mut u8 {
         if operand.slot == RESULT { self.result } else { self.slots.base(operand.slot) }
     }
 
@@ -172,25 +172,37 @@ impl Frame<'_> {
         }
     }
 
-    /// Computes the lines of a pass on one tile, then its stores; meanwhile asks for the memory of the `next` tile.
-    fn tile(&mut self, pass: &Pass, tile: &Tile, next: Option<&Tile>) {
+    /// Memory of the `next` tile that is to be asked for while this one is computed, with `after` more calls behind the items.
+    fn ahead(&self, pass: &Pass, tile: &Tile, next: Option<&Tile>, after: usize) -> Ahead {
+        let mut ahead = Ahead::default();
+        if let Some(next) = next.filter(|_| !pass.flows(&self.program.lines)) {
+            self.streams(pass, next, &mut ahead);
+            let calls = |item: &Item| if item.by_segments() { tile.kn * tile.rn.div_ceil(SEGMENT) } else { 1 };
+            ahead.divide(pass.items.iter().map(calls).sum::<usize>() + after);
+        }
+        ahead
+    }
+
+    /// Computes the lines of a pass on one tile, then its stores; meanwhile asks for what is needed next.
+    fn tile(&mut self, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
         let (program, points) = (self.program, tile.kn * tile.rn);
         let order = program.order;
-        let mut ahead = Ahead::default();
-        if let Some(next) = next.filter(|_| !pass.flows()) {
-            self.streams(pass, next, &mut ahead);
-        }
-        let share = ahead.lines().div_ceil(pass.items.len().max(1));
         for item in &pass.items {
-            ahead.ask(share);
+            if !item.by_segments() {
+                ahead.ask();
+            }
             let placed = match item {
                 Item::Line(placed) => placed,
                 Item::Chain(chain) => {
                     self.chain(chain, pass, tile);
                     continue;
                 }
+                Item::Affine(placed, affine) => {
+                    self.affine(placed, affine, pass, tile, ahead);
+                    continue;
+                }
                 Item::Moments(number) => {
-                    self.whole_sums(&pass.moments[*number as usize], pass, tile);
+                    self.whole_sums(&pass.moments[*number as usize], pass, tile, ahead);
                     continue;
                 }
             };
@@ -337,7 +349,9 @@ impl Frame<'_> {
                 let rn = program.tile_reduced.min(r1 - r).min(program.run - r % program.run);
                 let tile = Tile { k0, kn, r0: r, rn };
                 r += rn;
-                self.tile(pass, &tile, (r + rn <= r1).then_some(&Tile { r0: r, ..tile }));
+                let next = (r + rn <= r1).then_some(Tile { r0: r, ..tile });
+                let mut ahead = self.ahead(pass, &tile, next.as_ref(), 0);
+                self.tile(pass, &tile, &mut ahead);
             }
             return;
         }
@@ -355,8 +369,10 @@ impl Frame<'_> {
                 let rn = program.tile_reduced.min(end - r).min(program.run - r % program.run);
                 let tile = Tile { k0, kn, r0: r, rn };
                 let after = if program.by_chains { next_of_chains(r, block, end) } else { r + rn };
-                self.tile(pass, &tile, (after + rn <= r1).then_some(&Tile { r0: after, ..tile }));
-                pass.moments.iter().for_each(|moments| self.add_sums(moments, &tile));
+                let next = (after + rn <= r1).then_some(Tile { r0: after, ..tile });
+                let mut ahead = self.ahead(pass, &tile, next.as_ref(), pass.moments.len() * rn.div_ceil(SEGMENT));
+                self.tile(pass, &tile, &mut ahead);
+                pass.moments.iter().for_each(|moments| self.add_sums(moments, &tile, &mut ahead));
                 for &number in &pass.apart {
                     let line = &program.lines[pass.folds[number as usize] as usize];
                     let What::Fold(fold) = line.what else { continue };
@@ -418,7 +434,9 @@ impl Frame<'_> {
         for pass in &program.passes {
             if program.resident {
                 let tile = Tile { k0, kn, r0: 0, rn: program.reduced };
-                self.tile(pass, &tile, (kn <= left).then_some(&Tile { k0: k0 + kn, ..tile }));
+                let next = (kn <= left).then_some(Tile { k0: k0 + kn, ..tile });
+                let mut ahead = self.ahead(pass, &tile, next.as_ref(), 0);
+                self.tile(pass, &tile, &mut ahead);
             } else {
                 self.range(pass, (k0, kn), 0, program.reduced);
                 self.combine(pass, k0, kn);

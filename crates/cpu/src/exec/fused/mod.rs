@@ -3,6 +3,7 @@
 //! A program is made ready once for a plan ([`prepare`]); then each instruction is one loop over a tile ([`kernels`]),
 //! chosen beforehand. Order of sums: [`tensor::order`], whatever the tiles.
 
+mod affine;
 mod ahead;
 mod chain;
 pub mod fold;

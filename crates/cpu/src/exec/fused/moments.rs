@@ -6,6 +6,7 @@
 
 use tensor::order::LANES;
 
+use super::ahead::{Ahead, SEGMENT};
 use super::chain::Function;
 use super::frame::Frame;
 use super::kernels::Arg;
@@ -22,6 +23,9 @@ pub struct Moments {
     /// The reductions that are the sums of x, x x, y and x y, by their numbers in the pass.
     pub sums: [Option<u16>; 4],
 }
+
+/// Where arrays begin, and what is subtracted from each.
+type Arrays = [(*const f32, f32); 2];
 
 const X: usize = 0;
 const XX: usize = 1;
@@ -157,24 +161,20 @@ fn array(lines: &[Line], line: u16) -> Option<Array> {
 
 // SAFETY notes in this block: sums are of f32; their lines have a value for each point of a tile, or one for each row.
 impl Frame<'_> {
-    /// Adds a tile, a part of one row, to sums.
-    pub(super) fn add_sums(&self, moments: &Moments, tile: &Tile) {
-        let chains = moments.sums.map(|sum| sum.map(|number| self.chains_of(number)));
-        let arrays = self.arrays(moments, tile, 0);
-        // SAFETY: see above.
-        unsafe { add(self.simd, arrays, chains, tile.r0 % LANES, tile.rn) };
+    /// Adds a tile, a part of one row, to sums; meanwhile asks for what is needed next.
+    pub(super) fn add_sums(&self, moments: &Moments, tile: &Tile, ahead: &mut Ahead) {
+        let mut unused = [0.0f32; LANES];
+        let chains = moments.sums.map(|sum| sum.map_or(unused.as_mut_ptr(), |number| self.chains_of(number)));
+        self.add_row(self.arrays(moments, tile, 0), chains, tile, ahead);
     }
 
     /// The sums of whole rows.
-    pub(super) fn whole_sums(&mut self, moments: &Moments, pass: &Pass, tile: &Tile) {
+    pub(super) fn whole_sums(&mut self, moments: &Moments, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
         for k in 0..tile.kn {
             let mut chains = [[0.0f32; LANES]; 4];
-            let mut pointers = [None; 4];
-            for ((pointer, sum), chains) in pointers.iter_mut().zip(moments.sums).zip(&mut chains) {
-                *pointer = sum.map(|_| chains.as_mut_ptr());
-            }
-            // SAFETY: see above.
-            unsafe { add(self.simd, self.arrays(moments, tile, k), pointers, 0, tile.rn) };
+            let [x, xx, y, xy] = &mut chains;
+            let pointers = [x, xx, y, xy].map(|chains| chains.as_mut_ptr());
+            self.add_row(self.arrays(moments, tile, k), pointers, tile, ahead);
             for (sum, chains) in moments.sums.iter().zip(chains) {
                 let Some((_, row, size)) = sum.and_then(|number| self.row_of(pass, number)) else { continue };
                 let value = tensor::order::fold_lanes(chains, |a, b| a + b);
@@ -186,6 +186,17 @@ impl Frame<'_> {
             if let Some((line, row, size)) = self.row_of(pass, number) {
                 self.regs[line] = Arg { data: self.row_register(row, tile.k0, size), many: true };
             }
+        }
+    }
+
+    /// Adds a row of a tile to chains.
+    fn add_row(&self, [(x, s), (y, t)]: Arrays, chains: [*mut f32; 4], tile: &Tile, ahead: &mut Ahead) {
+        for at in (0..tile.rn).step_by(SEGMENT) {
+            ahead.ask();
+            let y = if y.is_null() { y } else { y.wrapping_add(at) };
+            let (arrays, len) = ([(x.wrapping_add(at), s), (y, t)], SEGMENT.min(tile.rn - at));
+            // SAFETY: see above.
+            unsafe { add(self.simd, arrays, chains, (tile.r0 + at) % LANES, len) };
         }
     }
 
@@ -201,7 +212,7 @@ impl Frame<'_> {
     }
 
     /// Where the arrays of row `k` of a tile begin, and what is subtracted from each.
-    fn arrays(&self, moments: &Moments, tile: &Tile, k: usize) -> [(*const f32, f32); 2] {
+    fn arrays(&self, moments: &Moments, tile: &Tile, k: usize) -> Arrays {
         let of = |array: Array| {
             let data = self.regs[array.line as usize].data.cast::<f32>().wrapping_add(k * tile.rn);
             let less = array.less.map_or(0.0, |line| {
@@ -215,65 +226,50 @@ impl Frame<'_> {
     }
 }
 
-/// Adds `len` points to the chains of the sums that there are, the first to the chain `phase`. (A number less zero is itself.)
+/// Adds `len` points to the chains of the four sums, the first to the chain `phase`. (A number less zero is itself.)
 ///
 /// # Safety
 /// The first array, and the second if there is one, holds `len` floats; chains are 16 floats each.
-unsafe fn add(simd: Simd, arrays: [(*const f32, f32); 2], chains: [Option<*mut f32>; 4], phase: usize, len: usize) {
+unsafe fn add(simd: Simd, arrays: Arrays, chains: [*mut f32; 4], phase: usize, len: usize) {
     // SAFETY of every block: by the promise of the caller; a `Simd` says what the processor has.
-    let mut sums = [[0.0f32; LANES]; 4];
-    for (sums, chains) in sums.iter_mut().zip(chains) {
-        if let Some(chains) = chains {
-            unsafe { std::ptr::copy_nonoverlapping(chains, sums.as_mut_ptr(), LANES) };
-        }
-    }
     unsafe {
         match simd.level() {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => simd.run(
                 #[inline(always)]
-                || loops::<std::arch::x86_64::__m256>(arrays, &mut sums, phase, len),
+                || loops::<std::arch::x86_64::__m256>(arrays, chains, phase, len),
             ),
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => simd.run(
                 #[inline(always)]
-                || loops::<std::arch::x86_64::__m512>(arrays, &mut sums, phase, len),
+                || loops::<std::arch::x86_64::__m512>(arrays, chains, phase, len),
             ),
-            _ => loops::<Plain>(arrays, &mut sums, phase, len),
-        }
-    }
-    for (sums, chains) in sums.iter().zip(chains) {
-        if let Some(chains) = chains {
-            unsafe { std::ptr::copy_nonoverlapping(sums.as_ptr(), chains, LANES) };
+            _ => loops::<Plain>(arrays, chains, phase, len),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn loops<V: Vector>(
-    [(x, s), (y, t)]: [(*const f32, f32); 2],
-    sums: &mut [[f32; LANES]; 4],
-    phase: usize,
-    len: usize,
-) {
-    let points = |sums: &mut [[f32; LANES]; 4], from: usize, to: usize, phase: usize| {
+unsafe fn loops<V: Vector>([(x, s), (y, t)]: Arrays, sums: [*mut f32; 4], phase: usize, len: usize) {
+    let points = |from: usize, to: usize, phase: usize| {
         for i in from..to {
             let lane = phase + i - from;
-            // SAFETY: `i` is below `len`.
-            let a = unsafe { *x.add(i) } - s;
-            sums[X][lane] += a;
-            sums[XX][lane] += a * a;
-            if !y.is_null() {
-                // SAFETY: as above.
-                let b = unsafe { *y.add(i) } - t;
-                sums[Y][lane] += b;
-                sums[XY][lane] += a * b;
+            // SAFETY: `i` is below `len`, and `lane` below 16.
+            unsafe {
+                let a = *x.add(i) - s;
+                *sums[X].add(lane) += a;
+                *sums[XX].add(lane) += a * a;
+                if !y.is_null() {
+                    let b = *y.add(i) - t;
+                    *sums[Y].add(lane) += b;
+                    *sums[XY].add(lane) += a * b;
+                }
             }
         }
     };
     let head = ((LANES - phase) % LANES).min(len);
     let rest = len - (len - head) % LANES;
-    points(sums, 0, head, phase);
+    points(0, head, phase);
     // SAFETY: within the arrays.
     unsafe {
         if y.is_null() {
@@ -282,13 +278,12 @@ unsafe fn loops<V: Vector>(
             two::<V>((x.add(head), s), (y.add(head), t), sums, (rest - head) / LANES);
         }
     }
-    points(sums, rest, len, 0);
+    points(rest, len, 0);
 }
 
 /// One array, by groups of 16.
 #[inline(always)]
-unsafe fn one<V: Vector>(x: *const f32, s: f32, sums: &mut [[f32; LANES]; 4], groups: usize) {
-    let [of_x, of_xx, ..] = sums;
+unsafe fn one<V: Vector>(x: *const f32, s: f32, [of_x, of_xx, ..]: [*mut f32; 4], groups: usize) {
     // SAFETY: of all that follows: within the array, by the promise of the caller, and within the chains.
     unsafe {
         let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
@@ -309,10 +304,9 @@ unsafe fn one<V: Vector>(x: *const f32, s: f32, sums: &mut [[f32; LANES]; 4], gr
 unsafe fn two<V: Vector>(
     (x, s): (*const f32, f32),
     (y, t): (*const f32, f32),
-    sums: &mut [[f32; LANES]; 4],
+    [of_x, of_xx, of_y, of_xy]: [*mut f32; 4],
     groups: usize,
 ) {
-    let [of_x, of_xx, of_y, of_xy] = sums;
     // SAFETY: of all that follows: as above.
     unsafe {
         let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
@@ -336,19 +330,19 @@ unsafe fn two<V: Vector>(
 
 /// 16 chains in registers; those past the end are not used.
 #[inline(always)]
-unsafe fn load<V: Vector>(chains: &[f32; LANES]) -> [V; LANES / 4] {
+unsafe fn load<V: Vector>(chains: *const f32) -> [V; LANES / 4] {
     // SAFETY: of both: within the chains.
     let mut registers = unsafe { [V::splat(0.0); LANES / 4] };
     for (v, register) in registers[..LANES / V::WIDTH].iter_mut().enumerate() {
-        *register = unsafe { V::load(chains.as_ptr().add(v * V::WIDTH)) };
+        *register = unsafe { V::load(chains.add(v * V::WIDTH)) };
     }
     registers
 }
 
 #[inline(always)]
-unsafe fn store<V: Vector>(registers: [V; LANES / 4], chains: &mut [f32; LANES]) {
+unsafe fn store<V: Vector>(registers: [V; LANES / 4], chains: *mut f32) {
     for (v, register) in registers[..LANES / V::WIDTH].iter().enumerate() {
         // SAFETY: within the chains.
-        unsafe { register.store(chains.as_mut_ptr().add(v * V::WIDTH)) };
+        unsafe { register.store(chains.add(v * V::WIDTH)) };
     }
 }

@@ -1,5 +1,6 @@
 //! The parts of a pass: which lines it computes, in which order, joined how, and where their values lie.
 
+use super::affine::{Affine, Finder};
 use super::chain::{Join, join};
 use super::moments::{Moments, find};
 use super::program::{FullStore, Item, Kind, Line, Pass, Placed, What};
@@ -14,6 +15,8 @@ pub struct Parts<'a> {
     order: Order,
     /// Tiles are squares, not whole rows.
     squares: bool,
+    /// Whether something is folded.
+    folds: bool,
     /// Slots that the program reads.
     pub read: Vec<SlotId>,
 }
@@ -34,7 +37,8 @@ impl<'a> Parts<'a> {
                 _ => None,
             })
             .collect();
-        Parts { lines, operands, levels, order, squares, read }
+        let folds = lines.iter().any(|line| matches!(line.what, What::Fold(_)));
+        Parts { lines, operands, levels, order, squares, folds, read }
     }
 
     /// Gives a pass what its reductions and stores need; if `rows`, all passes in one, with the row lines `after` the folds.
@@ -60,13 +64,30 @@ impl<'a> Parts<'a> {
             let full = |line: &u16| self.lines[*line as usize].kind == Kind::Full;
             roots.extend(moments.iter().flat_map(Moments::inputs).filter(full));
         }
-        let list = self.needed(&roots, rows, &inputs);
         let outside = |line: u16| {
             let summed = !rows && folds.iter().any(|&fold| inputs(fold).contains(&line));
             summed || stores.iter().any(|store| store.line == line)
         };
+        let mut list = self.needed(&roots, rows, &inputs);
+        let mut sums: Vec<(u16, Affine)> = Vec::new();
+        if self.folds && !self.squares {
+            sums = self.sums(&list, stores, &inputs, &outside);
+        }
+        let sum_of = |line: u16| sums.iter().find(|(of, _)| *of == line).map(|(_, affine)| affine);
+        let inputs = |line: u16| sum_of(line).map_or_else(|| inputs(line), |affine| affine.inputs().collect());
+        if !sums.is_empty() {
+            list = self.needed(&roots, rows, &inputs);
+        }
         let reads = |user: u16, line: u16| inputs(user).contains(&line);
-        let mut items = join(&Join { lines: self.lines, list: &list, reads: &reads, outside: &outside });
+        let apart = |line: u16| sum_of(line).is_some();
+        let mut items = join(&Join { lines: self.lines, list: &list, reads: &reads, outside: &outside, apart: &apart });
+        for item in &mut items {
+            if let Item::Line(Placed { line, home, store }) = *item
+                && let Some(affine) = sum_of(line)
+            {
+                *item = Item::Affine(Placed { line, home, store }, affine.clone());
+            }
+        }
         // Where the first of sums that are made together stands, all of them are made.
         let mut made = vec![false; moments.len()];
         items.retain_mut(|item| {
@@ -80,6 +101,24 @@ impl<'a> Parts<'a> {
         pass.apart = alone.collect();
         pass.items = items;
         self.place(pass, rows)
+    }
+
+    /// What of a list can be computed as sums of products.
+    fn sums(
+        &self,
+        list: &[u16],
+        stores: &[FullStore],
+        inputs: &dyn Fn(u16) -> Vec<u16>,
+        outside: &dyn Fn(u16) -> bool,
+    ) -> Vec<(u16, Affine)> {
+        let mut uses = vec![0; self.lines.len()];
+        for &line in list {
+            inputs(line).iter().for_each(|&arg| uses[arg as usize] += 1);
+            uses[line as usize] += if outside(line) { 2 } else { 0 };
+        }
+        let (lines, operands, order) = (self.lines, self.operands, self.order);
+        let finder = Finder { lines, operands, order, stores, uses: &uses };
+        list.iter().filter_map(|&line| Some((line, finder.find(line)?))).collect()
     }
 
     /// The full lines that `roots` need, in an order in which they can be computed; with the row lines behind a fold too if
@@ -127,7 +166,7 @@ impl<'a> Parts<'a> {
         let mut buffers = Buffers { home_of: vec![None; self.lines.len()], free: Vec::new(), end: 0 };
         for index in 0..pass.items.len() {
             let outs = match &pass.items[index] {
-                Item::Line(placed) => vec![placed.line],
+                Item::Line(placed) | Item::Affine(placed, _) => vec![placed.line],
                 Item::Chain(chain) => chain.outs.iter().map(|placed| placed.line).collect(),
                 Item::Moments(_) => Vec::new(),
             };
@@ -136,7 +175,7 @@ impl<'a> Parts<'a> {
             {
                 let store = self.own_store(pass, index, number, line, &last_use);
                 let placed = match &mut pass.items[index] {
-                    Item::Line(placed) => placed,
+                    Item::Line(placed) | Item::Affine(placed, _) => placed,
                     Item::Chain(chain) => &mut chain.outs[number],
                     Item::Moments(_) => continue,
                 };
@@ -182,7 +221,7 @@ impl<'a> Parts<'a> {
         self.lines.iter().enumerate().all(|(load, line)| match line.what {
             What::Load { operand, .. } if self.operands[operand as usize].slot == slot => {
                 let within = || match &pass.items[index] {
-                    Item::Line(_) | Item::Moments(_) => false,
+                    Item::Line(_) | Item::Affine(..) | Item::Moments(_) => false,
                     Item::Chain(chain) => chain.reads_before(load as u16, number),
                 };
                 line.kind == Kind::Full && (last_use[load] < index || (last_use[load] == index && within()))
@@ -228,6 +267,7 @@ impl Item {
             Item::Moments(number) => Box::new(moments[*number as usize].inputs().into_iter()),
             Item::Line(Placed { line, .. }) => Box::new(lines[*line as usize].inputs().iter().copied()),
             Item::Chain(chain) => Box::new(chain.inputs()),
+            Item::Affine(_, affine) => Box::new(affine.inputs()),
         }
     }
 }

@@ -446,7 +446,9 @@ impl Program {
                 self.resident = true;
                 // Short runs of neighbouring rows are taken together: memory comes in long stretches, not in single lines.
                 let together = shortest.map_or(1, |run| LONG_RUN / run.max(1)).min(RESIDENT_BYTES / (reduced * bytes));
-                ((room / reduced).max(together).clamp(1, kept), reduced)
+                // What is computed once a row is computed for several rows at a time.
+                let rows = (TILE_BYTES / bytes).clamp(room, tensor::order::BLOCK.max(room)) / reduced;
+                (rows.max(together).clamp(1, kept), reduced)
             }
             Order::Rows => (1, room.min(reduced.max(1).next_power_of_two())),
             Order::Columns => {

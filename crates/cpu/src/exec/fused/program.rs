@@ -4,6 +4,7 @@ use tensor::DType;
 use tensor::op::Distribution;
 use tensor::plan::SlotId;
 
+use super::affine::Affine;
 use super::chain::Function;
 use super::fold::Fold;
 use super::kernels::Kernel;
@@ -126,6 +127,8 @@ pub enum Item {
     Line(Placed),
     /// A loop over the tile in strips.
     Chain(Chain),
+    /// A sum of products, in one loop over the tile.
+    Affine(Placed, Affine),
     /// Sums made together, by their number: if the tile holds whole rows.
     Moments(u16),
 }
@@ -183,10 +186,22 @@ impl Line {
     }
 }
 
+impl Item {
+    /// Whether it asks for memory itself, segment by segment of a row.
+    pub fn by_segments(&self) -> bool {
+        matches!(self, Item::Affine(..) | Item::Moments(_))
+    }
+}
+
 impl Pass {
-    /// Whether it is one chain that reads memory as it goes: the processor then sees ahead by itself.
-    pub fn flows(&self) -> bool {
-        matches!(self.items.last(), Some(Item::Chain(_))) && self.chains().count() == 1 && self.folds.is_empty()
+    /// Whether memory is read as it goes, by one chain or one or two loops: the processor then sees ahead by itself.
+    pub fn flows(&self, lines: &[Line]) -> bool {
+        let computes = |item: &&Item| match item {
+            Item::Line(placed) => matches!(lines[placed.line as usize].what, What::Call { .. }),
+            _ => true,
+        };
+        let one_chain = || matches!(self.items.last(), Some(Item::Chain(_))) && self.chains().count() == 1;
+        self.folds.is_empty() && (one_chain() || self.items.iter().filter(computes).count() <= 2)
     }
 
     /// The chains among its items.

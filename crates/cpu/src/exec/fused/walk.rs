@@ -165,6 +165,11 @@ impl Operand {
         self.kept.is_zero()
     }
 
+    /// Whether all kept points have the same elements, which lie side by side.
+    pub fn is_one_line(&self) -> bool {
+        self.same_for_all_kept() && matches!(self.reduced.dims[..], [(_, 1)])
+    }
+
     /// Folded points after which it jumps in memory, if it does.
     pub fn run(&self) -> Option<usize> {
         match self.reduced.dims[..] {
