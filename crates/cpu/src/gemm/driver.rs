@@ -15,6 +15,10 @@ use std::ops::Range;
 
 /// Fewer multiply-adds than this (about 15 microseconds of one core) are not worth waking a second thread.
 pub(crate) const SMALL: usize = 1 << 21;
+/// Products of at most so many rows or columns are thin,
+const THIN: usize = 4;
+/// and a number of their large matrix costs as much as so many multiply-adds: 17 GFLOP/s of 103 where one row is multiplied (Zen 3).
+const FETCH: usize = 7;
 /// A unit is not cut below this many multiply-adds.
 const UNIT: usize = 1 << 18;
 /// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
@@ -51,8 +55,11 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn multiply_adds(&self) -> usize {
-        (self.batch * self.m * self.n).saturating_mul(self.k)
+    /// What the product costs, in multiply-adds at their full rate. In thin products each number of the large matrix is used once
+    /// or a few times: it costs what it takes to fetch and turn it.
+    fn work(&self) -> usize {
+        let rows = self.m.min(self.n) + if self.m.min(self.n) <= THIN { FETCH } else { 0 };
+        (self.batch * rows * self.m.max(self.n)).saturating_mul(self.k)
     }
 }
 
@@ -74,7 +81,7 @@ fn cut(kernel: &Kernel, threads: usize, job: &Job<'_>) -> Cut {
     let together = job.a_period == 1 && (kernel.nr..=FEW_COLUMNS).contains(&job.n) && !(small && plain(job));
     let items = if together { job.batch } else { 1 };
     let mut cut = Cut { items, rows: job.m, columns: job.n, epilogue_after: false };
-    let work = job.multiply_adds();
+    let work = job.work();
     if work < SMALL {
         return Cut { items: 1, ..cut };
     }
@@ -156,12 +163,12 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
     };
     let each = |shared: Option<&Shared<'_>>| {
         let unit = |unit: usize| work.unit(place(unit), shared);
-        if job.multiply_adds() < SMALL { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
+        if job.work() < SMALL { (0..units).for_each(unit) } else { machine.pool.run(units, unit) }
     };
     // Several units of one matrix of A would each pack it; and several units of rows all of B.
     let of_a = units > down * job.a_period;
     let of_b = job.batch == 1 && down > 2 && across == 1 && plain(job);
-    if (of_a || of_b) && job.multiply_adds() >= SMALL && !work.direct(place(0)) {
+    if (of_a || of_b) && job.work() >= SMALL && !work.direct(place(0)) {
         Shared::with(machine, job, (of_a, of_b), |shared| each(Some(shared)));
     } else {
         each(None);
