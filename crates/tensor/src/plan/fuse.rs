@@ -26,8 +26,9 @@ pub enum Fusion {
 /// Plans a traced graph.
 pub fn build(trace: &Trace, fusion: Fusion) -> Plan {
     let mut planner = Planner::new(trace, fusion);
-    for node in 0..trace.nodes.len() {
-        planner.place(node);
+    let early = early(trace);
+    for first in [true, false] {
+        (0..trace.nodes.len()).filter(|&node| early[node] == first).for_each(|node| planner.place(node));
     }
     planner.results();
     if fusion == Fusion::On {
@@ -42,6 +43,8 @@ pub(super) const MOST_CODE: usize = 96;
 pub(super) const MOST_LOADS: usize = 32;
 /// Instructions that wait for a user; longer chains become groups.
 const MOST_FLOATING: usize = 16;
+/// Numbers of a value that may be computed long before it is used.
+const MOST_EARLY: usize = 1 << 14;
 /// How many groups back a node looks for company.
 const LOOK_BACK: usize = 16;
 
@@ -73,6 +76,12 @@ pub(super) struct OpCall {
 pub(super) struct Seen {
     pub base: usize,
     pub layout: Layout,
+}
+
+impl Seen {
+    fn whole(node: usize, tensor: &Tensor) -> Seen {
+        Seen { base: node, layout: Layout::contiguous(*tensor.shape()) }
+    }
 }
 
 pub(super) struct Planner<'a> {
@@ -132,7 +141,7 @@ impl<'a> Planner<'a> {
             trace,
             fusion,
             groups: Vec::new(),
-            seen: Vec::with_capacity(count),
+            seen: trace.nodes.iter().enumerate().map(|(node, tensor)| Seen::whole(node, tensor)).collect(),
             group_of: vec![None; count],
             floating: vec![false; count],
             constant: vec![false; count],
@@ -169,7 +178,6 @@ impl<'a> Planner<'a> {
     /// Decides where `node` is computed.
     fn place(&mut self, node: usize) {
         let tensor = self.tensor(node);
-        self.seen.push(Seen { base: node, layout: Layout::contiguous(*tensor.shape()) });
         if self.is_leaf(node) {
             return;
         }
@@ -455,6 +463,29 @@ impl<'a> Planner<'a> {
         let exact = seen.layout.is_contiguous() && seen.layout.offset == 0 && seen.layout.shape.count() == count;
         if exact && !self.is_leaf(seen.base) { seen.base } else { self.copy(seen) }
     }
+}
+
+/// For each node whether it is placed before all others: small values made of leaves alone that are seen through a view, such as
+/// the scales of a normalisation by running statistics. What is behind a convolution can then join it.
+fn early(trace: &Trace) -> Vec<bool> {
+    let inputs = |node: usize| trace.nodes[node].inputs().iter().map(|input| trace.index.get(input.id()) as usize);
+    let leaf = |node: usize| trace.leaf_of[node] != NOT_A_LEAF;
+    let mut of_leaves = vec![false; trace.nodes.len()];
+    let mut early = vec![false; trace.nodes.len()];
+    for (node, tensor) in trace.nodes.iter().enumerate() {
+        let op = tensor.op();
+        let passes = op.is_elementwise() || op.is_view() || matches!(op, Op::Full(_));
+        let small = op.is_view() || tensor.count() <= MOST_EARLY;
+        of_leaves[node] = leaf(node) || (passes && small && inputs(node).all(|input| of_leaves[input]));
+        let computed = |input: usize| !leaf(input) && trace.nodes[input].op().is_elementwise();
+        early[node] = !leaf(node) && of_leaves[node] && op.is_view() && inputs(node).any(computed);
+    }
+    for node in (0..early.len()).rev().filter(|&node| !leaf(node)) {
+        if early[node] {
+            inputs(node).filter(|&input| !leaf(input)).for_each(|input| early[input] = true);
+        }
+    }
+    early
 }
 
 /// For each node whether it must lie in memory, or elementwise nodes make something of it that must, and can do so as soon as
