@@ -136,6 +136,62 @@ fn statistics_over_batch_and_space_hold() {
 }
 
 #[test]
+fn normalisations_hold_with_scale_shift_residual_and_gradients() {
+    for dims in [[1, 1], [1, 40], [3, 17], [70, 128], [5, 129], [33, 300], [9, 1025], [2, 4099], [4099, 5], [40, 512]] {
+        check(&format!("rows of {dims:?}"), || {
+            let (x, dy) = (values(&dims, DType::F32, 1), values(&dims, DType::F32, 2));
+            let [scale, shift] = [3, 4].map(|seed| values(&dims[1..], DType::F32, seed));
+            let y = x.layer_norm(1, 1e-5) * &scale + &shift;
+            let mut all = ((&y + &x).relu() * &dy).sum(..).grad([&x, &scale, &shift]);
+            all.push(y);
+            all
+        });
+        check(&format!("columns of {dims:?}"), || {
+            let (x, dy) = (values(&dims, DType::F32, 1), values(&dims, DType::F32, 2));
+            let y = (&x - x.mean_keep(0)) * x.var(0, 0.0).reshape([1, dims[1]]).sqrt() + &dy;
+            let mut all = (&y * &dy).sum(..).grad([&x]);
+            all.push(y);
+            all
+        });
+    }
+    for dims in [[2, 3, 5, 7], [3, 2, 12, 12], [2, 130, 4, 4], [5, 4, 33, 31], [1, 2, 40, 26], [64, 3, 7, 7]] {
+        check(&format!("channels of {dims:?}"), || {
+            let (x, dy) = (values(&dims, DType::F32, 1), values(&dims, DType::F32, 2));
+            let [scale, shift] = [3, 4].map(|seed| values(&[1, dims[1], 1, 1], DType::F32, seed));
+            let [normal, ..] = x.batch_norm(1e-5);
+            let y = normal * &scale + &shift;
+            let mut all = ((&y + &dy).relu() * &dy).sum(..).grad([&x, &scale, &shift]);
+            all.push(y);
+            all
+        });
+    }
+}
+
+#[test]
+fn sums_of_products_keep_signs_of_zero_and_what_is_not_finite() {
+    let special = [0.0, -0.0, 1.0, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-40, -1e-40, 3e38];
+    let of = |rows: usize, columns: usize, step: usize| {
+        let values = (0..rows * columns).map(|i| special[(i * step + i / columns) % special.len()]).collect();
+        Tensor::from_array(Array::of::<f64>(Shape::new(&[rows, columns]).unwrap(), values).cast(DType::F32))
+    };
+    for columns in [1, 7, 16, 33, 200] {
+        check(&format!("special rows of {columns}"), || {
+            let (x, y) = (of(30, columns, 1), of(30, columns, 3));
+            let (row, column) = (of(30, 1, 7), of(1, columns, 3));
+            let sums = x.sum_keep(1);
+            vec![
+                (&x - &row) * &row * &column,
+                (&x - &row) * &column + &row,
+                (&x * &row) + (&y - &row) * &row + &sums,
+                (&x - &y) * &y + &x * &column + &sums,
+                (&x * &y) * &row + &column,
+                sums,
+            ]
+        });
+    }
+}
+
+#[test]
 fn a_product_feeds_what_follows_it_in_any_size() {
     for (m, k, n) in [(64, 20, 30), (1, 300, 500), (200, 70, 130), (500, 3, 2), (3, 0, 4), (130, 130, 1)] {
         check(&format!("{m} {k} {n}"), || {
