@@ -170,6 +170,86 @@ def main():
                 inputs = 4 * middle
         return nn.Sequential(*layers, *head(2048, 1000))
 
+    def unit(inputs, outputs, kernel, stride=1, groups=1):
+        conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+        return [conv, nn.BatchNorm2d(outputs), nn.ReLU6()]
+
+    class Inverted(nn.Module):
+        def __init__(self, inputs, outputs, expansion, stride):
+            super().__init__()
+            middle = inputs * expansion
+            path = unit(inputs, middle, 1) if expansion > 1 else []
+            path += unit(middle, middle, 3, stride, middle) + convolution(middle, outputs, 1)
+            self.path, self.same = nn.Sequential(*path), stride == 1 and inputs == outputs
+
+        def forward(self, x):
+            return x + self.path(x) if self.same else self.path(x)
+
+    def mobilenet():
+        layers, inputs = unit(3, 32, 3, 2), 32
+        table = (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)
+        for expansion, outputs, blocks, stride in table:
+            for block in range(blocks):
+                layers.append(Inverted(inputs, outputs, expansion, stride if block == 0 else 1))
+                inputs = outputs
+        pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(1280, 100)]
+        return nn.Sequential(*layers, *unit(320, 1280, 1), *pool)
+
+    class Dense(nn.Module):
+        def __init__(self, inputs):
+            super().__init__()
+            self.path = nn.Sequential(
+                nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, 128, 1, bias=False),
+                nn.BatchNorm2d(128), nn.ReLU(), nn.Conv2d(128, 32, 3, padding=1, bias=False),
+            )
+
+        def forward(self, x):
+            return torch.cat([x, self.path(x)], 1)
+
+    def densenet():
+        layers, inputs = convolution(3, 64, 7, 2) + [nn.ReLU(), nn.MaxPool2d(3, 2, 1)], 64
+        for number, blocks in enumerate((6, 12, 24, 16)):
+            for _ in range(blocks):
+                layers.append(Dense(inputs))
+                inputs += 32
+            layers += [nn.BatchNorm2d(inputs), nn.ReLU()]
+            if number < 3:
+                layers += [nn.Conv2d(inputs, inputs // 2, 1, bias=False), nn.AvgPool2d(2)]
+                inputs //= 2
+        return nn.Sequential(*layers, *head(inputs, 100))
+
+    def double(inputs, outputs):
+        return nn.Sequential(*convolution(inputs, outputs, 3), nn.ReLU(), *convolution(outputs, outputs, 3), nn.ReLU())
+
+    class Unet(nn.Module):
+        def __init__(self, width=32, classes=8):
+            super().__init__()
+            widths = [width, 2 * width, 4 * width]
+            self.down = nn.ModuleList(double(*pair) for pair in zip([3] + widths, widths))
+            self.bottom = double(4 * width, 8 * width)
+            self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, 2) for w in reversed(widths))
+            self.merge = nn.ModuleList(double(2 * w, w) for w in reversed(widths))
+            self.head = nn.Conv2d(width, classes, 1)
+
+        def forward(self, x):
+            seen = []
+            for down in self.down:
+                seen.append(down(x))
+                x = F.max_pool2d(seen[-1], 2)
+            x = self.bottom(x)
+            for up, merge, beside in zip(self.up, self.merge, reversed(seen)):
+                x = merge(torch.cat([beside, up(x)], 1))
+            return self.head(x)
+
+    class CharGru(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.gru = nn.Embedding(65, 256), nn.GRU(256, 256, 2, batch_first=True)
+            self.head = nn.Linear(256, 65)
+
+        def forward(self, x):
+            return self.head(self.gru(self.table(x))[0])
+
     class CharLstm(nn.Module):
         def __init__(self):
             super().__init__()
@@ -268,6 +348,21 @@ def main():
             {"params": [p for p in model.parameters() if p.dim() < 2], "weight_decay": 0.0},
         ]
         optimiser = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99), **optimiser_options)
+        return training(model, torch.randint(65, shape), torch.randint(65, shape), optimiser, symbols_loss)
+
+    def unet():
+        model, x = formatted(Unet(), torch.randn(4, 3, 96, 96))
+        return training(model, x, torch.randint(8, (4, 96, 96)), adam(model.parameters()))
+
+    def chargru():
+        model, shape = CharGru(), (24, 100)
+        x, y = torch.randint(65, shape), torch.randint(65, shape)
+        return training(model, x, y, adam(model.parameters()), symbols_loss)
+
+    def gpt_long():
+        model, shape = Gpt(layers=4, width=128, heads=4, context=1024), (2, 1024)
+        options = dict(lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1, **optimiser_options)
+        optimiser = torch.optim.AdamW(model.parameters(), **options)
         return training(model, torch.randint(65, shape), torch.randint(65, shape), optimiser, symbols_loss)
 
     def vae():
@@ -390,6 +485,11 @@ def main():
         "gpt-mini": gpt_mini,
         "vae": vae,
         "dqn": dqn,
+        "mobilenet": lambda: pictures(mobilenet(), (16, 3, 96, 96), 100, lambda model: sgd(model, 0.1, 4e-5)),
+        "densenet": lambda: pictures(densenet(), (8, 3, 64, 64), 100, lambda model: sgd(model, 0.1, 1e-4)),
+        "unet": unet,
+        "chargru": chargru,
+        "gpt-long": gpt_long,
         "inf-mlp": lambda: inference(perceptron(784, 512, 512, 10), 1, 784),
         "inf-lenet5": lambda: inference(lenet5(), 1, 1, 28, 28),
         "inf-resnet18": lambda: inference(resnet18(), 1, 3, 32, 32),

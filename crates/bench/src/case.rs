@@ -5,7 +5,7 @@ use tensor::{RandomKey, Result, Tensor, Update};
 use train::Error;
 use train::suggest::did_you_mean;
 
-use crate::{inference, nets, ops};
+use crate::{inference, nets, ops, others};
 
 /// A net or an op to be timed.
 #[derive(Clone, Copy)]
@@ -86,7 +86,7 @@ impl Work {
 }
 
 /// All cases.
-pub const CASES: [Case; 19] = [
+pub const CASES: [Case; 24] = [
     nets::MLP,
     nets::LENET5,
     nets::RESNET18,
@@ -95,6 +95,11 @@ pub const CASES: [Case; 19] = [
     nets::GPT_MINI,
     nets::VAE,
     nets::DQN,
+    others::MOBILENET,
+    others::DENSENET,
+    others::UNET,
+    others::CHARGRU,
+    others::GPT_LONG,
     inference::MLP,
     inference::LENET5,
     inference::RESNET18,

@@ -11,6 +11,7 @@ mod measure;
 mod models;
 mod nets;
 mod ops;
+mod others;
 mod plot;
 mod profile;
 mod quiet;

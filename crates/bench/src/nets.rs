@@ -59,7 +59,8 @@ pub const RESNET50: Case = Case::new(
     },
 );
 
-fn pictures(
+/// A step of a net for pictures.
+pub(crate) fn pictures(
     cpu: &Cpu,
     sizes: Sizes,
     at: &Scope,
@@ -156,14 +157,18 @@ pub const DQN: Case = Case::new(
 );
 
 /// Cross-entropy of logits `[N, T, C]` against symbols `[N, T]`.
-fn each_symbol(logits: &Tensor, target: &Tensor) -> Tensor {
+pub(crate) fn each_symbol(logits: &Tensor, target: &Tensor) -> Tensor {
     let classes = logits.dims().last().copied().unwrap_or(1);
     let count = target.count();
     logits.reshape([count, classes]).cross_entropy(&target.reshape([count]))
 }
 
 /// A step that makes `loss` smaller.
-fn supervised(optimiser: impl Optimiser + 'static, lr: f64, mut loss: impl FnMut(&Pass) -> Tensor + 'static) -> Work {
+pub(crate) fn supervised(
+    optimiser: impl Optimiser + 'static,
+    lr: f64,
+    mut loss: impl FnMut(&Pass) -> Tensor + 'static,
+) -> Work {
     let parameters = optimiser.parameters();
     let count = parameters.iter().map(|var| var.shape().count()).sum();
     let mut step = 0;

@@ -121,16 +121,16 @@ pub fn rem<T: Real>(a: T, b: T) -> T {
 /// The larger; NaN if either is.
 #[inline(always)]
 pub fn max<T: PartialOrd>(a: T, b: T) -> T {
-    // `a != a` is NaN alone.
+    // `a != a` is NaN alone. Both are asked without a branch, which would become stores under a mask.
     #[allow(clippy::eq_op)]
-    if a > b || a != a { a } else { b }
+    if (a > b) | (a != a) { a } else { b }
 }
 
 /// The smaller; NaN if either is.
 #[inline(always)]
 pub fn min<T: PartialOrd>(a: T, b: T) -> T {
     #[allow(clippy::eq_op)]
-    if a < b || a != a { a } else { b }
+    if (a < b) | (a != a) { a } else { b }
 }
 
 /// `op` on two integers. Division truncates; by zero it is 0, and so is the remainder.

@@ -96,7 +96,7 @@ unsafe fn map2<A: Copy, B: Copy, R: Copy>(call: &Call, f: impl Fn(A, B) -> R) {
 }
 
 #[inline(always)]
-unsafe fn choose<T: Copy>(call: &Call) {
+unsafe fn choose<T: Copy>(call: &Call, pick: impl Fn(u8, T, T) -> T) {
     let [condition, a, b] = call.args;
     // SAFETY: by the promise of the kernel's caller.
     unsafe {
@@ -111,25 +111,25 @@ unsafe fn choose<T: Copy>(call: &Call) {
             (true, true) => {
                 let (a, b): (&[T], &[T]) = (many(a, call.len), many(b, call.len));
                 for (y, (c, (a, b))) in out.iter_mut().zip(c.iter().zip(a.iter().zip(b))) {
-                    *y = if *c != 0 { *a } else { *b };
+                    *y = pick(*c, *a, *b);
                 }
             }
             (true, false) => {
                 let (a, b): (&[T], T) = (many(a, call.len), one(b));
                 for (y, (c, a)) in out.iter_mut().zip(c.iter().zip(a)) {
-                    *y = if *c != 0 { *a } else { b };
+                    *y = pick(*c, *a, b);
                 }
             }
             (false, true) => {
                 let (a, b): (T, &[T]) = (one(a), many(b, call.len));
                 for (y, (c, b)) in out.iter_mut().zip(c.iter().zip(b)) {
-                    *y = if *c != 0 { a } else { *b };
+                    *y = pick(*c, a, *b);
                 }
             }
             (false, false) => {
                 let (a, b): (T, T) = (one(a), one(b));
                 for (y, c) in out.iter_mut().zip(c) {
-                    *y = if *c != 0 { a } else { b };
+                    *y = pick(*c, a, b);
                 }
             }
         }
@@ -280,11 +280,19 @@ fn compare<T: Copy + PartialOrd>(op: Binary) -> Option<Kernel> {
 
 /// The kernel of a choice between values of `dtype`: arguments (condition, a, b).
 pub fn select(dtype: DType) -> Kernel {
+    // Of a choice between two loads the compiler makes one load from an address that is chosen, number by number.
+    macro_rules! choose {
+        ($width:ident $t:ty) => {
+            kernel!($width choose<$t>(#[inline(always)] |c: u8, a: $t, b: $t| {
+                b ^ (a ^ b) & <$t>::from(c != 0).wrapping_neg()
+            }))
+        };
+    }
     match dtype.size() {
-        1 => kernel!(wide choose<u8>()),
-        2 => kernel!(plain choose<u16>()),
-        4 => kernel!(wide choose<u32>()),
-        _ => kernel!(wide choose<u64>()),
+        1 => choose!(wide u8),
+        2 => choose!(plain u16),
+        4 => choose!(wide u32),
+        _ => choose!(wide u64),
     }
 }
 
