@@ -12,11 +12,11 @@ use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
 
-/// Whether this room serves the input gradient: every input position is in one window.
+/// Whether this room serves the input gradient: every input position is in one window. (A single position is a product as it is.)
 pub(super) fn suits(geometry: &ConvGeometry) -> bool {
     let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
     let covered = (0..3).all(|a| output[a].checked_mul(stride[a]) == Some(input[a]));
-    kernel == stride && padding == [0; 3] && dilation == [1; 3] && covered && geometry.group_channels() > 1
+    kernel != [1; 3] && kernel == stride && padding == [0; 3] && dilation == [1; 3] && covered && geometry.group_channels() > 1
 }
 
 /// dx, then `epilogue` on the channels of each sample and group.
