@@ -16,7 +16,12 @@ use crate::scratch::with_scratch;
 pub(super) fn suits(geometry: &ConvGeometry) -> bool {
     let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
     let covered = (0..3).all(|a| output[a].checked_mul(stride[a]) == Some(input[a]));
-    kernel != [1; 3] && kernel == stride && padding == [0; 3] && dilation == [1; 3] && covered && geometry.group_channels() > 1
+    kernel != [1; 3]
+        && kernel == stride
+        && padding == [0; 3]
+        && dilation == [1; 3]
+        && covered
+        && geometry.group_channels() > 1
 }
 
 /// dx, then `epilogue` on the channels of each sample and group.

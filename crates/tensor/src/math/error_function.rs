@@ -1,6 +1,7 @@
 //! The error function.
 
-use super::{exp, polynomial};
+use super::exponential::moderate_exp;
+use super::polynomial;
 
 /// erf(x). At most 1.5 ULP. For |x| < 0.93 an odd polynomial; else 1 - exp(-t (1 + G(t))) with t = |x|, where
 /// 1 + G(t) = -log(erfc(t)) / t is smooth (the form is N. Juffa's; own minimax coefficients).
@@ -24,7 +25,7 @@ pub fn erf(x: f32) -> f32 {
     let small = x.mul_add(polynomial(square, SMALL), x);
     // erf(4) rounds to 1.
     let far = if t > 4.0 { 4.0 } else { t };
-    let large = (1.0 - exp(-far.mul_add(polynomial(far, LARGE), far))).copysign(x);
+    let large = (1.0 - moderate_exp(-far.mul_add(polynomial(far, LARGE), far))).copysign(x);
     let result = if t < 0.93 { small } else { large };
     if x == 0.0 { x } else { result }
 }

@@ -72,7 +72,7 @@ pub fn log1p(x: f32) -> f32 {
     if x >= -1.0 { result } else { f32::NAN }
 }
 
-/// x^y. At most 0.51 ULP. 2^(y log2 |x|) in f64, then the sign and the special cases of C99.
+/// x^y. At most 0.51 ULP; x^2 is x x. 2^(y log2 |x|) in f64, then the sign and the special cases of C99.
 #[inline(always)]
 pub fn pow(x: f32, y: f32) -> f32 {
     let (exponent, log_m) = wide_log(f64::from(x.abs()));
@@ -87,5 +87,6 @@ pub fn pow(x: f32, y: f32) -> f32 {
     let no_real_power = (x < 0.0) & (x != f32::NEG_INFINITY) & !integer;
     let result = if no_real_power { f32::NAN } else { signed };
     let one = (x == 1.0) | (y == 0.0) | ((x == -1.0) & (y.abs() == f32::INFINITY));
-    if one { 1.0 } else { result }
+    let result = if one { 1.0 } else { result };
+    if y == 2.0 { x * x } else { result }
 }

@@ -149,8 +149,38 @@ unsafe fn limit<T: Copy, W: Copy + PartialOrd>(call: &Call, widen: impl Fn(T) ->
     }
 }
 
+/// x^y; squares, which are most of the powers that are asked for, are products.
+#[inline(always)]
+unsafe fn powers(call: &Call) {
+    // SAFETY: by the promise of the kernel's caller.
+    unsafe {
+        if call.args[0].many && !call.args[1].many && one::<f32>(call.args[1]) == 2.0 {
+            map1::<f32, f32>(
+                call,
+                #[inline(always)]
+                |x| x * x,
+            );
+        } else {
+            map2::<f32, f32, f32>(
+                call,
+                #[inline(always)]
+                |x, y| Real::pow(x, y),
+            );
+        }
+    }
+}
+
 /// A kernel compiled for every vector width, or for the plain one (types that are not worth the code).
 macro_rules! kernel {
+    (wide $map:ident()) => {
+        |simd: Simd, call: &Call| {
+            simd.run(
+                #[inline(always)]
+                // SAFETY: the promise of the kernel's caller.
+                || unsafe { $map(call) },
+            )
+        }
+    };
     (wide $map:ident<$($t:ty),*>($($f:expr),*)) => {
         |simd: Simd, call: &Call| {
             simd.run(
@@ -255,6 +285,7 @@ macro_rules! binary_table {
 /// The kernel of a function of two numbers of `dtype`.
 pub fn binary(op: Binary, dtype: DType) -> Option<Kernel> {
     Some(match dtype {
+        DType::F32 if op == Binary::Pow => kernel!(wide powers()),
         DType::F32 if op.compares() => return comparisons!(wide f32, op, Eq Ne Lt Le Gt Ge),
         DType::F32 => binary_table!(wide f32, op, real, |a| a, |r| r, Add Sub Mul Div Rem Pow Max Min),
         DType::F64 => binary_table!(plain f64, op, real, |a| a, |r| r, Add Sub Mul Div Rem Pow Max Min),
