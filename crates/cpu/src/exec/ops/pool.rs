@@ -27,20 +27,6 @@ impl Planes {
     fn pooled(&self) -> usize {
         self.windows.iter().product()
     }
-
-    /// Calls `f(window number, window coordinates)` for each window, row-major.
-    #[inline(always)]
-    fn each(&self, mut f: impl FnMut(usize, [usize; 3])) {
-        let mut number = 0;
-        for d in 0..self.windows[0] {
-            for h in 0..self.windows[1] {
-                for w in 0..self.windows[2] {
-                    f(number, [d, h, w]);
-                    number += 1;
-                }
-            }
-        }
-    }
 }
 
 /// Whether x takes the place of the best so far: NaN beats numbers, the first wins.
@@ -236,43 +222,113 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
     Ok(())
 }
 
-/// The positions of a window for the mean (end exclusive), and how many count.
+/// Along one axis: the positions of each window (end exclusive), and how many count in its mean.
+fn spans(pool: &Pool, planes: &Planes, axis: usize) -> Vec<(usize, usize, usize)> {
+    let span = |window: usize| {
+        let (first, end, padded) = pool.window(axis, window, planes.size[axis]);
+        let end = end.max(first);
+        (first, end, if pool.count_include_pad { padded } else { end - first })
+    };
+    (0..planes.windows[axis]).map(span).collect()
+}
+
+/// The windows of a plane, row by row along the innermost axis, as means see them: the same for every plane.
+struct Means<T> {
+    rows: Vec<MeanRow<T>>,
+    taps: Vec<Tap>,
+    stride: usize,
+}
+
+/// A row of windows.
+struct MeanRow<T> {
+    windows: std::ops::Range<usize>,
+    /// Where the rows of positions that they see begin, in order.
+    starts: Vec<usize>,
+    divisors: Vec<T>,
+}
+
+/// A place in a window along the innermost axis.
+struct Tap {
+    /// The windows of a row for which it lies in the plane,
+    windows: std::ops::Range<usize>,
+    /// and the position of the first of them.
+    first: usize,
+}
+
+impl<T: Real> Means<T> {
+    fn new(pool: &Pool, planes: &Planes) -> Means<T> {
+        // The spatial axes stand first in the geometry of the op.
+        let inner = (pool.spatial as usize).saturating_sub(1);
+        let spans: [_; 3] = std::array::from_fn(|axis| spans(pool, planes, axis));
+        let [kernel, stride, padding] = [pool.kernel, pool.stride, pool.padding].map(|of| of[inner] as usize);
+        let (length, across) = (planes.size[inner], planes.windows[inner]);
+        let row = |number: usize| {
+            // Along each outer axis: the positions, and how many count.
+            let (mut places, mut rest) = ([(0, 0, 0); 3], number);
+            for axis in (0..inner).rev() {
+                places[axis] = spans[axis][rest % planes.windows[axis]];
+                rest /= planes.windows[axis];
+            }
+            let mut starts = vec![0];
+            for (&size, &(first, end, _)) in planes.size.iter().zip(&places[..inner]) {
+                starts = starts.iter().flat_map(|at| (first..end).map(move |p| at * size + p)).collect();
+            }
+            starts.iter_mut().for_each(|at| *at *= length);
+            let counted: usize = places[..inner].iter().map(|place| place.2).product();
+            let divisor = |&(first, end, here): &(usize, usize, usize)| {
+                // A window that holds no position divides by 1.
+                let any = !starts.is_empty() && end > first;
+                T::from_f64(if any { (counted * here) as f64 } else { 1.0 })
+            };
+            let divisors = spans[inner].iter().map(divisor).collect();
+            MeanRow { windows: number * across..(number + 1) * across, starts, divisors }
+        };
+        let tap = |tap: usize| {
+            let first = padding.saturating_sub(tap).div_ceil(stride);
+            let end = (length + padding).saturating_sub(tap).div_ceil(stride).min(across);
+            Tap { windows: first..end.max(first), first: first * stride + tap - padding.min(first * stride + tap) }
+        };
+        let rows = (0..planes.windows[..inner].iter().product()).map(row).collect();
+        Means { rows, taps: (0..kernel).map(tap).filter(|tap| !tap.windows.is_empty()).collect(), stride }
+    }
+}
+
+/// `to[w] += from[stride w]`.
 #[inline(always)]
-fn spans(pool: &Pool, planes: &Planes, window: [usize; 3]) -> ([(usize, usize); 3], usize) {
-    let mut divisor = 1;
-    let spans = std::array::from_fn(|axis| {
-        let (first, end, padded) = pool.window(axis, window[axis], planes.size[axis]);
-        divisor *= if pool.count_include_pad { padded } else { end.saturating_sub(first) };
-        (first, end)
-    });
-    (spans, divisor)
+fn add_strided<T: Real>(to: &mut [T], from: &[T], stride: usize) {
+    match stride {
+        1 => to.iter_mut().zip(from).for_each(|(to, from)| *to = *to + *from),
+        2 => to.iter_mut().zip(from.chunks(2)).for_each(|(to, from)| *to = *to + from[0]),
+        _ => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, from)| *to = *to + *from),
+    }
 }
 
 pub(super) fn mean(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
-    fn run<T: Plain + Real>(context: &Context<'_>, pool: &Pool) {
+    fn run<T: Plain + Real + Sync>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.inputs[0].1, &call.shape);
+        let means = Means::<T>::new(pool, &planes);
         let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
-        let [_, height, width] = planes.size;
         context.rows(y, planes.pooled(), x.len() * 2, |image, y| {
             let x = &x[image * planes.plane()..][..planes.plane()];
-            planes.each(|number, window| {
-                let ([depths, heights, widths], divisor) = spans(pool, &planes, window);
-                let mut sum = T::ZERO;
-                let mut any = false;
-                for d in depths.0..depths.1 {
-                    for h in heights.0..heights.1 {
-                        for w in widths.0..widths.1 {
-                            sum = sum + x[(d * height + h) * width + w];
-                            any = true;
+            context.machine.simd.run(
+                #[inline(always)]
+                || {
+                    for row in &means.rows {
+                        let y = &mut y[row.windows.clone()];
+                        y.fill(T::ZERO);
+                        // Position after position of each window, in order.
+                        for &start in &row.starts {
+                            for tap in &means.taps {
+                                add_strided(&mut y[tap.windows.clone()], &x[start + tap.first..], means.stride);
+                            }
                         }
+                        y.iter_mut().zip(&row.divisors).for_each(|(y, divisor)| *y = *y / *divisor);
                     }
-                }
-                // A window that holds no position divides by 1.
-                y[number] = sum / T::from_f64(if any { divisor as f64 } else { 1.0 });
-            });
+                },
+            );
         });
     }
     match context.call.dtype {
@@ -284,29 +340,33 @@ pub(super) fn mean(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
 }
 
 pub(super) fn mean_adjoint(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
-    fn run<T: Plain + Real>(context: &Context<'_>, pool: &Pool) {
+    fn run<T: Plain + Real + Sync>(context: &Context<'_>, pool: &Pool) {
         let call = context.call;
         let planes = Planes::new(&call.shape, &call.inputs[0].1);
+        let means = Means::<T>::new(pool, &planes);
         let dy: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let dx: &mut [T] = unsafe { context.slots.write(call.output) };
-        let [_, height, width] = planes.size;
         let work = dx.len() * 2;
         context.rows(dx, planes.plane(), work, |image, dx| {
             let dy = &dy[image * planes.pooled()..][..planes.pooled()];
             dx.fill(T::ZERO);
-            planes.each(|number, window| {
-                let ([depths, heights, widths], divisor) = spans(pool, &planes, window);
-                let share = dy[number] / T::from_f64(divisor as f64);
-                for d in depths.0..depths.1 {
-                    for h in heights.0..heights.1 {
-                        for w in widths.0..widths.1 {
-                            let place = (d * height + h) * width + w;
-                            dx[place] = dx[place] + share;
+            context.machine.simd.run(
+                #[inline(always)]
+                || {
+                    for row in &means.rows {
+                        let dy = &dy[row.windows.clone()];
+                        for &start in &row.starts {
+                            // The last tap first: a position then gets the shares of its windows in their order.
+                            for tap in means.taps.iter().rev() {
+                                let shares = dy[tap.windows.clone()].iter().zip(&row.divisors[tap.windows.clone()]);
+                                let to = dx[start + tap.first..].iter_mut().step_by(means.stride);
+                                to.zip(shares).for_each(|(dx, (dy, divisor))| *dx = *dx + *dy / *divisor);
+                            }
                         }
                     }
-                }
-            });
+                },
+            );
         });
     }
     match context.call.dtype {
