@@ -6,7 +6,7 @@ use glassbox_bench::{CASES, Case, Effort, Kind, Sizes, find, measure, peak_rss_m
 /// Sizes at which a debug build takes moments.
 fn small(case: &Case) -> Sizes {
     let length = match case.name {
-        "charlstm" | "gpt-mini" => 6,
+        "charlstm" | "chargru" | "gpt-mini" | "gpt-long" => 6,
         "op-batchnorm" => 4,
         _ if case.kind == Kind::Op => case.sizes.length.min(40),
         // Five halvings of the picture.
@@ -53,6 +53,10 @@ fn parameters_are_those_of_the_papers() {
         ("gpt-mini", 10_745_088),
         ("vae", 652_824),
         ("dqn", 17_410),
+        ("mobilenet", 2_351_972),
+        ("densenet", 7_056_356),
+        ("unet", 1_927_240),
+        ("chargru", 822_849),
     ] {
         let case = find(name).unwrap();
         let sizes = Sizes { batch: 1, length: if name == "gpt-mini" { 256 } else { small(&case).length } };
