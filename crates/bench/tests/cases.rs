@@ -8,11 +8,17 @@ fn small(case: &Case) -> Sizes {
     let length = match case.name {
         "charlstm" | "chargru" | "gpt-mini" | "gpt-long" => 6,
         "op-batchnorm" => 4,
+        // Statistics of two values are no statistics.
+        "mobilenet" | "densenet" => 64,
         _ if case.kind == Kind::Op => case.sizes.length.min(40),
         // Five halvings of the picture.
         _ => case.sizes.length.min(32),
     };
-    let batch = if case.kind == Kind::Op { case.sizes.batch.min(50) } else { case.sizes.batch.min(2) };
+    let batch = if case.kind == Kind::Op {
+        case.sizes.batch.min(50)
+    } else {
+        case.sizes.batch.min(if length == 64 { 4 } else { 2 })
+    };
     Sizes { batch, length }
 }
 

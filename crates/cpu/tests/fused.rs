@@ -137,7 +137,19 @@ fn statistics_over_batch_and_space_hold() {
 
 #[test]
 fn normalisations_hold_with_scale_shift_residual_and_gradients() {
-    for dims in [[1, 1], [1, 40], [3, 17], [70, 128], [5, 129], [33, 300], [9, 1025], [2, 4099], [4099, 5], [40, 512]] {
+    for dims in [
+        [1, 1],
+        [1, 40],
+        [3, 17],
+        [70, 128],
+        [5, 129],
+        [33, 300],
+        [9, 1025],
+        [2, 4099],
+        [4099, 5],
+        [40, 512],
+        [1030, 300],
+    ] {
         check(&format!("rows of {dims:?}"), || {
             let (x, dy) = (values(&dims, DType::F32, 1), values(&dims, DType::F32, 2));
             let [scale, shift] = [3, 4].map(|seed| values(&dims[1..], DType::F32, seed));

@@ -15,10 +15,9 @@ use std::ops::Range;
 
 /// Fewer multiply-adds than this (about 15 microseconds of one core) are not worth waking a second thread.
 pub(crate) const SMALL: usize = 1 << 21;
-/// Products of at most so many rows or columns are thin,
-const THIN: usize = 4;
-/// and a number of their large matrix costs as much as so many multiply-adds: 17 GFLOP/s of 103 where one row is multiplied (Zen 3).
-const FETCH: usize = 7;
+/// A number of the large matrix of a thin product costs as much as so many multiply-adds: one row is multiplied at 17 GFLOP/s of 103,
+/// two at 24 (Zen 3).
+const FETCH: usize = 8;
 /// A unit is not cut below this many multiply-adds.
 const UNIT: usize = 1 << 18;
 /// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
@@ -58,8 +57,7 @@ impl Job<'_> {
     /// What the product costs, in multiply-adds at their full rate. In thin products each number of the large matrix is used once
     /// or a few times: it costs what it takes to fetch and turn it.
     fn work(&self) -> usize {
-        let rows = self.m.min(self.n) + if self.m.min(self.n) <= THIN { FETCH } else { 0 };
-        (self.batch * rows * self.m.max(self.n)).saturating_mul(self.k)
+        (self.batch * self.m.min(self.n).max(FETCH) * self.m.max(self.n)).saturating_mul(self.k)
     }
 }
 

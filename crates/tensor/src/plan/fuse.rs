@@ -474,7 +474,7 @@ fn early(trace: &Trace) -> Vec<bool> {
     let mut early = vec![false; trace.nodes.len()];
     for (node, tensor) in trace.nodes.iter().enumerate() {
         let op = tensor.op();
-        let passes = op.is_elementwise() || op.is_view() || matches!(op, Op::Full(_));
+        let passes = op.is_elementwise() || op.is_view();
         let small = op.is_view() || tensor.count() <= MOST_EARLY;
         of_leaves[node] = leaf(node) || (passes && small && inputs(node).all(|input| of_leaves[input]));
         let computed = |input: usize| !leaf(input) && trace.nodes[input].op().is_elementwise();

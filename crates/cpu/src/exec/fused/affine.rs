@@ -8,7 +8,7 @@ use super::ahead::{Ahead, SEGMENT};
 use super::chain::Function;
 use super::frame::Frame;
 use super::kernels::Arg;
-use super::program::{FullStore, Kind, Line, Pass, Placed, What};
+use super::program::{Kind, Line, Pass, Placed, What};
 use std::ops::{Add, Mul, Sub};
 
 use super::vector::{Plain, Vector};
@@ -68,8 +68,6 @@ pub struct Finder<'a> {
     pub operands: &'a [Operand],
     /// How the points of a tile follow each other.
     pub order: Order,
-    /// What the pass stores.
-    pub stores: &'a [FullStore],
     /// How often lines that are computed one by one read each line.
     pub uses: &'a [usize],
 }
@@ -146,6 +144,9 @@ impl Finder<'_> {
                     || (self.once(line) && matches!(self.function(line), Some((Function::Mul, ..))))
             };
             let (of, by) = if inner(b) && !inner(a) { (b, a) } else { (a, b) };
+            if of == by {
+                break;
+            }
             factors.push(by);
             *members += 1;
             (line, free) = (of, false);
@@ -171,16 +172,12 @@ impl Finder<'_> {
         (self.once(line) || (cheap(x) && cheap(s))).then_some((x, s))
     }
 
-    /// Whether it is the same for each row, and nothing is written there.
-    fn is_one_line(&self, operand: &Operand) -> bool {
-        operand.is_one_line() && self.stores.iter().all(|store| store.operand.slot != operand.slot)
-    }
-
     fn port(&self, line: u16) -> Port {
         match self.lines[line as usize].what {
             What::Spread { .. } => Port::Spread(self.lines[line as usize].args[0]),
             What::Load { operand, buffered: false, .. }
-                if self.order == Order::Rows && self.is_one_line(&self.operands[operand as usize]) =>
+                // (A program that folds never writes what it reads.)
+                if self.order == Order::Rows && self.operands[operand as usize].is_one_line() =>
             {
                 Port::Columns(operand)
             }
@@ -201,19 +198,10 @@ impl Frame<'_> {
     /// Computes a sum of products on one tile; meanwhile asks for what is needed next.
     pub(super) fn affine(&mut self, placed: &Placed, affine: &Affine, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
         let out = self.place(placed, pass, tile);
-        let (lines, len) = match self.program.order {
-            Order::Rows => (tile.kn, tile.rn),
-            Order::Columns => (tile.rn, tile.kn),
-        };
+        let (lines, len) = self.lines_of(tile);
         for number in 0..lines {
-            let values = |port: &Port| match port {
-                Port::Neutral(value) => Values { data: value, many: false },
-                port => {
-                    let arg = self.of_port(*port, tile, number, len);
-                    Values { data: arg.data.cast(), many: arg.many }
-                }
-            };
-            let mut ports: [Values; PORTS] = std::array::from_fn(|port| values(&affine.ports[port]));
+            let mut ports: [Values; PORTS] =
+                std::array::from_fn(|port| self.of_port(&affine.ports[port], tile, number, len));
             if affine.ports[U] == ONE {
                 ports.swap(T, U);
             }
@@ -230,25 +218,26 @@ impl Frame<'_> {
     }
 
     /// The values of a port for one line of a tile: one for each point, or one.
-    fn of_port(&self, port: Port, tile: &Tile, number: usize, len: usize) -> Arg {
-        let after = |arg: Arg, values: usize| Arg { data: arg.data.wrapping_add(values * size_of::<f32>()), ..arg };
-        match port {
-            Port::Neutral(_) => Arg::NONE,
+    fn of_port(&self, port: &Port, tile: &Tile, number: usize, len: usize) -> Values {
+        let of = |arg: Arg| Values { data: arg.data.cast(), many: arg.many };
+        let after = |values: Values, points: usize| Values { data: values.data.wrapping_add(points), ..values };
+        match *port {
+            Port::Neutral(ref value) => Values { data: value, many: false },
             Port::Line(line) => {
-                let value = self.regs[line as usize];
-                if value.many { after(value, number * len) } else { value }
+                let values = of(self.regs[line as usize]);
+                if values.many { after(values, number * len) } else { values }
             }
             Port::Spread(line) => {
-                let value = self.regs[line as usize];
+                let values = of(self.regs[line as usize]);
                 match self.program.order {
-                    Order::Rows if value.many => Arg { many: false, ..after(value, number) },
-                    _ => value,
+                    Order::Rows if values.many => Values { many: false, ..after(values, number) },
+                    _ => values,
                 }
             }
             Port::Columns(operand) => {
                 let operand = &self.program.operands[operand as usize];
-                let first = operand.first(&Tile { kn: 1, ..*tile }) * operand.size as isize;
-                Arg { data: self.memory(operand).wrapping_offset(first), many: true }
+                let first = operand.first(tile) * operand.size as isize;
+                Values { data: self.memory(operand).wrapping_offset(first).cast(), many: true }
             }
         }
     }

@@ -172,12 +172,21 @@ impl Frame<'_> {
         }
     }
 
+    /// The lines of a tile whose points lie side by side, and their length.
+    pub(super) fn lines_of(&self, tile: &Tile) -> (usize, usize) {
+        match self.program.order {
+            Order::Rows => (tile.kn, tile.rn),
+            Order::Columns => (tile.rn, tile.kn),
+        }
+    }
+
     /// Memory of the `next` tile that is to be asked for while this one is computed, with `after` more calls behind the items.
     fn ahead(&self, pass: &Pass, tile: &Tile, next: Option<&Tile>, after: usize) -> Ahead {
         let mut ahead = Ahead::default();
-        if let Some(next) = next.filter(|_| !pass.flows(&self.program.lines)) {
+        if let Some(next) = next.filter(|_| !pass.flows(self.program)) {
             self.streams(pass, next, &mut ahead);
-            let calls = |item: &Item| if item.by_segments() { tile.kn * tile.rn.div_ceil(SEGMENT) } else { 1 };
+            let (lines, len) = self.lines_of(tile);
+            let calls = |item: &Item| if item.by_segments() { lines * len.div_ceil(SEGMENT) } else { 1 };
             ahead.divide(pass.items.iter().map(calls).sum::<usize>() + after);
         }
         ahead

@@ -161,11 +161,7 @@ unsafe fn powers(call: &Call) {
                 |x| x * x,
             );
         } else {
-            map2::<f32, f32, f32>(
-                call,
-                #[inline(always)]
-                |x, y| Real::pow(x, y),
-            );
+            map2::<f32, f32, f32>(call, Real::pow);
         }
     }
 }
@@ -287,7 +283,7 @@ pub fn binary(op: Binary, dtype: DType) -> Option<Kernel> {
     Some(match dtype {
         DType::F32 if op == Binary::Pow => kernel!(wide powers()),
         DType::F32 if op.compares() => return comparisons!(wide f32, op, Eq Ne Lt Le Gt Ge),
-        DType::F32 => binary_table!(wide f32, op, real, |a| a, |r| r, Add Sub Mul Div Rem Pow Max Min),
+        DType::F32 => binary_table!(wide f32, op, real, |a| a, |r| r, Add Sub Mul Div Rem Max Min),
         DType::F64 => binary_table!(plain f64, op, real, |a| a, |r| r, Add Sub Mul Div Rem Pow Max Min),
         DType::I32 => binary_table!(plain i32, op, integer, |a| i64::from(a), |r| r as i32,
             Add Sub Mul Div Rem Pow Max Min And Or Xor),

@@ -164,7 +164,8 @@ impl Frame<'_> {
     /// Adds a tile, a part of one row, to sums; meanwhile asks for what is needed next.
     pub(super) fn add_sums(&self, moments: &Moments, tile: &Tile, ahead: &mut Ahead) {
         let mut unused = [0.0f32; LANES];
-        let chains = moments.sums.map(|sum| sum.map_or(unused.as_mut_ptr(), |number| self.chains_of(number)));
+        let unused = unused.as_mut_ptr();
+        let chains = moments.sums.map(|sum| sum.map_or(unused, |number| self.chains_of(number)));
         self.add_row(self.arrays(moments, tile, 0), chains, tile, ahead);
     }
 

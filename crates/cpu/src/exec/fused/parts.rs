@@ -7,6 +7,9 @@ use super::program::{FullStore, Item, Kind, Line, Pass, Placed, What};
 use super::walk::{Operand, Order};
 use tensor::plan::SlotId;
 
+/// Along shorter lines, to begin a sum of products costs more than loops of its parts over many rows.
+const SHORTEST_LINE: usize = 64;
+
 /// The lines of a program, seen as parts of passes.
 pub struct Parts<'a> {
     lines: &'a [Line],
@@ -17,17 +20,20 @@ pub struct Parts<'a> {
     squares: bool,
     /// Whether something is folded.
     folds: bool,
+    /// Points of a row, or of a line of columns.
+    length: usize,
     /// Slots that the program reads.
     pub read: Vec<SlotId>,
 }
 
 impl<'a> Parts<'a> {
-    /// Of these lines, which read these operands and need so many levels of folds.
+    /// Of these lines, which read these operands, need so many levels of folds and go along lines of `length` points.
     pub fn new(
         lines: &'a [Line],
         operands: &'a [Operand],
         levels: &'a [usize],
         (order, squares): (Order, bool),
+        length: usize,
     ) -> Parts<'a> {
         let read = lines
             .iter()
@@ -38,7 +44,7 @@ impl<'a> Parts<'a> {
             })
             .collect();
         let folds = lines.iter().any(|line| matches!(line.what, What::Fold(_)));
-        Parts { lines, operands, levels, order, squares, folds, read }
+        Parts { lines, operands, levels, order, squares, folds, length, read }
     }
 
     /// Gives a pass what its reductions and stores need; if `rows`, all passes in one, with the row lines `after` the folds.
@@ -70,8 +76,9 @@ impl<'a> Parts<'a> {
         };
         let mut list = self.needed(&roots, rows, &inputs);
         let mut sums: Vec<(u16, Affine)> = Vec::new();
-        if self.folds && !self.squares {
-            sums = self.sums(&list, stores, &inputs, &outside);
+        // (What folds has no squares.)
+        if self.folds && self.length >= SHORTEST_LINE {
+            sums = self.sums(&list, &inputs, &outside);
         }
         let sum_of = |line: u16| sums.iter().find(|(of, _)| *of == line).map(|(_, affine)| affine);
         let inputs = |line: u16| sum_of(line).map_or_else(|| inputs(line), |affine| affine.inputs().collect());
@@ -107,7 +114,6 @@ impl<'a> Parts<'a> {
     fn sums(
         &self,
         list: &[u16],
-        stores: &[FullStore],
         inputs: &dyn Fn(u16) -> Vec<u16>,
         outside: &dyn Fn(u16) -> bool,
     ) -> Vec<(u16, Affine)> {
@@ -117,7 +123,7 @@ impl<'a> Parts<'a> {
             uses[line as usize] += if outside(line) { 2 } else { 0 };
         }
         let (lines, operands, order) = (self.lines, self.operands, self.order);
-        let finder = Finder { lines, operands, order, stores, uses: &uses };
+        let finder = Finder { lines, operands, order, uses: &uses };
         list.iter().filter_map(|&line| Some((line, finder.find(line)?))).collect()
     }
 

@@ -27,6 +27,8 @@ const LONG_RUN: usize = 1024;
 const SQUARE: (usize, usize) = (16, 64);
 /// Shorter axes are not worth squares.
 const LEAST_SQUARE: usize = 8;
+/// Rows taken together for what is computed once a row: more save nothing, and each has registers of its own.
+const MOST_ROWS: usize = 16;
 /// Rows shorter than this are summed one sum at a time.
 const SHORTEST_SUM: usize = 128;
 /// Columns from which several sums of columns go along rows.
@@ -358,7 +360,8 @@ impl<'a> Builder<'a> {
             .chain(full_stores.iter().map(|store| self.levels[store.line as usize]))
             .max()
             .unwrap_or(0);
-        let parts = Parts::new(&self.lines, &self.operands, &self.levels, (order, self.squares));
+        let length = if order == Order::Rows { reduced } else { kept };
+        let parts = Parts::new(&self.lines, &self.operands, &self.levels, (order, self.squares), length);
         let mut passes: Vec<Pass> = (0..=last).map(|_| Pass::default()).collect();
         folds.iter().for_each(|&line| passes[fold_level(line)].folds.push(line));
         for line in all().filter(plain_row).filter(|&line| self.levels[line as usize] > 0) {
@@ -448,6 +451,7 @@ impl Program {
                 let together = shortest.map_or(1, |run| LONG_RUN / run.max(1)).min(RESIDENT_BYTES / (reduced * bytes));
                 // What is computed once a row is computed for several rows at a time.
                 let rows = (TILE_BYTES / bytes).clamp(room, tensor::order::BLOCK.max(room)) / reduced;
+                let rows = rows.min(MOST_ROWS).min(kept.div_ceil(4 * threads)).max(room / reduced);
                 (rows.max(together).clamp(1, kept), reduced)
             }
             Order::Rows => (1, room.min(reduced.max(1).next_power_of_two())),

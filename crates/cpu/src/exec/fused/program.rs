@@ -194,14 +194,20 @@ impl Item {
 }
 
 impl Pass {
-    /// Whether memory is read as it goes, by one chain or one or two loops: the processor then sees ahead by itself.
-    pub fn flows(&self, lines: &[Line]) -> bool {
-        let computes = |item: &&Item| match item {
-            Item::Line(placed) => matches!(lines[placed.line as usize].what, What::Call { .. }),
-            _ => true,
+    /// Whether memory is read as it goes, by one chain or by one or two loops over what lies side by side: the processor then
+    /// sees ahead by itself.
+    pub fn flows(&self, program: &Program) -> bool {
+        let of = |item: &Item| {
+            if let Item::Line(placed) = item { Some(&program.lines[placed.line as usize].what) } else { None }
         };
-        let one_chain = || matches!(self.items.last(), Some(Item::Chain(_))) && self.chains().count() == 1;
-        self.folds.is_empty() && (one_chain() || self.items.iter().filter(computes).count() <= 2)
+        let jumps = |item: &Item| match of(item) {
+            Some(What::Load { operand, .. }) => program.operands[*operand as usize].run().is_some(),
+            _ => false,
+        };
+        let computes = |item: &&Item| of(item).is_none_or(|what| matches!(what, What::Call { .. }));
+        let one_chain = matches!(self.items.last(), Some(Item::Chain(_))) && self.chains().count() == 1;
+        let simple = self.items.iter().filter(computes).count() <= 2 && !self.items.iter().any(jumps);
+        self.folds.is_empty() && (one_chain || simple)
     }
 
     /// The chains among its items.
