@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use glassbox_cpu::Cpu;
-use tensor::{Array, DType, ErrorKind, RandomKey, Shape, Tensor, Values, Var, reference};
+use tensor::{Array, ConvOptions, DType, ErrorKind, RandomKey, Shape, Tensor, Values, Var, reference};
 
 fn values(dims: &[usize], dtype: DType, seed: u64) -> Tensor {
     let shape = Shape::new(dims).unwrap();
@@ -205,7 +205,18 @@ fn sums_of_products_keep_signs_of_zero_and_what_is_not_finite() {
 
 #[test]
 fn a_product_feeds_what_follows_it_in_any_size() {
-    for (m, k, n) in [(64, 20, 30), (1, 300, 500), (200, 70, 130), (500, 3, 2), (3, 0, 4), (130, 130, 1)] {
+    for (m, k, n) in [
+        (64, 20, 30),
+        (1, 300, 500),
+        (200, 70, 130),
+        (500, 3, 2),
+        (3, 0, 4),
+        (130, 130, 1),
+        (1, 784, 512),
+        (4, 600, 512),
+        (5, 600, 512),
+        (512, 700, 3),
+    ] {
         check(&format!("{m} {k} {n}"), || {
             let (x, w) = (values(&[m, k], DType::F32, 7), values(&[n, k], DType::F32, 8));
             let z = x.matmul(&w.transpose(0, 1)) + values(&[n], DType::F32, 9);
@@ -268,6 +279,32 @@ fn updates_see_the_values_before_the_run() {
     }
     assert_eq!(floats(&a.value()), [21.0, 42.0]);
     assert_eq!(floats(&b.value()), [32.0, 64.0]);
+}
+
+#[test]
+fn running_statistics_join_the_convolution_as_they_were_before_their_update() {
+    let (x, w) = (values(&[2, 3, 9, 9], DType::F32, 1), values(&[4, 3, 3, 3], DType::F32, 2));
+    let statistics = || [variable("mean", vec![0.5, -1.0, 0.0, 2.0]), variable("var", vec![1.0, 0.25, 3.0, 0.0])];
+    let build = |[mean, var]: [&Tensor; 2]| {
+        let seen = |of: &Tensor| of.reshape([1, 4, 1, 1]);
+        let y = x.conv(&w, &ConvOptions::new(2));
+        let scale = (var + 1e-5).rsqrt();
+        ((&y - seen(mean)) * seen(&scale)).relu()
+    };
+    let [mean, var] = statistics();
+    let graph = build([&Tensor::from_array(mean.value()), &Tensor::from_array(var.value())]);
+    let wanted = reference::evaluate(&[&graph]).unwrap();
+    for threads in [1, 3] {
+        let [mean, var] = statistics();
+        let cpu = Cpu::new(threads).unwrap();
+        let y = build([&mean.tensor(), &var.tensor()]);
+        let kernels = cpu.plan(&[&y], &[]).unwrap().steps.len();
+        assert!(kernels <= 2, "the scale, and the convolution with all that follows it: {kernels} kernels");
+        let updates = [mean.update(&(mean.tensor() * 0.5)), var.update(&(var.tensor() + y.mean([0, 2, 3])))];
+        let found = cpu.run(&[&y], &updates).unwrap();
+        assert_eq!(bits(&found[0]), bits(&wanted[0]), "{threads} threads");
+        assert_eq!(floats(&mean.value()), [0.25, -0.5, 0.0, 1.0]);
+    }
 }
 
 #[test]
