@@ -4,13 +4,13 @@
 //! columns. As loops of their own, each difference, product and sum would go through the first-level cache. Here they
 //! round one by one as they do alone; what a form lacks is `- 0`, `* 1` or `+ -0`, which change no number.
 
+use std::ops::{Add, Mul, Sub};
+
 use super::ahead::{Ahead, SEGMENT};
 use super::chain::Function;
 use super::frame::Frame;
 use super::kernels::Arg;
 use super::program::{Kind, Line, Pass, Placed, What};
-use std::ops::{Add, Mul, Sub};
-
 use super::vector::{Plain, Vector};
 use super::walk::{Operand, Order, Tile};
 use crate::simd::{Level, Simd};
