@@ -86,7 +86,7 @@ impl Work {
 }
 
 /// All cases.
-pub const CASES: [Case; 24] = [
+pub const CASES: [Case; 25] = [
     nets::MLP,
     nets::LENET5,
     nets::RESNET18,
@@ -98,6 +98,7 @@ pub const CASES: [Case; 24] = [
     others::MOBILENET,
     others::DENSENET,
     others::UNET,
+    others::CIFAR,
     others::CHARGRU,
     others::GPT_LONG,
     inference::MLP,

@@ -3,6 +3,7 @@
 use nn::{Adam, ConvTranspose, Group, Layer, Pass, Relu, Scope, Sequential, batch_norm2d, conv_transpose2d, conv2d};
 use nn::{embedding, gru, linear, max_pool2d};
 use tensor::Tensor;
+use zoo::cifar::cifar_net;
 use zoo::nets::{densenet121, mobilenet_v2};
 
 use crate::case::{Case, Kind, labels, normal};
@@ -42,6 +43,20 @@ pub const UNET: Case =
         let optimiser = Adam::new(vec![Group::new(at.trainable())]);
         Ok(supervised(optimiser, 1e-3, move |pass| net.forward(&x, pass).cross_entropy(&y)))
     });
+
+/// A net for small pictures that learns in few passes, with GELU (recipe `cifar`).
+pub const CIFAR: Case = Case::new(
+    Kind::Training,
+    "cifar",
+    "the net of recipe cifar, 64 and 160 channels, 32 x 32, SGD with momentum, batch 512",
+    512,
+    32,
+    |cpu, sizes| {
+        let (at, classes) = (Scope::root(0), 10);
+        let net = cifar_net(&at, 64, 160, classes);
+        pictures(cpu, sizes, &at, net, classes, 1.3e-3)
+    },
+);
 
 /// A character model with GRU layers.
 pub const CHARGRU: Case = Case::new(

@@ -37,7 +37,8 @@ listed!(unaries -> Unary {
     Unary::Neg => Unary::Neg, Unary::Abs => Unary::Abs, Unary::Sign => Unary::Sign, Unary::Exp => Unary::Exp,
     Unary::Expm1 => Unary::Expm1, Unary::Log => Unary::Log, Unary::Log1p => Unary::Log1p, Unary::Sqrt => Unary::Sqrt,
     Unary::Rsqrt => Unary::Rsqrt, Unary::Recip => Unary::Recip, Unary::Sin => Unary::Sin, Unary::Cos => Unary::Cos,
-    Unary::Tanh => Unary::Tanh, Unary::Sigmoid => Unary::Sigmoid, Unary::Erf => Unary::Erf, Unary::Relu => Unary::Relu,
+    Unary::Tanh => Unary::Tanh, Unary::Sigmoid => Unary::Sigmoid, Unary::Erf => Unary::Erf, Unary::Gelu => Unary::Gelu,
+    Unary::GeluSlope => Unary::GeluSlope, Unary::Relu => Unary::Relu,
     Unary::Floor => Unary::Floor, Unary::Ceil => Unary::Ceil, Unary::Round => Unary::Round,
     Unary::IsNan => Unary::IsNan, Unary::Not => Unary::Not,
 });

@@ -15,7 +15,7 @@ mod logarithm;
 mod rounding;
 
 pub use circular::{cos, sin};
-pub use error_function::erf;
+pub use error_function::{erf, gelu, gelu_slope};
 pub use exponential::{exp, expm1, sigmoid, tanh};
 pub use logarithm::{log, log1p, pow};
 pub use rounding::{ceil, floor, round};

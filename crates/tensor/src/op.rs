@@ -242,6 +242,8 @@ pub enum Unary {
     Tanh,
     Sigmoid,
     Erf,
+    Gelu,
+    GeluSlope,
     Relu,
     Floor,
     Ceil,

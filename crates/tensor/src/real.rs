@@ -37,6 +37,8 @@ pub trait Real:
     fn tanh(self) -> Self;
     fn sigmoid(self) -> Self;
     fn erf(self) -> Self;
+    fn gelu(self) -> Self;
+    fn gelu_slope(self) -> Self;
     fn pow(self, exponent: Self) -> Self;
 }
 
@@ -82,7 +84,7 @@ macro_rules! real {
             fn fma(self, a: Self, b: Self) -> Self {
                 self.mul_add(a, b)
             }
-            real!(@functions $math, exp expm1 log log1p sin cos tanh sigmoid erf);
+            real!(@functions $math, exp expm1 log log1p sin cos tanh sigmoid erf gelu gelu_slope);
             #[inline(always)]
             fn pow(self, exponent: Self) -> Self {
                 use $math as math;

@@ -1,8 +1,8 @@
-//! Nonlinear functions of one number, beside the primitive ones (relu, tanh, sigmoid).
+//! Nonlinear functions of one number, beside the primitive ones (relu, gelu, tanh, sigmoid).
 //!
 //! The branch that is not taken never sees an argument it could overflow on, so no gradient becomes NaN.
 
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
+use std::f64::consts::FRAC_2_PI;
 
 use crate::tensor::Tensor;
 
@@ -21,12 +21,6 @@ impl Tensor {
     pub fn elu(&self, alpha: f64) -> Tensor {
         let below = self.clamp(f64::NEG_INFINITY, 0.0).expm1();
         self.where_else(&self.gt(0.0), if alpha == 1.0 { below } else { below * alpha })
-    }
-
-    /// `x Phi(x)` with the normal distribution function, by erf (Hendrycks and Gimpel 2016).
-    #[track_caller]
-    pub fn gelu(&self) -> Tensor {
-        self * 0.5 * ((self * FRAC_1_SQRT_2).erf() + 1.0)
     }
 
     /// GELU's older approximation, `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`.

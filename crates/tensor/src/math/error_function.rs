@@ -1,7 +1,12 @@
-//! The error function.
+//! The error function, and GELU, which is made of it.
 
 use super::exponential::moderate_exp;
 use super::polynomial;
+
+/// 1 / sqrt(2 pi).
+const PEAK: f32 = 0.398_942_3;
+/// Half of the square of this is still a moderate power of e, and what GELU's slope does beyond is nothing in f32.
+const FAR: f32 = 12.0;
 
 /// erf(x). At most 1.5 ULP. For |x| < 0.93 an odd polynomial; else 1 - exp(-t (1 + G(t))) with t = |x|, where
 /// 1 + G(t) = -log(erfc(t)) / t is smooth (the form is N. Juffa's; own minimax coefficients).
@@ -28,4 +33,19 @@ pub fn erf(x: f32) -> f32 {
     let large = (1.0 - moderate_exp(-far.mul_add(polynomial(far, LARGE), far))).copysign(x);
     let result = if t < 0.93 { small } else { large };
     if x == 0.0 { x } else { result }
+}
+
+/// x Phi(x), with Phi(x) = (1 + erf(x / sqrt 2)) / 2 (Hendrycks and Gimpel 2016). At most 2^-23 max(|x|, 1) off.
+#[inline(always)]
+pub fn gelu(x: f32) -> f32 {
+    x * 0.5 * (erf(x * core::f32::consts::FRAC_1_SQRT_2) + 1.0)
+}
+
+/// The derivative of [`gelu`]: Phi(x) + x phi(x), with phi(x) = e^(-x^2 / 2) / sqrt(2 pi). At most 2^-22 off.
+#[inline(always)]
+pub fn gelu_slope(x: f32) -> f32 {
+    let distribution = 0.5 * (erf(x * core::f32::consts::FRAC_1_SQRT_2) + 1.0);
+    let near = if x > FAR { FAR } else { x };
+    let near = if near < -FAR { -FAR } else { near };
+    distribution + near * (PEAK * moderate_exp(near * -0.5 * near))
 }

@@ -45,6 +45,20 @@ pub fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { z / (1.0 + z) } else { 1.0 / (1.0 + z) }
 }
 
+/// x Phi(x), with the normal distribution function.
+pub fn gelu(x: f64) -> f64 {
+    x * 0.5 * (erf(x * std::f64::consts::FRAC_1_SQRT_2) + 1.0)
+}
+
+/// The derivative of [`gelu`].
+pub fn gelu_slope(x: f64) -> f64 {
+    let distribution = 0.5 * (erf(x * std::f64::consts::FRAC_1_SQRT_2) + 1.0);
+    // Beyond, the density is nothing, and infinity times nothing would be NaN.
+    let near = if x.abs() > 40.0 { 40.0f64.copysign(x) } else { x };
+    let density = exp(-0.5 * near * near) * (std::f64::consts::FRAC_2_SQRT_PI * 0.5 * std::f64::consts::FRAC_1_SQRT_2);
+    distribution + near * density
+}
+
 /// 1 / sqrt(x).
 pub fn rsqrt(x: f64) -> f64 {
     1.0 / sqrt(x)

@@ -98,6 +98,18 @@ fn errors_stay_within_the_stated_bounds() {
 }
 
 #[test]
+fn gelu_and_its_slope_are_off_by_little() {
+    for x in arguments(STEP / 16).filter(|x| x.is_finite()) {
+        let wide = Wide::from(x);
+        let off = |found: f32, exact: Wide| (Wide::from(found) - exact).abs();
+        assert!(off(gelu(x), f64::gelu(wide)) <= Wide::from(x.abs().max(1.0)) * Wide::exp2(-23.0), "gelu({x:e})");
+        assert!(off(gelu_slope(x), f64::gelu_slope(wide)) <= Wide::exp2(-22.0), "gelu_slope({x:e})");
+    }
+    assert!(gelu(f32::NAN).is_nan() && gelu_slope(f32::NAN).is_nan());
+    assert!(gelu_slope(f32::INFINITY) == 1.0 && gelu_slope(f32::NEG_INFINITY).abs() < 1e-30);
+}
+
+#[test]
 fn power_is_within_its_bound_and_keeps_the_special_cases() {
     let ys: Vec<f32> =
         [0.3, -0.7, 1.5, 10.0, -11.0, 127.0, -149.0, 1e-3, 4.2, 1e9].into_iter().chain(SPECIAL).collect();

@@ -60,7 +60,7 @@ impl Function {
 
 /// In the order of [`Unary`].
 #[rustfmt::skip]
-static TABLE: [Function; 21] = [
+static TABLE: [Function; 23] = [
     entry(Unary::Neg, "neg", "y = -x", "-g",
         |x| -x, |x| -x, Some(|_, _, g| -g), || samples::unary(Unary::Neg, samples::LINE)).on_integers(i64::wrapping_neg),
     entry(Unary::Abs, "abs", "y = |x|", "g sign(x)",
@@ -92,6 +92,10 @@ static TABLE: [Function; 21] = [
     entry(Unary::Erf, "erf", "y = 2/sqrt(pi) * integral of e^(-t^2) from 0 to x", "g 2/sqrt(pi) e^(-x^2)",
         Real::erf, Real::erf, Some(|x, _, g| g * std::f64::consts::FRAC_2_SQRT_PI * (-(x * x)).exp()),
         || samples::unary(Unary::Erf, samples::LINE)),
+    entry(Unary::Gelu, "gelu", "y = x Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2", "g gelu_slope(x)",
+        Real::gelu, Real::gelu, Some(|x, _, g| g * x.gelu_slope()), || samples::unary(Unary::Gelu, samples::LINE)),
+    entry(Unary::GeluSlope, "gelu_slope", "y = Phi(x) + x phi(x), phi(x) = e^(-x^2 / 2) / sqrt(2 pi)", "g (2 - x^2) phi(x)",
+        Real::gelu_slope, Real::gelu_slope, Some(bend), || samples::unary(Unary::GeluSlope, samples::LINE)),
     entry(Unary::Relu, "relu", "y = max(x, 0); NaN stays", "0 where y <= 0, else g",
         relu, relu, Some(|_, y, g| g.zero_where(&y.le(0.0))), || samples::unary(Unary::Relu, samples::LINE)).on_integers(|x| x.max(0)),
     entry(Unary::Floor, "floor", "y = largest integer <= x", "0",
@@ -123,6 +127,13 @@ fn rsqrt<T: Real>(x: T) -> T {
 fn relu<T: Real>(x: T) -> T {
     // Written so that NaN passes.
     if x < T::ZERO { T::ZERO } else { x }
+}
+
+/// The gradient through the slope of GELU.
+fn bend(x: &Tensor, _: &Tensor, g: &Tensor) -> Tensor {
+    let square = x * x;
+    let density = (&square * -0.5).exp() * (std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 * 0.5);
+    g * (2.0 - square) * density
 }
 
 fn differentiate(y: &Tensor, g: &Tensor) -> Vec<Option<Tensor>> {
@@ -216,6 +227,10 @@ methods! {
     sigmoid Sigmoid
     /// Error function.
     erf Erf
+    /// `x Phi(x)` with the normal distribution function, by erf (Hendrycks and Gimpel 2016).
+    gelu Gelu
+    /// The derivative of [`Tensor::gelu`].
+    gelu_slope GeluSlope
     /// `max(x, 0)`; the gradient at 0 is 0.
     relu Relu
     /// Largest integer not above x.

@@ -44,6 +44,8 @@ fn apply_unary(op: Unary, x: &Tensor) -> Tensor {
         Unary::Tanh => x.tanh(),
         Unary::Sigmoid => x.sigmoid(),
         Unary::Erf => x.erf(),
+        Unary::Gelu => x.gelu(),
+        Unary::GeluSlope => x.gelu_slope(),
         Unary::Relu => x.relu(),
         Unary::Floor => x.floor(),
         Unary::Ceil => x.ceil(),

@@ -72,7 +72,8 @@ impl Forward<'_> {
         for channel in channels {
             let mut tile = 0;
             for segment in segments {
-                let plane = &self.source[(segment.item * self.channels + channel) * height * width..][..height * width];
+                // (And what follows it: whole vectors are read.)
+                let plane = &self.source[(segment.item * self.channels + channel) * height * width..];
                 self.columns(plane, segment, pitch, row);
                 for i in 0..PATCH {
                     let from = &row[i * pitch..][..pitch];
@@ -120,12 +121,13 @@ impl Forward<'_> {
         let mut at = skip;
         for x in (start..end).step_by(LANES) {
             let mut d: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
+            let count = LANES.min(end - x);
             for (d, source) in d.iter_mut().zip(source) {
                 let Some(source) = source else { continue };
-                let count = LANES.min(end - x);
                 match source[x..].first_chunk() {
                     Some(from) if count == LANES => *d = *from,
-                    _ => d[..count].copy_from_slice(&source[x..x + count]),
+                    Some(from) => first_lanes(from, count, d),
+                    None => d[..count].copy_from_slice(&source[x..x + count]),
                 }
             }
             let mut v: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
@@ -141,6 +143,15 @@ impl Forward<'_> {
                 row[i * pitch + at..i * pitch + used].fill(0.0);
             }
         }
+    }
+}
+
+/// `to` = the first `count` lanes, then zeros: a copy of a length that the compiler does not know would be a call.
+#[inline(always)]
+fn first_lanes(from: &Lanes, count: usize, to: &mut Lanes) {
+    for lane in 0..LANES {
+        let mask = if lane < count { u32::MAX } else { 0 };
+        to[lane] = f32::from_bits(from[lane].to_bits() & mask);
     }
 }
 

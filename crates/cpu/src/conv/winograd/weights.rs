@@ -17,6 +17,8 @@ const AT_A_TIME: usize = 3 << 19;
 /// Tiles at a time, at least and at most: the sums pass through memory once for so many.
 const TILES: [usize; 2] = [128, 512];
 
+/// Units for each thread.
+const UNITS_PER_THREAD: usize = 4;
 /// Tiles whose points are gathered in the first-level cache before they are written, point by point.
 const TILES_STAGED: usize = 16;
 
@@ -88,28 +90,29 @@ pub(in crate::conv) fn gradient(
             let some = first..rows.min(first + together);
             let count = some.len() * across;
             let (all_x, all_dy) = (Disjoint::new(&mut *points_x), Disjoint::new(&mut *points_dy));
-            let (panels_x, panels_dy) = (of_x.panels(), of_dy.panels());
-            each(panels_x + panels_dy, &|unit| {
-                let (side, all, panel) = match unit.checked_sub(panels_x) {
-                    None => (&of_x, all_x, unit),
-                    Some(panel) => (&of_dy, all_dy, panel),
+            let (vectors_x, vectors_dy) = (of_x.vectors(), of_dy.vectors());
+            let parts = (machine.pool.threads() * UNITS_PER_THREAD).div_ceil(vectors_x + vectors_dy).min(some.len());
+            each((vectors_x + vectors_dy) * parts, &|unit| {
+                let (vector, part) = (unit / parts, unit % parts);
+                let (side, all, vector) = match vector.checked_sub(vectors_x) {
+                    None => (&of_x, all_x, vector),
+                    Some(vector) => (&of_dy, all_dy, vector),
                 };
-                let size = POINTS * side.panel(most);
-                // SAFETY: the panels of different units are apart.
-                let to = unsafe { all.slice(panel * size, size) };
+                let (start, end) = (part * some.len() / parts, (part + 1) * some.len() / parts);
+                let target = Points { all, panel: side.panel(most), tile: start * across };
                 with_scratch((side.patch * side.pitch() + POINTS * TILES_STAGED) * LANES, |scratch| {
                     machine.simd.run(
                         #[inline(always)]
-                        || side.transform(machine.simd, some.clone(), panel, (side.panel(most), to), scratch),
+                        || side.transform(machine.simd, first + start..first + end, vector, &target, scratch),
                     );
                 });
             });
             let (points_x, points_dy) = (&*points_x, &*points_dy);
             each(POINTS, &|point| {
-                for column in 0..panels_x {
+                for column in 0..of_x.panels() {
                     let (lane, b) = (column * kernel.nr, (column * POINTS + point) * of_x.panel(most));
                     let width = kernel.nr.min(columns - lane);
-                    for row in 0..panels_dy {
+                    for row in 0..of_dy.panels() {
                         let (output, a) = (row * kernel.mr, (row * POINTS + point) * of_dy.panel(most));
                         let height = kernel.mr.min(outputs - output);
                         let (a, b) = (&points_dy[a..][..count * kernel.mr], &points_x[b..][..count * kernel.nr]);
@@ -176,82 +179,119 @@ fn back(sums: &[f32], sums_size: usize, start: usize, to: &mut [f32]) {
     }
 }
 
+/// Where one side's points go: `[panel][point][tile][lane]`.
+struct Points<'a> {
+    all: Disjoint<'a, f32>,
+    /// Floats of a panel of one point.
+    panel: usize,
+    /// First tile.
+    tile: usize,
+}
+
 impl Side<'_> {
     fn panels(&self) -> usize {
         self.planes.div_ceil(self.width)
     }
 
-    /// Floats of a panel of one point, for so many tiles: a whole vector may be written behind the last one.
+    /// Vectors of planes, which are transformed side by side.
+    fn vectors(&self) -> usize {
+        self.planes.div_ceil(LANES)
+    }
+
+    /// Floats of a panel of one point, for so many tiles.
     fn panel(&self, tiles: usize) -> usize {
-        tiles * self.width + LANES
+        tiles * self.width
     }
 
     fn pitch(&self) -> usize {
         TILE * self.across + self.patch + self.padding[1] + self.size[1]
     }
 
-    /// `points[point][tile][lane]` of one panel: the transformed patches of the rows of tiles `rows`.
+    /// Transforms the patches of one vector of planes in the rows of tiles `rows`.
     #[inline(always)]
-    fn transform(
-        &self,
-        simd: Simd,
-        rows: Range<usize>,
-        panel: usize,
-        (point_size, points): (usize, &mut [f32]),
-        scratch: &mut [f32],
-    ) {
+    fn transform(&self, simd: Simd, rows: Range<usize>, vector: usize, target: &Points<'_>, scratch: &mut [f32]) {
         let ([height, width], pitch) = (self.size, self.pitch());
         let (staged, strip) = scratch.split_at_mut(POINTS * TILES_STAGED * LANES);
-        // Vectors of planes; where a panel is narrower than one, the next tile overwrites what is too much.
-        for lane in (0..self.width).step_by(LANES) {
-            let plane = panel * self.width + lane;
-            let count = LANES.min(self.planes.saturating_sub(plane));
-            strip.fill(0.0);
-            let (mut tile, mut waiting) = (0, 0);
-            for row in rows.clone() {
-                let (item, top) = (row / self.down, row % self.down * TILE);
-                for i in 0..if count > 0 { self.patch } else { 0 } {
-                    let strip = &mut strip[(i * pitch + self.padding[1]) * LANES..][..width * LANES];
-                    match (top + i).checked_sub(self.padding[0]).filter(|&y| y < height) {
-                        None => strip.fill(0.0),
-                        Some(y) => {
-                            let data = &self.source[((item * self.planes + plane) * height + y) * width..];
-                            let lines = Lines { data, stride: height * width, lanes: count, steps: width };
-                            lines.pack(simd, LANES, strip);
+        let plane = vector * LANES;
+        let count = LANES.min(self.planes - plane);
+        strip.fill(0.0);
+        let (mut tile, mut waiting) = (target.tile, 0);
+        for row in rows {
+            let (item, top) = (row / self.down, row % self.down * TILE);
+            for i in 0..self.patch {
+                let strip = &mut strip[(i * pitch + self.padding[1]) * LANES..][..width * LANES];
+                match (top + i).checked_sub(self.padding[0]).filter(|&y| y < height) {
+                    None => strip.fill(0.0),
+                    Some(y) => {
+                        let data = &self.source[((item * self.planes + plane) * height + y) * width..];
+                        let lines = Lines { data, stride: height * width, lanes: count, steps: width };
+                        lines.pack(simd, LANES, strip);
+                    }
+                }
+            }
+            for across in 0..self.across {
+                let corner = &strip[TILE * across * LANES..];
+                let mut v: [[Lanes; PATCH]; PATCH] = [[[0.0; LANES]; PATCH]; PATCH];
+                if self.patch == PATCH {
+                    patch_of_x(corner, pitch * LANES, &mut v);
+                } else {
+                    patch_of_dy(corner, pitch * LANES, &mut v);
+                }
+                for (point, v) in v.as_flattened().iter().enumerate() {
+                    let to = (point * TILES_STAGED + waiting) * LANES;
+                    staged[to..to + LANES].copy_from_slice(v);
+                }
+                waiting += 1;
+                if waiting == TILES_STAGED {
+                    self.write(staged, plane, tile..tile + waiting, target);
+                    (tile, waiting) = (tile + waiting, 0);
+                }
+            }
+        }
+        self.write(staged, plane, tile..tile + waiting, target);
+    }
+
+    /// Moves the points of some tiles to their panels: those of the planes from `plane` on, each panel's piece apart.
+    #[inline(always)]
+    fn write(&self, staged: &[f32], plane: usize, tiles: Range<usize>, target: &Points<'_>) {
+        let end = (self.panels() * self.width).min(plane + LANES);
+        let mut at = plane;
+        while at < end {
+            let (panel, lane) = (at / self.width, at % self.width);
+            let length = (self.width - lane).min(end - at);
+            for (point, staged) in staged.chunks_exact(TILES_STAGED * LANES).enumerate() {
+                let start = (panel * POINTS + point) * target.panel + tiles.start * self.width + lane;
+                let to = |tile: usize| start + tile * self.width;
+                let from = &staged.as_chunks::<LANES>().0[..tiles.len()];
+                // Lengths that the compiler knows become single moves.
+                match length {
+                    16 => pieces::<16>(from, at - plane, to, target.all),
+                    14 => pieces::<14>(from, at - plane, to, target.all),
+                    12 => pieces::<12>(from, at - plane, to, target.all),
+                    10 => pieces::<10>(from, at - plane, to, target.all),
+                    8 => pieces::<8>(from, at - plane, to, target.all),
+                    6 => pieces::<6>(from, at - plane, to, target.all),
+                    4 => pieces::<4>(from, at - plane, to, target.all),
+                    2 => pieces::<2>(from, at - plane, to, target.all),
+                    _ => {
+                        for lane in at - plane..at - plane + length {
+                            pieces::<1>(from, lane, |tile| to(tile) + lane - (at - plane), target.all);
                         }
                     }
                 }
-                for across in 0..self.across {
-                    let corner = &strip[TILE * across * LANES..];
-                    let mut v: [[Lanes; PATCH]; PATCH] = [[[0.0; LANES]; PATCH]; PATCH];
-                    if self.patch == PATCH {
-                        patch_of_x(corner, pitch * LANES, &mut v);
-                    } else {
-                        patch_of_dy(corner, pitch * LANES, &mut v);
-                    }
-                    for (point, v) in v.as_flattened().iter().enumerate() {
-                        let to = (point * TILES_STAGED + waiting) * LANES;
-                        staged[to..to + LANES].copy_from_slice(v);
-                    }
-                    waiting += 1;
-                    if waiting == TILES_STAGED {
-                        self.write(staged, waiting, point_size, &mut points[tile * self.width + lane..]);
-                        (tile, waiting) = (tile + waiting, 0);
-                    }
-                }
             }
-            self.write(staged, waiting, point_size, &mut points[tile * self.width + lane..]);
+            at += length;
         }
     }
+}
 
-    /// Moves the points of `count` tiles to their places.
-    #[inline(always)]
-    fn write(&self, staged: &[f32], count: usize, point_size: usize, points: &mut [f32]) {
-        for (point, staged) in staged.chunks_exact(TILES_STAGED * LANES).enumerate() {
-            let points = &mut points[point * point_size..];
-            for (tile, v) in staged.as_chunks::<LANES>().0[..count].iter().enumerate() {
-                points[tile * self.width..][..LANES].copy_from_slice(v);
-            }
+/// Moves `N` lanes of each tile, from `lane` on.
+#[inline(always)]
+fn pieces<const N: usize>(from: &[Lanes], lane: usize, to: impl Fn(usize) -> usize, all: Disjoint<'_, f32>) {
+    for (tile, from) in from.iter().enumerate() {
+        if let Some(piece) = from[lane..].first_chunk::<N>() {
+            // SAFETY: units have planes or tiles of their own, and so other places of the panels.
+            unsafe { all.slice(to(tile), N) }.copy_from_slice(piece);
         }
     }
 }

@@ -220,6 +220,8 @@ macro_rules! unary_float_table {
             Tanh => |x: $t| Real::tanh(x),
             Sigmoid => |x: $t| Real::sigmoid(x),
             Erf => |x: $t| Real::erf(x),
+            Gelu => |x: $t| Real::gelu(x),
+            GeluSlope => |x: $t| Real::gelu_slope(x),
             Relu => |x: $t| if x < 0.0 { 0.0 } else { x },
             Floor => |x: $t| Real::floor(x),
             Ceil => |x: $t| Real::ceil(x),

@@ -239,6 +239,7 @@ impl<'a> Builder<'a> {
 
     fn operand(&mut self, slot: SlotId, size: usize, layout: &Layout, row: bool, dtype: DType) -> u16 {
         let operand = Operand::new(slot, size, layout, self.folded);
+        let row = row || (!self.fused.reduced.is_empty() && operand.same_for_all_folded());
         let kind = match (operand.uniform, row) {
             (true, _) => Kind::Uniform,
             (false, true) => self.row(),
@@ -303,6 +304,7 @@ impl<'a> Builder<'a> {
             if row {
                 row_stores.push((line, slot, dtype.size()));
             } else {
+                let line = self.full(line, false);
                 let operand = Operand::contiguous(slot, dtype.size(), space, space, self.folded);
                 full_stores.push(FullStore { line, operand });
             }
@@ -501,8 +503,9 @@ fn cost(op: &Op) -> usize {
     match op {
         Op::Unary(Unary::Sqrt | Unary::Recip) | Op::Binary(Binary::Div | Binary::Rem) => 6,
         Op::Unary(Unary::Rsqrt) => 12,
-        Op::Unary(Unary::Exp | Unary::Log | Unary::Tanh | Unary::Sigmoid | Unary::Erf) => 12,
-        Op::Unary(Unary::Expm1 | Unary::Log1p | Unary::Sin | Unary::Cos) => 24,
+        Op::Unary(Unary::Exp | Unary::Log | Unary::Tanh | Unary::Sigmoid) => 12,
+        Op::Unary(Unary::Erf | Unary::Gelu) => 16,
+        Op::Unary(Unary::Expm1 | Unary::Log1p | Unary::Sin | Unary::Cos | Unary::GeluSlope) => 24,
         Op::Binary(Binary::Pow) => 48,
         _ => 1,
     }

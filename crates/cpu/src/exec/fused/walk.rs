@@ -165,6 +165,11 @@ impl Operand {
         self.kept.is_zero()
     }
 
+    /// Whether all folded points have the same element.
+    pub fn same_for_all_folded(&self) -> bool {
+        self.reduced.is_zero()
+    }
+
     /// Whether all kept points have the same elements, which lie side by side.
     pub fn is_one_line(&self) -> bool {
         self.same_for_all_kept() && matches!(self.reduced.dims[..], [(_, 1)])
