@@ -15,25 +15,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("dir", type=pathlib.Path)
-parser.add_argument("--epochs", type=int, default=6)
-parser.add_argument("--width", type=int, default=160)
-parser.add_argument("--first", type=int, default=64)
-parser.add_argument("--batch", type=int, default=512)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--threads", type=int, default=2)
-parser.add_argument("--steps", type=int, help="stop after so many, to measure their time")
-parser.add_argument("--cl", action="store_true", help="channels last")
-parser.add_argument("--compile", action="store_true")
-arguments = parser.parse_args()
-
 LR, MOMENTUM, DECAY, SMOOTHING, AVERAGE, SHIFT = 0.75, 0.85, 0.0013, 0.2, 0.98, 2
 
 
-def pictures(part):
-    classes = sorted(folder.name for folder in (arguments.dir / part).iterdir() if folder.is_dir())
-    files = [(file, label) for label, name in enumerate(classes) for file in sorted((arguments.dir / part / name).iterdir())]
+def pictures(dir, part):
+    classes = sorted(folder.name for folder in (dir / part).iterdir() if folder.is_dir())
+    files = [(file, label) for label, name in enumerate(classes) for file in sorted((dir / part / name).iterdir())]
     x = numpy.stack([numpy.asarray(Image.open(file).convert("RGB")) for file, _ in files])
     return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(), torch.tensor([label for _, label in files])
 
@@ -103,9 +90,21 @@ def accuracy(net, x, y):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dir", type=pathlib.Path)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--width", type=int, default=160)
+    parser.add_argument("--first", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=512)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, help="stop after so many, to measure their time")
+    parser.add_argument("--cl", action="store_true", help="channels last")
+    parser.add_argument("--compile", action="store_true")
+    arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
-    (x, y), test = pictures("train"), pictures("test")
+    (x, y), test = pictures(arguments.dir, "train"), pictures(arguments.dir, "test")
     order = torch.randperm(len(x))
     watched, learnt = order[:1000], order[1000:]
     pixels = x[learnt].float() / 255
@@ -138,8 +137,9 @@ def main():
             schedule.step()
             step += 1
             with torch.no_grad():
+                kept = min(AVERAGE, (1 + step) / (10 + step))
                 for name, value in net.state_dict().items():
-                    averaged[name].lerp_(value, 1 - min(AVERAGE, (1 + step) / (10 + step))) if value.is_floating_point() else averaged[name].copy_(value)
+                    averaged[name].lerp_(value, 1 - kept) if value.is_floating_point() else averaged[name].copy_(value)
             if arguments.steps:
                 print(f"step {step}: {time.perf_counter() - begin:.3f} s", flush=True)
                 if step == arguments.steps:
@@ -152,4 +152,5 @@ def main():
         net.load_state_dict(trained)
 
 
-main()
+if __name__ == "__main__":
+    main()

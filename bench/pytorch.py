@@ -114,7 +114,7 @@ def main():
         return tuple(t.to(memory_format=torch.channels_last) for t in things) if arguments.cl else things
 
     def count(model):
-        return sum(p.numel() for p in model.parameters())
+        return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
     def perceptron(*sizes):
         layers = []
@@ -354,6 +354,13 @@ def main():
         model, x = formatted(Unet(), torch.randn(4, 3, 96, 96))
         return training(model, x, torch.randint(8, (4, 96, 96)), adam(model.parameters()))
 
+    def few_passes():
+        from cifar import Net
+
+        model, x = formatted(Net(64, 160), torch.randn(512, 3, 32, 32))
+        optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1, momentum=0.9, weight_decay=1.3e-3, **optimiser_options)
+        return training(model, x, torch.randint(10, (512,)), optimiser)
+
     def chargru():
         model, shape = CharGru(), (24, 100)
         x, y = torch.randint(65, shape), torch.randint(65, shape)
@@ -488,6 +495,7 @@ def main():
         "mobilenet": lambda: pictures(mobilenet(), (16, 3, 96, 96), 100, lambda model: sgd(model, 0.1, 4e-5)),
         "densenet": lambda: pictures(densenet(), (8, 3, 64, 64), 100, lambda model: sgd(model, 0.1, 1e-4)),
         "unet": unet,
+        "cifar": few_passes,
         "chargru": chargru,
         "gpt-long": gpt_long,
         "inf-mlp": lambda: inference(perceptron(784, 512, 512, 10), 1, 784),

@@ -62,6 +62,7 @@ fn parameters_are_those_of_the_papers() {
         ("mobilenet", 2_351_972),
         ("densenet", 7_056_356),
         ("unet", 1_927_240),
+        ("cifar", 836_440),
         ("chargru", 822_849),
     ] {
         let case = find(name).unwrap();

@@ -59,7 +59,7 @@ pub enum Op {
         /// The axis.
         axis: u8,
     },
-    /// The order (i64 indices) that sorts along `axis`; stable; NaN counts as largest.
+    /// The order (i64 indices) that sorts along `axis`, as much of it as the result has places; stable; NaN counts as largest.
     ArgSort {
         /// The axis.
         axis: u8,

@@ -67,8 +67,9 @@ impl Whitened {
     #[track_caller]
     fn new(at: Scope) -> Whitened {
         let shape = [2 * DIRECTIONS, 3, PIECE, PIECE];
-        // Given by the data before the first step.
-        let weight = at.buffer("weight", &shape, DType::F32, Init::Constant(0.0));
+        // Any directions, until the data give theirs before the first step.
+        let any = Init::Normal { mean: 0.0, std: 1.0 / (DIRECTIONS as f64).sqrt() };
+        let weight = at.buffer("weight", &shape, DType::F32, any);
         let bias = at.parameter("bias", &[2 * DIRECTIONS], Init::Constant(0.0));
         Whitened { place: Place::new(&at), weight, bias }
     }

@@ -10,16 +10,17 @@ use crate::text_data::{TextDefaults, streams, text_loss, text_settings};
 
 fn defaults() -> Settings {
     let training = Defaults {
-        epochs: 9,
+        epochs: 13,
         batch: 32,
         optimizer: "adamw",
-        lr: 0.002,
+        lr: 0.003,
         weight_decay: 0.01,
         schedule: "warmup_cosine",
         smoothing: 0.0,
     };
-    let text = TextDefaults { length: 64, test: 0.1, val: 0.02, beta2: 0.99, clip: 1.0, clamp: 0.0 };
-    with_sizes(text_settings(training, text), 2, 512, 0.2)
+    let text = TextDefaults { length: 64, test: 0.1, val: 0.0, beta2: 0.99, clip: 1.0, clamp: 0.0 };
+    with_sizes(text_settings(training, text), 2, 384, 0.25)
+        .float("train.average", 0.998, 0.0..=0.999999, "share that averaged weights keep each step; 0: no averages")
 }
 
 /// A text, letter by letter, as one would today.

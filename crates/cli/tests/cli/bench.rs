@@ -5,7 +5,7 @@ use crate::support::Folder;
 #[test]
 fn the_list_names_every_case() {
     let text = Folder::new().run("bench --case list").ok().out;
-    assert_eq!(text.lines().count(), 24, "{text}");
+    assert_eq!(text.lines().count(), 25, "{text}");
     for name in ["mlp", "resnet50", "gpt-mini", "inf-lenet5", "op-gelu-chain"] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{text}");
     }

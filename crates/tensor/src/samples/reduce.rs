@@ -122,6 +122,8 @@ pub(crate) fn argsort() -> Vec<Sample> {
     samples.extend(ordered(|x, axis| x.argsort(axis, true)));
     samples.push(sample("sorted values", vec![distinct(&[4, 9], 50)], |t| t[0].sort(1, true).0));
     samples.push(sample("top 3", vec![distinct(&[4, 9], 51)], |t| t[0].top_k(3, 1).0));
+    samples.extend(ordered(|x, axis| x.top_k(x.dims()[if axis < 0 { x.rank() - 1 } else { axis as usize }].min(2), axis).1));
+    samples.push(values("top 100 of 3,000", vec![integers(&[2, 3000], -50, 50, 53)], |t| t[0].top_k(100, 1).1));
     samples.push(values("size 0", vec![line(&[3, 0], 52)], |t| t[0].argsort(1, false)));
     samples
 }

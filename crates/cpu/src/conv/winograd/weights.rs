@@ -15,7 +15,7 @@ use std::ops::Range;
 /// Transformed numbers at a time, in floats: 6 MiB, in the second- and third-level caches.
 const AT_A_TIME: usize = 3 << 19;
 /// Tiles at a time, at least and at most: the sums pass through memory once for so many.
-const TILES: [usize; 2] = [128, 512];
+const TILES: [usize; 2] = [128, 256];
 
 /// Units for each thread.
 const UNITS_PER_THREAD: usize = 4;
@@ -30,7 +30,7 @@ struct Side<'a> {
     padding: [usize; 2],
     /// Inputs of a tile along one axis: 6 of x, 4 of dy.
     patch: usize,
-    /// Lanes of a panel.
+    /// Lanes of a panel, whole vectors.
     width: usize,
     down: usize,
     across: usize,
@@ -54,7 +54,7 @@ pub(in crate::conv) fn gradient(
         size: [input[1], input[2]],
         padding: [padding[1], padding[2]],
         patch: PATCH,
-        width: kernel.nr,
+        width: if kernel.nr.is_multiple_of(LANES) { kernel.nr } else { LANES },
         down,
         across,
     };
@@ -64,7 +64,7 @@ pub(in crate::conv) fn gradient(
         size: [output[1], output[2]],
         padding: [0, 0],
         patch: TILE,
-        width: kernel.mr,
+        width: LANES,
         down,
         across,
     };
@@ -109,22 +109,28 @@ pub(in crate::conv) fn gradient(
             });
             let (points_x, points_dy) = (&*points_x, &*points_dy);
             each(POINTS, &|point| {
-                for column in 0..of_x.panels() {
-                    let (lane, b) = (column * kernel.nr, (column * POINTS + point) * of_x.panel(most));
-                    let width = kernel.nr.min(columns - lane);
-                    for row in 0..of_dy.panels() {
-                        let (output, a) = (row * kernel.mr, (row * POINTS + point) * of_dy.panel(most));
-                        let height = kernel.mr.min(outputs - output);
-                        let (a, b) = (&points_dy[a..][..count * kernel.mr], &points_x[b..][..count * kernel.nr]);
-                        let start = point * sums_size + output * columns + lane;
+                let panel = |side: &Side<'_>, panel: usize| (panel * POINTS + point) * side.panel(most);
+                for (column, row) in
+                    (0..of_x.panels()).flat_map(|column| (0..of_dy.panels()).map(move |row| (column, row)))
+                {
+                    let (a, b) = (&points_dy[panel(&of_dy, row)..], &points_x[panel(&of_x, column)..]);
+                    let (a, b) = (&a[..count * of_dy.width], &b[..count * of_x.width]);
+                    let (first_row, first_lane) = (row * of_dy.width, column * of_x.width);
+                    let (height, width) = (of_dy.width.min(outputs - first_row), of_x.width.min(columns - first_lane));
+                    // Tiles of even size.
+                    let (down, across) = (height.div_ceil(kernel.mr), width.div_ceil(kernel.nr));
+                    for (i, j) in (0..down).flat_map(|i| (0..across).map(move |j| (i, j))) {
+                        let rows = i * height / down..(i + 1) * height / down;
+                        let lanes = j * width / across..(j + 1) * width / across;
+                        let start = point * sums_size + (first_row + rows.start) * columns + first_lane + lanes.start;
                         // SAFETY: the panels have a row for every tile, by their slices; this unit alone touches the
                         // sums of its point, and they have the rows and columns of the tile.
                         unsafe {
-                            let c = all_sums.slice(start, (height - 1) * columns + width);
+                            let c = all_sums.slice(start, (rows.len() - 1) * columns + lanes.len());
                             kernel.tile(
-                                (height, width, count),
-                                Factors::strided(a.as_ptr(), 1, kernel.mr),
-                                Rows::even(b.as_ptr(), kernel.nr),
+                                (rows.len(), lanes.len(), count),
+                                Factors::strided(a.as_ptr().add(rows.start), 1, of_dy.width),
+                                Rows::even(b.as_ptr().add(lanes.start), of_x.width),
                                 (c.as_mut_ptr(), columns),
                                 first > 0,
                             );
@@ -230,16 +236,11 @@ impl Side<'_> {
                 }
             }
             for across in 0..self.across {
-                let corner = &strip[TILE * across * LANES..];
-                let mut v: [[Lanes; PATCH]; PATCH] = [[[0.0; LANES]; PATCH]; PATCH];
+                let (corner, staged_here) = (&strip[TILE * across * LANES..], &mut staged[waiting * LANES..]);
                 if self.patch == PATCH {
-                    patch_of_x(corner, pitch * LANES, &mut v);
+                    patch_of_x(corner, pitch * LANES, staged_here);
                 } else {
-                    patch_of_dy(corner, pitch * LANES, &mut v);
-                }
-                for (point, v) in v.as_flattened().iter().enumerate() {
-                    let to = (point * TILES_STAGED + waiting) * LANES;
-                    staged[to..to + LANES].copy_from_slice(v);
+                    patch_of_dy(corner, pitch * LANES, staged_here);
                 }
                 waiting += 1;
                 if waiting == TILES_STAGED {
@@ -251,57 +252,26 @@ impl Side<'_> {
         self.write(staged, plane, tile..tile + waiting, target);
     }
 
-    /// Moves the points of some tiles to their panels: those of the planes from `plane` on, each panel's piece apart.
+    /// Moves the points of some tiles to their panel.
     #[inline(always)]
     fn write(&self, staged: &[f32], plane: usize, tiles: Range<usize>, target: &Points<'_>) {
-        let end = (self.panels() * self.width).min(plane + LANES);
-        let mut at = plane;
-        while at < end {
-            let (panel, lane) = (at / self.width, at % self.width);
-            let length = (self.width - lane).min(end - at);
-            for (point, staged) in staged.chunks_exact(TILES_STAGED * LANES).enumerate() {
-                let start = (panel * POINTS + point) * target.panel + tiles.start * self.width + lane;
-                let to = |tile: usize| start + tile * self.width;
-                let from = &staged.as_chunks::<LANES>().0[..tiles.len()];
-                // Lengths that the compiler knows become single moves.
-                match length {
-                    16 => pieces::<16>(from, at - plane, to, target.all),
-                    14 => pieces::<14>(from, at - plane, to, target.all),
-                    12 => pieces::<12>(from, at - plane, to, target.all),
-                    10 => pieces::<10>(from, at - plane, to, target.all),
-                    8 => pieces::<8>(from, at - plane, to, target.all),
-                    6 => pieces::<6>(from, at - plane, to, target.all),
-                    4 => pieces::<4>(from, at - plane, to, target.all),
-                    2 => pieces::<2>(from, at - plane, to, target.all),
-                    _ => {
-                        for lane in at - plane..at - plane + length {
-                            pieces::<1>(from, lane, |tile| to(tile) + lane - (at - plane), target.all);
-                        }
-                    }
-                }
+        let (panel, lane) = (plane / self.width, plane % self.width);
+        for (point, staged) in staged.chunks_exact(TILES_STAGED * LANES).enumerate() {
+            let start = (panel * POINTS + point) * target.panel + lane;
+            for (tile, staged) in tiles.clone().zip(staged.as_chunks::<LANES>().0) {
+                // SAFETY: units have planes or tiles of their own, and so other places of the panels.
+                unsafe { target.all.slice(start + tile * self.width, LANES) }.copy_from_slice(staged);
             }
-            at += length;
         }
     }
 }
 
-/// Moves `N` lanes of each tile, from `lane` on.
-#[inline(always)]
-fn pieces<const N: usize>(from: &[Lanes], lane: usize, to: impl Fn(usize) -> usize, all: Disjoint<'_, f32>) {
-    for (tile, from) in from.iter().enumerate() {
-        if let Some(piece) = from[lane..].first_chunk::<N>() {
-            // SAFETY: units have planes or tiles of their own, and so other places of the panels.
-            unsafe { all.slice(to(tile), N) }.copy_from_slice(piece);
-        }
-    }
-}
-
-/// One patch of inputs, with rows `pitch` apart, to 6 x 6 points: columns, then rows.
+/// One patch of inputs, with rows `pitch` apart, to its place among the staged 6 x 6 points: columns, then rows.
 macro_rules! patch {
     ($name:ident, $transform:ident, $n:expr) => {
         #[inline(always)]
         #[allow(clippy::needless_range_loop)]
-        fn $name(corner: &[f32], pitch: usize, points: &mut [[Lanes; PATCH]; PATCH]) {
+        fn $name(corner: &[f32], pitch: usize, staged: &mut [f32]) {
             let mut columns: [[Lanes; $n]; PATCH] = [[[0.0; LANES]; $n]; PATCH];
             for j in 0..$n {
                 let mut d: [Lanes; $n] = [[0.0; LANES]; $n];
@@ -315,7 +285,11 @@ macro_rules! patch {
                 }
             }
             for i in 0..PATCH {
-                transform::$transform(&columns[i], &mut points[i]);
+                let mut v: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
+                transform::$transform(&columns[i], &mut v);
+                for j in 0..PATCH {
+                    staged[(i * PATCH + j) * TILES_STAGED * LANES..][..LANES].copy_from_slice(&v[j]);
+                }
             }
         }
     };

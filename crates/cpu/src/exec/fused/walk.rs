@@ -258,6 +258,8 @@ pub unsafe fn gather(operand: &Operand, base: *const u8, tile: &Tile, order: Ord
                 match stride {
                     1 => std::ptr::copy_nonoverlapping(from, to, count),
                     0 => std::slice::from_raw_parts_mut(to, count).fill(*from),
+                    // A stride that the compiler knows: by whole vectors.
+                    -1 => (0..count).for_each(|i| *to.add(i) = *from.sub(i)),
                     _ => (0..count).for_each(|i| *to.add(i) = *from.offset(i as isize * stride)),
                 }
             }

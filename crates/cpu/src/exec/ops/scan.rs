@@ -15,6 +15,16 @@ pub(super) fn running_sum(context: &Context<'_>, axis: usize) -> Result<(), Stri
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let work = y.len() * 4;
+        if inner == 1 {
+            // Each sum waits for the one before: some rows side by side.
+            return context.rows(y, ROWS * size, work, |group, y| {
+                let x = &x[group * ROWS * size..][..y.len()];
+                if y.len() < ROWS * size {
+                    return x.chunks(size).zip(y.chunks_mut(size)).for_each(|(x, y)| along::<T, 1>(x, y, size, add));
+                }
+                along::<T, ROWS>(x, y, size, add);
+            });
+        }
         context.rows(y, size * inner, work, |outer, y| {
             y.copy_from_slice(&x[outer * size * inner..][..y.len()]);
             for i in inner..y.len() {
@@ -33,6 +43,26 @@ pub(super) fn running_sum(context: &Context<'_>, axis: usize) -> Result<(), Stri
     Ok(())
 }
 
+/// Rows whose running sums are made side by side.
+const ROWS: usize = 8;
+
+/// Running sums of `N` rows of `size` numbers.
+fn along<T: Plain, const N: usize>(x: &[T], y: &mut [T], size: usize, add: impl Fn(T, T) -> T) {
+    if size == 0 {
+        return;
+    }
+    let mut sums: [T; N] = std::array::from_fn(|row| x[row * size]);
+    for row in 0..N {
+        y[row * size] = sums[row];
+    }
+    for i in 1..size {
+        for (row, sum) in sums.iter_mut().enumerate() {
+            *sum = add(*sum, x[row * size + i]);
+            y[row * size + i] = *sum;
+        }
+    }
+}
+
 pub(super) fn arg_reduce(context: &Context<'_>, max: bool, axis: usize) -> Result<(), String> {
     #[allow(clippy::eq_op)]
     fn run<T: Plain + PartialOrd>(context: &Context<'_>, max: bool, axis: usize) {
@@ -41,19 +71,35 @@ pub(super) fn arg_reduce(context: &Context<'_>, max: bool, axis: usize) -> Resul
         let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [i64] = unsafe { context.slots.write(call.output) };
+        // NaN is extreme, and the first one stays.
+        let beats = |value: T, top: T| {
+            let beyond = if max { value > top } else { value < top };
+            beyond | ((value != value) & (top == top))
+        };
         context.rows(y, inner, x.len() * 2, |outer, y| {
             let x = &x[outer * size * inner..][..size * inner];
-            for (k, y) in y.iter_mut().enumerate() {
-                let mut best = 0;
-                for i in 1..size {
-                    let (value, top) = (x[i * inner + k], x[best * inner + k]);
-                    // NaN is extreme, and the first one stays.
-                    let beats = if max { value > top } else { value < top };
-                    if beats || (value != value && top == top) {
-                        best = i;
+            y.fill(0);
+            if size == 0 {
+                return;
+            }
+            if inner == 1 {
+                let (mut best, mut top) = (0, x[0]);
+                for (i, &value) in x.iter().enumerate() {
+                    if beats(value, top) {
+                        (best, top) = (i, value);
                     }
                 }
-                *y = best as i64;
+                y[0] = best as i64;
+                return;
+            }
+            // By lines of memory.
+            let mut tops = x[..inner].to_vec();
+            for (i, line) in x.chunks_exact(inner).enumerate() {
+                for ((y, top), &value) in y.iter_mut().zip(&mut tops).zip(line) {
+                    let better = beats(value, *top);
+                    *top = if better { value } else { *top };
+                    *y = if better { i as i64 } else { *y };
+                }
             }
         });
     }
@@ -75,25 +121,38 @@ fn order_key(x: f64) -> i64 {
     bits ^ ((bits >> 63) as u64 >> 1) as i64
 }
 
+/// The same of f32.
+fn short_order_key(x: f32) -> i32 {
+    let bits = if x.is_nan() { f32::NAN.to_bits() } else { (x + 0.0).to_bits() } as i32;
+    bits ^ ((bits >> 31) as u32 >> 1) as i32
+}
+
 pub(super) fn arg_sort(context: &Context<'_>, axis: usize, descending: bool) -> Result<(), String> {
-    fn run<T: Plain>(context: &Context<'_>, axis: usize, descending: bool, key: fn(T) -> i64) {
+    /// `entry` makes of a number and its index what is sorted, `index` finds the index again. No two entries are equal.
+    fn run<T: Plain, E: Ord + Copy>(
+        context: &Context<'_>,
+        axis: usize,
+        entry: impl Fn(T, usize) -> E + Sync,
+        index: impl Fn(E) -> usize + Sync,
+    ) {
         let call = context.call;
-        let (outer, size, inner) = around(&call.shape, axis);
+        let (outer, size, inner) = around(&call.inputs[0].1, axis);
+        let places = call.shape[axis];
         let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [i64] = unsafe { context.slots.write(call.output) };
         let all = Disjoint::new(y);
         let row = |row: usize| {
-            let at = |i: usize| (row / inner * size + i) * inner + row % inner;
-            let mut order: Vec<(i64, usize)> = (0..size).map(|i| (key(x[at(i)]), i)).collect();
-            if descending {
-                order.sort_by_key(|&(key, _)| std::cmp::Reverse(key));
-            } else {
-                order.sort_by_key(|&(key, _)| key);
+            let at = |i: usize, of: usize| (row / inner * of + i) * inner + row % inner;
+            let mut order: Vec<E> = (0..size).map(|i| entry(x[at(i, size)], i)).collect();
+            if 0 < places && places < size {
+                order.select_nth_unstable(places - 1);
             }
-            for (place, (_, i)) in order.into_iter().enumerate() {
+            order.truncate(places);
+            order.sort_unstable();
+            for (place, entry) in order.into_iter().enumerate() {
                 // SAFETY: rows hold different elements.
-                unsafe { all.slice(at(place), 1)[0] = i as i64 };
+                unsafe { all.slice(at(place, places), 1)[0] = index(entry) as i64 };
             }
         };
         let work = outer * size * inner * 16;
@@ -103,12 +162,26 @@ pub(super) fn arg_sort(context: &Context<'_>, axis: usize, descending: bool) -> 
             context.machine.pool.run(outer * inner, row)
         }
     }
+    /// Keys of 32 bits before the index in one number.
+    fn short<T: Plain>(context: &Context<'_>, axis: usize, descending: bool, key: fn(T) -> i32) {
+        let turn = if descending { -1 } else { 0 };
+        let entry = |x: T, i: usize| (i64::from(key(x) ^ turn) << 32) | i as i64;
+        run(context, axis, entry, |entry| entry as u32 as usize);
+    }
+    fn long<T: Plain>(context: &Context<'_>, axis: usize, descending: bool, key: fn(T) -> i64) {
+        let turn = if descending { -1 } else { 0 };
+        run(context, axis, |x: T, i| (key(x) ^ turn, i), |(_, i)| i);
+    }
+    let fits = u32::try_from(context.call.inputs[0].1[axis]).is_ok();
     match context.call.input_dtype {
-        DType::F32 => run::<f32>(context, axis, descending, |x| order_key(f64::from(x))),
-        DType::F64 => run::<f64>(context, axis, descending, order_key),
-        DType::I32 => run::<i32>(context, axis, descending, i64::from),
-        DType::I64 => run::<i64>(context, axis, descending, |x| x),
-        DType::U8 => run::<u8>(context, axis, descending, i64::from),
+        DType::F32 if fits => short::<f32>(context, axis, descending, short_order_key),
+        DType::I32 if fits => short::<i32>(context, axis, descending, |x| x),
+        DType::U8 if fits => short::<u8>(context, axis, descending, i32::from),
+        DType::F32 => long::<f32>(context, axis, descending, |x| order_key(f64::from(x))),
+        DType::F64 => long::<f64>(context, axis, descending, order_key),
+        DType::I32 => long::<i32>(context, axis, descending, i64::from),
+        DType::I64 => long::<i64>(context, axis, descending, |x| x),
+        DType::U8 => long::<u8>(context, axis, descending, i64::from),
         dtype => return Err(format!("{dtype} has no order")),
     }
     Ok(())
