@@ -12,13 +12,14 @@ import time
 import numpy
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import nn
 
 LR, MOMENTUM, DECAY, SMOOTHING, AVERAGE, SHIFT = 0.75, 0.85, 0.0013, 0.2, 0.98, 2
 
 
 def pictures(dir, part):
+    from PIL import Image
+
     classes = sorted(folder.name for folder in (dir / part).iterdir() if folder.is_dir())
     files = [(file, label) for label, name in enumerate(classes) for file in sorted((dir / part / name).iterdir())]
     x = numpy.stack([numpy.asarray(Image.open(file).convert("RGB")) for file, _ in files])

@@ -122,7 +122,10 @@ fn several_sums_of_columns_keep_their_order() {
             let (mean, column) = (x.mean_keep(1), Tensor::from_array(even(&[dims[0], 1], 3)));
             let normal = (&x - &mean) * &column;
             let repeated = column.expand(dims);
-            vec![(&normal * &y).sum(0), y.sum(0), normal.max(0), (repeated * 1.0).sum(0), normal]
+            // One number for each of the columns, along which nothing changes.
+            let line = Tensor::from_array(even(&[1, dims[1]], 4));
+            let away = (&y - &line).abs();
+            vec![(&normal * &y).sum(0), y.sum(0), normal.max(0), (repeated * 1.0).sum(0), normal, away.sum(0), away]
         });
     }
 }

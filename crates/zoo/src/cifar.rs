@@ -184,7 +184,7 @@ fn directions(splits: &Splits) -> Result<Vec<f32>> {
 
 fn defaults() -> Settings {
     settings(Defaults {
-        epochs: 6,
+        epochs: 8,
         batch: 512,
         optimizer: "nesterov",
         lr: 0.75,

@@ -19,8 +19,12 @@ fn defaults() -> Settings {
         smoothing: 0.0,
     };
     let text = TextDefaults { length: 64, test: 0.1, val: 0.0, beta2: 0.99, clip: 1.0, clamp: 0.0 };
-    with_sizes(text_settings(training, text), 2, 384, 0.25)
-        .float("train.average", 0.998, 0.0..=0.999999, "share that averaged weights keep each step; 0: no averages")
+    with_sizes(text_settings(training, text), 2, 384, 0.25).float(
+        "train.average",
+        0.998,
+        0.0..=0.999999,
+        "share that averaged weights keep each step; 0: no averages",
+    )
 }
 
 /// A text, letter by letter, as one would today.

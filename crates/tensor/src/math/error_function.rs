@@ -5,7 +5,7 @@ use super::polynomial;
 
 /// 1 / sqrt(2 pi).
 const PEAK: f32 = 0.398_942_3;
-/// Half of the square of this is still a moderate power of e, and what GELU's slope does beyond is nothing in f32.
+/// Half of the square of this is still a moderate power of e, and beyond it GELU's slope is 0 or 1 to 2^-100.
 const FAR: f32 = 12.0;
 
 /// erf(x). At most 1.5 ULP. For |x| < 0.93 an odd polynomial; else 1 - exp(-t (1 + G(t))) with t = |x|, where
@@ -35,7 +35,8 @@ pub fn erf(x: f32) -> f32 {
     if x == 0.0 { x } else { result }
 }
 
-/// x Phi(x), with Phi(x) = (1 + erf(x / sqrt 2)) / 2 (Hendrycks and Gimpel 2016). At most 2^-23 max(|x|, 1) off.
+/// x Phi(x), with Phi(x) = (1 + erf(x / sqrt 2)) / 2 (Hendrycks and Gimpel 2016). At most 2^-23 max(|x|, 1) off; NaN
+/// at minus infinity.
 #[inline(always)]
 pub fn gelu(x: f32) -> f32 {
     x * 0.5 * (erf(x * core::f32::consts::FRAC_1_SQRT_2) + 1.0)

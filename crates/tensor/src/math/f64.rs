@@ -45,7 +45,7 @@ pub fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { z / (1.0 + z) } else { 1.0 / (1.0 + z) }
 }
 
-/// x Phi(x), with the normal distribution function.
+/// x Phi(x), with the normal distribution function; NaN at minus infinity.
 pub fn gelu(x: f64) -> f64 {
     x * 0.5 * (erf(x * std::f64::consts::FRAC_1_SQRT_2) + 1.0)
 }

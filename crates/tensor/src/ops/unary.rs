@@ -129,9 +129,10 @@ fn relu<T: Real>(x: T) -> T {
     if x < T::ZERO { T::ZERO } else { x }
 }
 
-/// The gradient through the slope of GELU.
+/// The gradient through the slope of GELU. (Far out the density is nothing, and a square must not be infinite.)
 fn bend(x: &Tensor, _: &Tensor, g: &Tensor) -> Tensor {
-    let square = x * x;
+    let near = x.clamp(-40.0, 40.0);
+    let square = &near * &near;
     let density = (&square * -0.5).exp() * (std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 * 0.5);
     g * (2.0 - square) * density
 }

@@ -114,6 +114,10 @@ fn ordered(apply: impl Fn(&Tensor, isize) -> Tensor + Clone + 'static) -> Vec<Sa
 pub(crate) fn arg_reduce() -> Vec<Sample> {
     let mut samples = ordered(Tensor::argmax);
     samples.extend(ordered(Tensor::argmin));
+    let pairs = || array(&[SPECIAL.len() / 2, 2], SPECIAL[..SPECIAL.len() / 2 * 2].to_vec());
+    samples.push(values("special columns", vec![pairs()], |t| t[0].argmax(0)));
+    samples.push(values("least of special columns", vec![pairs()], |t| t[0].argmin(0)));
+    samples.push(values("many columns", vec![line(&[3, 700], 22)], |t| t[0].argmax(0)));
     samples
 }
 
@@ -122,7 +126,8 @@ pub(crate) fn argsort() -> Vec<Sample> {
     samples.extend(ordered(|x, axis| x.argsort(axis, true)));
     samples.push(sample("sorted values", vec![distinct(&[4, 9], 50)], |t| t[0].sort(1, true).0));
     samples.push(sample("top 3", vec![distinct(&[4, 9], 51)], |t| t[0].top_k(3, 1).0));
-    samples.extend(ordered(|x, axis| x.top_k(x.dims()[if axis < 0 { x.rank() - 1 } else { axis as usize }].min(2), axis).1));
+    samples.extend(ordered(|x, axis| x.top_k(1, axis).1));
+    samples.push(values("top 0", vec![line(&[3, 5], 54)], |t| t[0].top_k(0, 1).1));
     samples.push(values("top 100 of 3,000", vec![integers(&[2, 3000], -50, 50, 53)], |t| t[0].top_k(100, 1).1));
     samples.push(values("size 0", vec![line(&[3, 0], 52)], |t| t[0].argsort(1, false)));
     samples
@@ -138,6 +143,7 @@ pub(crate) fn cumsum() -> Vec<Sample> {
         .collect();
     samples.push(sample("size 0", vec![line(&[3, 0], 30)], |t| t[0].cumsum(1)));
     samples.push(values("special", vec![special()], |t| t[0].cumsum(0)));
+    samples.push(values("many rows", vec![line(&[37, 300], 32)], |t| t[0].cumsum(1)));
     for dtype in [DType::I64, DType::I32, DType::U8] {
         samples.push(values(dtype.name(), vec![integers(&[5, 37], 0, 200, 31).cast(dtype)], |t| t[0].cumsum(1)));
     }

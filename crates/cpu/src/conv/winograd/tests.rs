@@ -21,6 +21,8 @@ fn shapes() -> Vec<ConvGeometry> {
         shape(2, 33, 45, [15, 29], 1),
         shape(1, 40, 32, [6, 270], 1),
         shape(5, 35, 64, [4, 4], 1),
+        // More tiles than the weight gradient takes at a time.
+        shape(6, 24, 33, [28, 28], 1),
         shape(2, 32, 37, [9, 14], 0),
         shape(2, 48, 33, [11, 7], 2),
         shape(0, 32, 32, [8, 8], 1),

@@ -204,9 +204,9 @@ impl Side<'_> {
         self.planes.div_ceil(LANES)
     }
 
-    /// Floats of a panel of one point, for so many tiles.
+    /// Floats of a panel of one point, for so many tiles, and some more: no two points then compete for one place in a cache.
     fn panel(&self, tiles: usize) -> usize {
-        tiles * self.width
+        tiles * self.width + LANES
     }
 
     fn pitch(&self) -> usize {

@@ -10,12 +10,12 @@ use crate::pool::Disjoint;
 pub(super) fn running_sum(context: &Context<'_>, axis: usize) -> Result<(), String> {
     fn run<T: Plain>(context: &Context<'_>, axis: usize, add: fn(T, T) -> T) {
         let call = context.call;
-        let (_, size, inner) = around(&call.shape, axis);
+        let (outer, size, inner) = around(&call.shape, axis);
         let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let work = y.len() * 4;
-        if inner == 1 {
+        if inner == 1 && outer >= ROWS * context.machine.pool.threads() {
             // Each sum waits for the one before: some rows side by side.
             return context.rows(y, ROWS * size, work, |group, y| {
                 let x = &x[group * ROWS * size..][..y.len()];
@@ -46,11 +46,11 @@ pub(super) fn running_sum(context: &Context<'_>, axis: usize) -> Result<(), Stri
 /// Rows whose running sums are made side by side.
 const ROWS: usize = 8;
 
+/// Columns whose extremes are sought together.
+const COLUMNS: usize = 256;
+
 /// Running sums of `N` rows of `size` numbers.
 fn along<T: Plain, const N: usize>(x: &[T], y: &mut [T], size: usize, add: impl Fn(T, T) -> T) {
-    if size == 0 {
-        return;
-    }
     let mut sums: [T; N] = std::array::from_fn(|row| x[row * size]);
     for row in 0..N {
         y[row * size] = sums[row];
@@ -92,13 +92,17 @@ pub(super) fn arg_reduce(context: &Context<'_>, max: bool, axis: usize) -> Resul
                 y[0] = best as i64;
                 return;
             }
-            // By lines of memory.
-            let mut tops = x[..inner].to_vec();
-            for (i, line) in x.chunks_exact(inner).enumerate() {
-                for ((y, top), &value) in y.iter_mut().zip(&mut tops).zip(line) {
-                    let better = beats(value, *top);
-                    *top = if better { value } else { *top };
-                    *y = if better { i as i64 } else { *y };
+            // By lines of memory, some columns at a time.
+            for (block, y) in y.chunks_mut(COLUMNS).enumerate() {
+                let first = block * COLUMNS;
+                let mut tops = [x[first]; COLUMNS];
+                tops[..y.len()].copy_from_slice(&x[first..first + y.len()]);
+                for (i, line) in x.chunks_exact(inner).enumerate() {
+                    for ((y, top), &value) in y.iter_mut().zip(&mut tops).zip(&line[first..]) {
+                        let better = beats(value, *top);
+                        *top = if better { value } else { *top };
+                        *y = if better { i as i64 } else { *y };
+                    }
                 }
             }
         });
