@@ -8,21 +8,24 @@ use crate::exec::memory::Plain;
 use crate::pool::Disjoint;
 
 pub(super) fn running_sum(context: &Context<'_>, axis: usize) -> Result<(), String> {
-    fn run<T: Plain>(context: &Context<'_>, axis: usize, add: fn(T, T) -> T) {
+    // (Not a pointer to a function: it would be called for each number.)
+    fn run<T: Plain>(context: &Context<'_>, axis: usize, add: impl Fn(T, T) -> T + Copy + Sync) {
         let call = context.call;
-        let (outer, size, inner) = around(&call.shape, axis);
+        let (_, size, inner) = around(&call.shape, axis);
         let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [T] = unsafe { context.slots.write(call.output) };
         let work = y.len() * 4;
-        if inner == 1 && outer >= ROWS * context.machine.pool.threads() {
-            // Each sum waits for the one before: some rows side by side.
-            return context.rows(y, ROWS * size, work, |group, y| {
-                let x = &x[group * ROWS * size..][..y.len()];
-                if y.len() < ROWS * size {
-                    return x.chunks(size).zip(y.chunks_mut(size)).for_each(|(x, y)| along::<T, 1>(x, y, size, add));
+        if inner == 1 {
+            // The sum stays in a register.
+            return context.rows(y, size, work, |row, y| {
+                let x = &x[row * size..][..size];
+                let mut sum = x[0];
+                y[0] = sum;
+                for (y, &x) in y[1..].iter_mut().zip(&x[1..]) {
+                    sum = add(sum, x);
+                    *y = sum;
                 }
-                along::<T, ROWS>(x, y, size, add);
             });
         }
         context.rows(y, size * inner, work, |outer, y| {
@@ -43,25 +46,8 @@ pub(super) fn running_sum(context: &Context<'_>, axis: usize) -> Result<(), Stri
     Ok(())
 }
 
-/// Rows whose running sums are made side by side.
-const ROWS: usize = 8;
-
 /// Columns whose extremes are sought together.
 const COLUMNS: usize = 256;
-
-/// Running sums of `N` rows of `size` numbers.
-fn along<T: Plain, const N: usize>(x: &[T], y: &mut [T], size: usize, add: impl Fn(T, T) -> T) {
-    let mut sums: [T; N] = std::array::from_fn(|row| x[row * size]);
-    for row in 0..N {
-        y[row * size] = sums[row];
-    }
-    for i in 1..size {
-        for (row, sum) in sums.iter_mut().enumerate() {
-            *sum = add(*sum, x[row * size + i]);
-            y[row * size + i] = *sum;
-        }
-    }
-}
 
 pub(super) fn arg_reduce(context: &Context<'_>, max: bool, axis: usize) -> Result<(), String> {
     #[allow(clippy::eq_op)]
