@@ -102,6 +102,7 @@ listed!(kinds -> Op {
     Op::ConvWeight(_) => Op::ConvWeight(CONV),
     Op::MaxPool(_) => Op::MaxPool(POOL),
     Op::MaxPoolIndex(_) => Op::MaxPoolIndex(POOL),
+    Op::MaxPoolInput(_) => Op::MaxPoolInput(POOL),
     Op::AvgPool(_) => Op::AvgPool(POOL),
     Op::AvgPoolInput(_) => Op::AvgPoolInput(POOL),
     Op::Gather { .. } => Op::Gather { axis: 0 },

@@ -112,6 +112,8 @@ pub enum Op {
     MaxPool(Pool),
     /// Where the largest value of each window stands: i64 row-major index into the spatial dimensions.
     MaxPoolIndex(Pool),
+    /// Inputs (x, g): g of each window at its largest value, 0 elsewhere: the node's shape is that of x.
+    MaxPoolInput(Pool),
     /// Mean of each window.
     AvgPool(Pool),
     /// Adjoint of the mean of each window: `dy` -> the node's shape.
@@ -423,6 +425,7 @@ impl Op {
             Op::ConvWeight(_) => &ops::conv::CONV_WEIGHT,
             Op::MaxPool(_) => &ops::pool::MAX_POOL,
             Op::MaxPoolIndex(_) => &ops::pool::MAX_POOL_INDEX,
+            Op::MaxPoolInput(_) => &ops::pool::MAX_POOL_INPUT,
             Op::AvgPool(_) => &ops::pool::AVG_POOL,
             Op::AvgPoolInput(_) => &ops::pool::AVG_POOL_INPUT,
             Op::Gather { .. } => &ops::index::GATHER,

@@ -16,7 +16,7 @@ pub(crate) use attention::{attention, attention_grad, attention_pass};
 pub(crate) use contraction::{conv, conv_input, conv_weight, matmul};
 pub(crate) use elementwise::{binary, cast, clamp, not, select, unary};
 pub(crate) use index::{gather, index_add, index_select, scatter_add};
-pub(crate) use pool::{avg_pool, avg_pool_input, max_pool, max_pool_index};
+pub(crate) use pool::{avg_pool, avg_pool_input, max_pool, max_pool_index, max_pool_input};
 pub(crate) use recurrent::{recurrent, recurrent_grad};
 pub(crate) use reduce::{arg_reduce, argsort, cumsum, reduce};
 pub(crate) use source::{data, full, iota, random, variable};

@@ -98,7 +98,7 @@ impl Ready {
     }
 }
 
-/// A scatter onto zeros, the gradient of pooling and of picking classes: it fills its result itself, and the kernel that
+/// A scatter onto zeros, the gradient of picking classes: it fills its result itself, and the kernel that
 /// would have made the zeros has nothing to do.
 fn drop_constant_bases(plan: &Plan, steps: &mut [Ready]) {
     for at in 0..steps.len() {

@@ -18,11 +18,9 @@ pub static MAX_POOL: Page = Page {
     gradient_formula: "g added where the (first) largest value stood",
     gradient: Some(|y, g| {
         let Op::MaxPool(pool) = *y.op() else { return vec![None] };
-        let (x, at) = (&y.inputs()[0], y.origin().location);
-        let index = Tensor::node(Op::MaxPoolIndex(pool), Inputs::One([x.clone()]), *y.shape(), DType::I64, at);
-        let flat = |t: &Tensor| t.flatten(2);
-        let zeros = Tensor::zeros([x.dims()[0], x.dims()[1], x.dims()[2..].iter().product()], x.dtype());
-        vec![Some(zeros.scatter_add(2, &flat(&index), &flat(g)).reshape(x.shape()))]
+        let x = &y.inputs()[0];
+        let inputs = Inputs::Two([x.clone(), g.clone()]);
+        vec![Some(Tensor::node(Op::MaxPoolInput(pool), inputs, *x.shape(), x.dtype(), y.origin().location))]
     }),
     reference: |node, inputs| {
         let Op::MaxPool(pool) = *node.op() else { return Err("not max_pool".into()) };
@@ -51,6 +49,31 @@ pub static MAX_POOL_INDEX: Page = Page {
         Ok(Array::of(*node.shape(), argmax(&pool, inputs[0], node.shape())?))
     },
     samples: samples::max_pool_index,
+};
+
+/// Adjoint of the largest value.
+pub static MAX_POOL_INPUT: Page = Page {
+    name: "max_pool_input",
+    formula: "dx[n, c, q] = sum over the windows p, row-major, whose first largest x stands at q, of g[n, c, p]",
+    gradient_formula: "of g: what stood where the largest values are; none of x: where they stand does not change",
+    gradient: Some(|dx, h| {
+        let Op::MaxPoolInput(pool) = *dx.op() else { return vec![None, None] };
+        let [x, g] = [0, 1].map(|input| &dx.inputs()[input]);
+        let inputs = Inputs::One([x.clone()]);
+        let index = Tensor::node(Op::MaxPoolIndex(pool), inputs, *g.shape(), DType::I64, dx.origin().location);
+        vec![None, Some(h.flatten(2).gather(2, &index.flatten(2)).reshape(g.shape()))]
+    }),
+    reference: |node, inputs| {
+        let Op::MaxPoolInput(pool) = *node.op() else { return Err("not max_pool_input".into()) };
+        let best = argmax(&pool, inputs[0], inputs[1].shape())?;
+        let values = match inputs[1].values() {
+            Values::F32(g) => Values::F32(at_places(&best, g, inputs[1].shape(), node.shape())),
+            Values::F64(g) => Values::F64(at_places(&best, g, inputs[1].shape(), node.shape())),
+            v => return Err(format!("max_pool_input is not defined on {}", v.dtype())),
+        };
+        Ok(Array::new(*node.shape(), values))
+    },
+    samples: samples::max_pool_input,
 };
 
 /// Mean of each window.
@@ -152,6 +175,17 @@ fn argmax(pool: &Pool, x: &Array, out: &Shape) -> Result<Vec<i64>, String> {
         }
     }
     Ok(best)
+}
+
+/// Zeros of the shape `out`, with the `g` of each window added at its place.
+fn at_places<T: Real>(places: &[i64], g: &[T], windows: &Shape, out: &Shape) -> Vec<T> {
+    let (plane, of_windows): (usize, usize) = (out[2..].iter().product(), windows[2..].iter().product());
+    let mut dx = vec![T::ZERO; out.count()];
+    for (window, (&place, &g)) in places.iter().zip(g).enumerate() {
+        let dx = &mut dx[window / of_windows * plane + place as usize];
+        *dx = *dx + g;
+    }
+    dx
 }
 
 fn triples(dims: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {

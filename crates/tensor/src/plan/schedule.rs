@@ -130,20 +130,12 @@ impl Assembly<'_> {
             let known = checked.iter().any(|&(of, most, least, as_lengths)| {
                 of == *base && count <= most && least <= bound && as_lengths == lengths
             });
-            if !known && (lengths || !self.is_place_in_window(*base, bound)) {
+            if !known {
                 last = Some(index);
                 checked.push((*base, count, bound, lengths));
             }
         }
         last
-    }
-
-    /// Whether a value is the places of maxima in planes of at most `bound` numbers, as our own kernel finds them.
-    fn is_place_in_window(&self, value: usize, bound: usize) -> bool {
-        self.trace.nodes.get(value).is_some_and(|tensor| {
-            let Op::MaxPoolIndex(_) = tensor.op() else { return false };
-            tensor.inputs()[0].shape()[2..].iter().product::<usize>() <= bound
-        })
     }
 
     /// Whether the group `producer` may write `value` over the leaf: nobody reads the leaf later, and the group itself reads

@@ -9,7 +9,7 @@ use crate::tensor::Inputs;
 /// Name, input shape, window: kernel, stride, padding.
 type Case = (&'static str, &'static [usize], &'static [usize], &'static [usize], &'static [usize]);
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     ("plain", &[2, 3, 4, 6], &[2, 2], &[2, 2], &[0, 0]),
     ("overlapping", &[1, 2, 5, 6], &[3, 3], &[1, 1], &[0, 0]),
     ("padding", &[1, 2, 5, 4], &[3, 2], &[2, 1], &[1, 1]),
@@ -22,6 +22,7 @@ const CASES: [Case; 12] = [
     ("one dimension", &[2, 3, 9], &[3], &[2], &[1]),
     ("three dimensions", &[1, 2, 4, 3, 4], &[2, 2, 3], &[2, 1, 2], &[1, 0, 1]),
     ("wide", &[2, 5, 21, 43], &[3, 3], &[2, 2], &[1, 1]),
+    ("wide, two by two", &[1, 2, 5, 37], &[2, 2], &[2, 2], &[0, 0]),
 ];
 
 fn options((_, _, kernel, stride, padding): &Case) -> PoolOptions {
@@ -52,6 +53,9 @@ fn max_cases(op: fn(&Tensor, &PoolOptions) -> Tensor) -> Vec<Sample> {
     samples.push(sample("dilation", vec![distinct(&[1, 2, 7, 8], 41)], move |t| op(&t[0], &dilated)));
     let window = PoolOptions { stride: vec![1], padding: vec![1], ..PoolOptions::new(&[3]) };
     samples.push(values("special", vec![special().reshaped(shape(&[2, 1, 12]))], move |t| op(&t[0], &window)));
+    let two = PoolOptions::new(&[2, 2]);
+    samples
+        .push(values("special, two by two", vec![special().reshaped(shape(&[1, 1, 4, 6]))], move |t| op(&t[0], &two)));
     let tied = PoolOptions::new(&[2, 3]);
     samples.push(values("ties", vec![integers(&[2, 2, 6, 9], 0, 3, 42).cast(DType::F64)], move |t| op(&t[0], &tied)));
     samples
@@ -69,6 +73,28 @@ pub(crate) fn max_pool_index() -> Vec<Sample> {
     .into_iter()
     .map(|sample| Sample { differentiable: false, ..sample })
     .collect()
+}
+
+/// The gradient of the maximum, for another number from each window.
+pub(crate) fn max_pool_input() -> Vec<Sample> {
+    let dx = |x: &Tensor, options: &PoolOptions| {
+        let y = x.max_pool(options);
+        let g = y.detach() * 0.5 + 1.0;
+        pooled(&y, Op::MaxPoolInput, Inputs::Two([x.clone(), g]), *x.shape(), x.dtype())
+    };
+    let not_of_x = |sample: Sample| Sample { differentiable: false, ..sample };
+    let mut samples: Vec<Sample> = max_cases(dx).into_iter().map(not_of_x).collect();
+    for (case, seed) in CASES.iter().zip(80..) {
+        let (options, x) = (options(case), distinct(case.1, 1));
+        let windows = Tensor::from_array(x.clone()).max_pool(&options);
+        let g = line(windows.dims(), seed);
+        samples.push(sample(&format!("{}, of g", case.0), vec![g], move |t| {
+            let x = Tensor::from_array(x.clone().cast(t[0].dtype()));
+            let y = x.max_pool(&options);
+            pooled(&y, Op::MaxPoolInput, Inputs::Two([x.clone(), t[0].clone()]), *x.shape(), x.dtype())
+        }));
+    }
+    samples
 }
 
 /// The node that `op` makes of the geometry of the pooling `y`.

@@ -200,7 +200,7 @@ fn keeps_rows(op: &Op, place: usize) -> bool {
         Op::Conv(_) | Op::ConvInput(_) | Op::MatMul => place == 0,
         Op::Reduce { axes, .. } => !axes.contains(0),
         Op::ArgReduce { axis, .. } | Op::CumSum { axis } | Op::ArgSort { axis, .. } | Op::Gather { axis } => *axis != 0,
-        Op::MaxPool(_) | Op::MaxPoolIndex(_) | Op::AvgPool(_) | Op::AvgPoolInput(_) => true,
+        Op::MaxPool(_) | Op::MaxPoolIndex(_) | Op::MaxPoolInput(_) | Op::AvgPool(_) | Op::AvgPoolInput(_) => true,
         op => op.is_elementwise() || matches!(op, Op::Detach | Op::Reshape),
     }
 }

@@ -51,6 +51,7 @@ impl OpCall {
         match self.op {
             Op::MaxPool(pool) => pool::maximum(&context, &pool),
             Op::MaxPoolIndex(pool) => pool::maximum_index(&context, &pool),
+            Op::MaxPoolInput(pool) => pool::maximum_adjoint(&context, &pool),
             Op::AvgPool(pool) => pool::mean(&context, &pool),
             Op::AvgPoolInput(pool) => pool::mean_adjoint(&context, &pool),
             Op::Gather { axis } => index::gather(&context, axis as usize),

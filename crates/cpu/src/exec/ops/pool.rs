@@ -52,11 +52,15 @@ fn is_two_by_two(pool: &Pool, planes: &Planes) -> bool {
 /// Windows compared side by side: the compiler takes pairs apart by whole vectors for 8 of them, not for 16.
 const SIDE: usize = 8;
 
-/// Calls `row(first window, first position, values)` for 2 x 2 windows side by side, all over a plane: `values[i][w]` is
-/// what window w sees at its place i.
+/// Calls `row(first window, first position, maxima, the places of four that they stand at)` for 2 x 2 windows side by side, all
+/// over a plane.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-fn two_by_two<T: Copy + Default>(planes: &Planes, x: &[T], mut row: impl FnMut(usize, usize, &[[T; SIDE]; 4])) {
+fn two_by_two<T: Least + Default>(
+    planes: &Planes,
+    x: &[T],
+    mut row: impl FnMut(usize, usize, &[T; SIDE], &[u32; SIDE]),
+) {
     let (width, across) = (planes.size[1], planes.windows[1]);
     for h in 0..planes.windows[0] {
         for first in (0..across).step_by(SIDE) {
@@ -75,55 +79,27 @@ fn two_by_two<T: Copy + Default>(planes: &Planes, x: &[T], mut row: impl FnMut(u
                     }
                 }
             }
-            row(h * across + first, start, &values);
+            let (mut best, mut won) = (values[0], [0; SIDE]);
+            for place in 1..4 {
+                for w in 0..SIDE {
+                    let wins = beats(values[place][w], best[w]);
+                    best[w] = if wins { values[place][w] } else { best[w] };
+                    won[w] = if wins { place as u32 } else { won[w] };
+                }
+            }
+            row(h * across + first, start, &best, &won);
         }
     }
 }
 
 /// The windows' maxima. What is written beyond the end of a row is written again by the next.
 #[inline(always)]
-#[allow(clippy::needless_range_loop)]
 fn largest_of_four<T: Least + Default>(planes: &Planes, x: &[T], y: &mut [T]) {
     two_by_two(
         planes,
         x,
         #[inline(always)]
-        |first, _, values| {
-            let mut best = values[0];
-            for place in 1..4 {
-                for w in 0..SIDE {
-                    let x = values[place][w];
-                    best[w] = if beats(x, best[w]) { x } else { best[w] };
-                }
-            }
-            put(&best, &mut y[first..]);
-        },
-    );
-}
-
-/// The positions of the windows' maxima.
-#[inline(always)]
-#[allow(clippy::needless_range_loop)]
-fn places_of_four<T: Least + Default>(planes: &Planes, x: &[T], y: &mut [i64]) {
-    let width = planes.size[1] as u32;
-    two_by_two(
-        planes,
-        x,
-        #[inline(always)]
-        |first, start, values| {
-            let mut best = values[0];
-            // In 32 bits, which take half the vectors; a plane is smaller.
-            let mut at: [u32; SIDE] = std::array::from_fn(|w| (start + 2 * w) as u32);
-            for place in 1..4 {
-                let offset = [0, 1, width, width + 1][place];
-                for w in 0..SIDE {
-                    let wins = beats(values[place][w], best[w]);
-                    best[w] = if wins { values[place][w] } else { best[w] };
-                    at[w] = if wins { start as u32 + offset + 2 * w as u32 } else { at[w] };
-                }
-            }
-            put(&at.map(i64::from), &mut y[first..]);
-        },
+        |first, _, best, _| put(best, &mut y[first..]),
     );
 }
 
@@ -184,13 +160,87 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
         let x: &[T] = context.input(0);
         // SAFETY: this step writes its output.
         let y: &mut [i64] = unsafe { context.slots.write(call.output) };
-        let square = is_two_by_two(pool, &planes) && planes.plane() <= i32::MAX as usize;
         context.rows(y, planes.pooled(), x.len() * 2, |image, y| {
             let x = &x[image * planes.plane()..][..planes.plane()];
+            let mut room = Vec::new();
+            context.machine.simd.run(
+                #[inline(always)]
+                || {
+                    largest(
+                        pool,
+                        &planes,
+                        x,
+                        &mut room,
+                        #[inline(always)]
+                        |first, _, at| {
+                            for (y, at) in y[first..].iter_mut().zip(at) {
+                                *y = i64::from(*at);
+                            }
+                        },
+                    );
+                },
+            );
+        });
+    }
+    match context.call.input_dtype {
+        DType::F32 => run::<f32>(context, pool),
+        DType::F64 => run::<f64>(context, pool),
+        dtype => return Err(format!("max_pool_index is not defined on {dtype}")),
+    }
+    Ok(())
+}
+
+/// Writes what comes back from each of the 2 x 2 windows of a plane at the place of its maximum, and zeros at the other three.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+fn adjoint_of_four<T: Least + Real + Default>(planes: &Planes, x: &[T], g: &[T], dx: &mut [T]) {
+    let (width, across) = (planes.size[1], planes.windows[1]);
+    two_by_two(
+        planes,
+        x,
+        #[inline(always)]
+        |first, start, _, won| {
+            // (0 + g, as sums do: -0 becomes 0.)
+            let mut back = [T::ZERO; SIDE];
+            match g[first..].first_chunk::<SIDE>() {
+                Some(g) => (0..SIDE).for_each(|w| back[w] = T::ZERO + g[w]),
+                None => back.iter_mut().zip(&g[first..]).for_each(|(back, g)| *back = T::ZERO + *g),
+            }
+            let here = SIDE.min(across - first % across);
+            for line in 0..2 {
+                let mut pairs = [[T::ZERO; 2]; SIDE];
+                for w in 0..SIDE {
+                    for column in 0..2 {
+                        pairs[w][column] = if won[w] == (2 * line + column) as u32 { back[w] } else { T::ZERO };
+                    }
+                }
+                let to = dx[start + line * width..].as_chunks_mut::<2>().0;
+                match to.first_chunk_mut::<SIDE>() {
+                    Some(to) if here == SIDE => *to = pairs,
+                    _ => to.iter_mut().zip(&pairs[..here]).for_each(|(to, pair)| *to = *pair),
+                }
+            }
+        },
+    );
+}
+
+pub(super) fn maximum_adjoint(context: &Context<'_>, pool: &Pool) -> Result<(), String> {
+    fn run<T: Plain + Least + Real + Default + Sync>(context: &Context<'_>, pool: &Pool) {
+        let call = context.call;
+        let planes = Planes::new(&call.shape, &call.inputs[1].1);
+        let [x, g]: [&[T]; 2] = [0, 1].map(|input| context.input(input));
+        // SAFETY: this step writes its output.
+        let dx: &mut [T] = unsafe { context.slots.write(call.output) };
+        let square = is_two_by_two(pool, &planes);
+        let work = dx.len() * 2;
+        context.rows(dx, planes.plane(), work, |image, dx| {
+            let x = &x[image * planes.plane()..][..planes.plane()];
+            let g = &g[image * planes.pooled()..][..planes.pooled()];
+            dx.fill(T::ZERO);
             if square {
                 context.machine.simd.run(
                     #[inline(always)]
-                    || places_of_four(&planes, x, y),
+                    || adjoint_of_four(&planes, x, g, dx),
                 );
             } else {
                 let mut room = Vec::new();
@@ -204,8 +254,8 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
                             &mut room,
                             #[inline(always)]
                             |first, _, at| {
-                                for (y, at) in y[first..].iter_mut().zip(at) {
-                                    *y = i64::from(*at);
+                                for (&at, &g) in at.iter().zip(&g[first..]) {
+                                    dx[at as usize] = dx[at as usize] + g;
                                 }
                             },
                         );
@@ -214,10 +264,10 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
             }
         });
     }
-    match context.call.input_dtype {
+    match context.call.dtype {
         DType::F32 => run::<f32>(context, pool),
         DType::F64 => run::<f64>(context, pool),
-        dtype => return Err(format!("max_pool_index is not defined on {dtype}")),
+        dtype => return Err(format!("max_pool_input is not defined on {dtype}")),
     }
     Ok(())
 }
