@@ -309,6 +309,13 @@ pub struct Conv {
     pub groups: u32,
 }
 
+impl Conv {
+    /// Whether one window sees the whole input, of these spatial sizes: the convolution is then a matrix product.
+    pub fn is_single_window(&self, input: &[usize], kernel: &[usize]) -> bool {
+        self.groups == 1 && self.padding == [0; 3] && input == kernel && !input.contains(&0)
+    }
+}
+
 /// Geometry of pooling over 1 to 3 spatial dimensions; entries past `spatial` are kernel 1, stride 1, padding 0, dilation 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pool {

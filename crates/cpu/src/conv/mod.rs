@@ -2,7 +2,8 @@
 //!
 //! The order of every sum is fixed, and is the specification. All are chains of `sum = fma(w or dy, x or dy, sum)` from
 //! zero; a place outside the image is a term with the factor 0, not a term left out (but for the shapes of
-//! [`winograd::suits`], which have an algorithm and bits of their own):
+//! [`winograd::suits`], which have an algorithm and bits of their own; a single window over the whole input, outside of which
+//! is nothing, never comes here: it is a matrix product):
 //! - forward: `y[n, o, p]` = chain over k = (c, kd, kh, kw), row-major within the group, of
 //!   `w[o, c, kd, kh, kw]`, `x[n, c, p * stride + (kd, kh, kw) * dilation - padding]`;
 //! - input gradient, which is also the transposed convolution: `dx[n, c, q]` = chain over k = (o, kd, kh, kw) of

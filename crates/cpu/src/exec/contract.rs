@@ -2,7 +2,7 @@
 
 use tensor::op::{Conv, Op};
 use tensor::plan::{Plan, SlotId, View};
-use tensor::{DType, Shape};
+use tensor::{DType, Layout, Shape};
 
 use super::fused::program::Program;
 use super::memory::{Plain, Slots};
@@ -61,6 +61,11 @@ impl Contraction {
             Op::ConvInput(conv) => Kind::ConvInput(geometry(conv, &shape, y, x)?),
             Op::ConvWeight(conv) => Kind::ConvWeight(geometry(conv, x, &shape, y)?),
             _ => return Err("not a contraction".into()),
+        };
+        // (After `geometry`, which has checked ranks and sizes.)
+        let (kind, [a, b]) = match single_window(op, [&a, &b], &shape) {
+            Some(matrices) => (Kind::MatMul(product(&matrices[0], &matrices[1])?), matrices),
+            None => (kind, [a, b]),
         };
         let suits = match &kind {
             Kind::MatMul(product) => product.size.n > 1 && product.size.k > 0,
@@ -203,6 +208,32 @@ fn geometry(conv: &Conv, x: &Shape, w: &Shape, y: &Shape) -> Result<ConvGeometry
     // Sizes that the kernels cannot index are an error of the plan: when steps run, variables may have changed already.
     let checked = geometry.check([("x", x.count()), ("w", w.count()), ("y", y.count())]);
     checked.map(|()| geometry).map_err(|error| error.to_string())
+}
+
+/// The matrices whose product is a convolution with one window over its whole input, or one of the adjoints: `x w'`, `dy w`,
+/// `dy' x` of `x [N, C k]`, `w [O, C k]`, `dy [N, O]`.
+fn single_window(op: &Op, [a, b]: [&View; 2], result: &Shape) -> Option<[View; 2]> {
+    let (x, w, conv) = match op {
+        Op::Conv(conv) => (&a.layout.shape, &b.layout.shape, conv),
+        Op::ConvInput(conv) => (result, &b.layout.shape, conv),
+        Op::ConvWeight(conv) => (&a.layout.shape, result, conv),
+        _ => return None,
+    };
+    if !conv.is_single_window(&x[2..], &w[2..]) {
+        return None;
+    }
+    // (The operands of convolutions are contiguous.)
+    let matrix = |view: &View| {
+        let (rows, columns) = (view.layout.shape[0], view.layout.shape[1..].iter().product());
+        Some(View { slot: view.slot, layout: Layout::contiguous(Shape::new(&[rows, columns])?) })
+    };
+    let (a, b) = (matrix(a)?, matrix(b)?);
+    let turned = |view: View| View { layout: view.layout.permute(&[1, 0]), ..view };
+    Some(match op {
+        Op::Conv(_) => [a, turned(b)],
+        Op::ConvInput(_) => [a, b],
+        _ => [turned(b), a],
+    })
 }
 
 fn product(a: &View, b: &View) -> Result<Product, String> {

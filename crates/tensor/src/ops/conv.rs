@@ -114,7 +114,7 @@ fn flat(dims: &[usize; 5], index: [usize; 5]) -> usize {
 }
 
 /// Positions outside contribute `w * 0` (or `dy * 0`), so that the chain has the same length everywhere; what lies between
-/// the windows of a stride is no position, and contributes nothing.
+/// the windows of a stride is no position, and contributes nothing. Around a single window there is nothing.
 fn contract<T: Real>(op: &Op, conv: &Conv, e: &Extents, a: &[T], b: &[T]) -> Vec<T> {
     let groups = conv.groups as usize;
     let (per_in, per_out) = (e.w[1], e.y[1] / groups.max(1));
@@ -133,6 +133,7 @@ fn contract<T: Real>(op: &Op, conv: &Conv, e: &Extents, a: &[T], b: &[T]) -> Vec
         }
         Some(there.checked_sub(tap).map(|moved| moved / stride).filter(|&p| p < e.y[2 + axis]))
     };
+    let single = conv.is_single_window(&e.x[2..], &e.w[2..]);
     match op {
         Op::Conv(_) => indices(e.y)
             .map(|[n, o, pd, ph, pw]| {
@@ -152,7 +153,7 @@ fn contract<T: Real>(op: &Op, conv: &Conv, e: &Extents, a: &[T], b: &[T]) -> Vec
                     let o = group * per_out + o;
                     let dy = match (window(0, qd, kd), window(1, qh, kh), window(2, qw, kw)) {
                         (Some(Some(d)), Some(Some(h)), Some(Some(w))) => a[flat(&e.y, [n, o, d, h, w])],
-                        (Some(_), Some(_), Some(_)) => T::ZERO,
+                        (Some(_), Some(_), Some(_)) if !single => T::ZERO,
                         _ => return sum,
                     };
                     b[flat(&e.w, [o, c % per_in, kd, kh, kw])].fma(dy, sum)

@@ -113,7 +113,7 @@ impl Case {
     }
 }
 
-const CASES: [Case; 22] = [
+const CASES: [Case; 23] = [
     Case::new("plain", &[2, 3, 5, 6], &[4, 3, 3, 2]),
     Case::new("padding", &[1, 2, 4, 5], &[3, 2, 3, 3]).steps(1, 1, 1),
     Case::new("stride", &[1, 2, 7, 6], &[2, 2, 3, 3]).steps(2, 1, 1),
@@ -134,6 +134,7 @@ const CASES: [Case; 22] = [
     Case::new("three dimensions", &[1, 2, 3, 4, 3], &[2, 2, 2, 2, 2]).steps(1, 1, 1),
     Case::new("three dimensions, groups", &[1, 2, 3, 3, 4], &[2, 1, 2, 1, 3]).steps(2, 1, 1).groups(2),
     Case::new("beyond one tile", &[2, 17, 11, 13], &[35, 17, 3, 3]).steps(1, 1, 1).large(),
+    Case::new("the whole input, beyond one tile", &[21, 17, 5, 5], &[70, 17, 5, 5]).steps(2, 0, 1).large(),
     Case::new("wide depthwise", &[1, 9, 20, 37], &[9, 1, 3, 3]).steps(1, 1, 1).groups(9).large(),
     Case::new("long, one dimension", &[2, 3, 700], &[4, 3, 7]).steps(2, 3, 1).large(),
 ];
@@ -182,6 +183,8 @@ pub(crate) fn conv_input() -> Vec<Sample> {
             case.sample(&y, case.w, 100 + 2 * seed, move |dy, w| dy.conv_transpose(w, &options, &rest))
         })
         .collect();
+    let special = vec![line(&[5, 2, 1, 1], 162), special().reshaped(shape(&[2, 3, 2, 2]))];
+    samples.push(values("one window, special", special, |t| t[0].conv_transpose(&t[1], &ConvOptions::new(2), &[])));
     samples.push(sample("strided inputs", vec![line(&[1, 3, 4, 2], 160), line(&[2, 3, 2, 2], 161)], |t| {
         t[0].permute(&[0, 3, 1, 2]).conv_transpose(&t[1].flip(3), &ConvOptions::new(2), &[])
     }));
