@@ -18,6 +18,8 @@ const WIDE: usize = 32;
 const NARROW: usize = 16;
 /// Sums at a time, of several rows: enough chains of multiply-adds that none waits for itself (5 x 5 over 14 x 14, twice as fast).
 const SUMS: usize = 64;
+/// Numbers that a unit of work computes, if a channel has fewer: to begin one costs as much as a hundred.
+const UNIT: usize = 4096;
 /// Channels that the weight gradient takes at a time, one for each lane of a vector.
 const CHANNELS: usize = 16;
 /// Kernel positions whose sums the weight gradient keeps in registers: a 3 x 3 kernel.
@@ -32,19 +34,29 @@ pub(super) fn forward(machine: &Machine, geometry: &ConvGeometry, x: &[f32], w: 
     let canvas = Canvas::forward(geometry, true);
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
-    machine.pool.chunks(y, outputs * positions, |unit, y| {
-        let w = &w[unit % geometry.groups * outputs * taps..];
+    let size = (outputs * positions).max(1);
+    let together = together(machine, geometry, size);
+    machine.pool.chunks(y, together * size, |unit, y| {
         with_scratch(canvas.room(WIDE), |room| {
             room.fill(0.0);
-            canvas.draw(&x[unit * plane..][..plane], room);
-            for (y, w) in y.chunks_exact_mut(positions.max(1)).zip(w.chunks_exact(taps)) {
-                machine.simd.run(
-                    #[inline(always)]
-                    || correlate(canvas.grid(), room, w, &canvas.taps, y),
-                );
+            for (channel, y) in (unit * together..).zip(y.chunks_exact_mut(size)) {
+                let w = &w[channel % geometry.groups * outputs * taps..];
+                canvas.draw(&x[channel * plane..][..plane], room);
+                for (y, w) in y.chunks_exact_mut(positions).zip(w.chunks_exact(taps)) {
+                    machine.simd.run(
+                        #[inline(always)]
+                        || correlate(canvas.grid(), room, w, &canvas.taps, y),
+                    );
+                }
             }
         });
     });
+}
+
+/// Channels of samples that a unit of work computes, of `size` numbers each.
+fn together(machine: &Machine, geometry: &ConvGeometry, size: usize) -> usize {
+    let each = (geometry.batch * geometry.groups).div_ceil(4 * machine.pool.threads());
+    (UNIT / size).min(each).max(1)
 }
 
 pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f32], dy: &[f32], dx: &mut [f32]) {
@@ -54,17 +66,21 @@ pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f3
     // The chain runs over the outputs too: their canvases lie one after the other.
     let starts = (0..outputs).map(|output| output * canvas.room(WIDE));
     let all_taps: Vec<usize> = starts.flat_map(|start| canvas.taps.iter().map(move |tap| start + tap)).collect();
-    machine.pool.chunks(dx, geometry.input_positions(), |unit, dx| {
-        let w = &w[unit % geometry.groups * outputs * taps..][..outputs * taps];
+    let plane = geometry.input_positions().max(1);
+    let together = together(machine, geometry, plane);
+    machine.pool.chunks(dx, together * plane, |unit, dx| {
         with_scratch(outputs * canvas.room(WIDE), |room| {
             room.fill(0.0);
-            for (output, room) in room.chunks_exact_mut(canvas.room(WIDE)).enumerate() {
-                canvas.draw(&dy[(unit * outputs + output) * positions..][..positions], room);
+            for (channel, dx) in (unit * together..).zip(dx.chunks_exact_mut(plane)) {
+                let w = &w[channel % geometry.groups * outputs * taps..][..outputs * taps];
+                for (output, room) in room.chunks_exact_mut(canvas.room(WIDE)).enumerate() {
+                    canvas.draw(&dy[(channel * outputs + output) * positions..][..positions], room);
+                }
+                machine.simd.run(
+                    #[inline(always)]
+                    || correlate(canvas.grid(), room, w, &all_taps, dx),
+                );
             }
-            machine.simd.run(
-                #[inline(always)]
-                || correlate(canvas.grid(), room, w, &all_taps, dx),
-            );
         });
     });
 }
@@ -81,31 +97,34 @@ pub(super) fn strided_input_gradient(
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
     let frame = Frame::new(geometry);
     let phases = phases(geometry, &frame);
-    machine.pool.chunks(dx, plane, |unit, dx| {
-        let w = &w[unit % geometry.groups * outputs * taps..][..outputs * taps];
+    let together = together(machine, geometry, plane.max(1));
+    machine.pool.chunks(dx, together * plane, |unit, dx| {
         with_scratch(outputs * frame.plane() + WIDE + plane + outputs * taps, |room| {
             let (room, rest) = room.split_at_mut(outputs * frame.plane() + WIDE);
             let (found, factors) = rest.split_at_mut(plane);
             room.fill(0.0);
-            for (output, room) in room.chunks_exact_mut(frame.plane()).take(outputs).enumerate() {
-                frame.draw(geometry.output, &dy[(unit * outputs + output) * positions..][..positions], room);
-            }
-            for phase in &phases {
-                let grid = phase.grid(&frame);
-                let factors = &mut factors[..phase.shifts.len()];
-                for (w, factors) in w.chunks_exact(taps).zip(factors.chunks_mut(phase.taps.len().max(1))) {
-                    factors.iter_mut().zip(&phase.taps).for_each(|(factor, tap)| *factor = w[*tap]);
+            for (channel, dx) in (unit * together..).zip(dx.chunks_exact_mut(plane)) {
+                let w = &w[channel % geometry.groups * outputs * taps..][..outputs * taps];
+                for (output, room) in room.chunks_exact_mut(frame.plane()).take(outputs).enumerate() {
+                    frame.draw(geometry.output, &dy[(channel * outputs + output) * positions..][..positions], room);
                 }
-                let found = &mut found[phase.positions_before..][..grid.size.iter().product()];
+                for phase in &phases {
+                    let grid = phase.grid(&frame);
+                    let factors = &mut factors[..phase.shifts.len()];
+                    for (w, factors) in w.chunks_exact(taps).zip(factors.chunks_mut(phase.taps.len().max(1))) {
+                        factors.iter_mut().zip(&phase.taps).for_each(|(factor, tap)| *factor = w[*tap]);
+                    }
+                    let found = &mut found[phase.positions_before..][..grid.size.iter().product()];
+                    machine.simd.run(
+                        #[inline(always)]
+                        || correlate(grid, room, factors, &phase.shifts, found),
+                    );
+                }
                 machine.simd.run(
                     #[inline(always)]
-                    || correlate(grid, room, factors, &phase.shifts, found),
+                    || spread(geometry, &phases, |phase| &found[phase.positions_before..], dx),
                 );
             }
-            machine.simd.run(
-                #[inline(always)]
-                || spread(geometry, &phases, |phase| &found[phase.positions_before..], dx),
-            );
         });
     });
 }
