@@ -91,12 +91,51 @@ fn large_values_that_wait_for_the_gradient_have_the_same_bits_the_second_time() 
 fn any_axes_fold() {
     for axes in 1u8..16 {
         let axes: Vec<isize> = (0..4).filter(|axis| axes >> axis & 1 == 1).collect();
-        for dims in [[5, 7, 3, 33], [2, 300, 1, 9], [40, 2, 17, 20]] {
+        for dims in [[5, 7, 3, 33], [2, 300, 1, 9], [40, 2, 17, 20], [70, 40, 9, 8]] {
             check(&format!("{axes:?} of {dims:?}"), || {
                 let x = values(&dims, DType::F32, 3);
                 vec![x.sum(axes.as_slice()), x.max(axes.as_slice()), (&x * &x).min(axes.as_slice())]
             });
         }
+    }
+}
+
+#[test]
+fn elements_repeat_along_rows_of_any_length() {
+    for (dims, times) in [([3, 5, 7], 2), ([2, 1, 700], 3), ([40, 33, 31], 2), ([5, 3, 1], 1500), ([1, 1, 5000], 4)] {
+        for dtype in [DType::F32, DType::F64, DType::U8] {
+            check(&format!("{dims:?} {times} times, {dtype}"), || {
+                let x = values(&dims, dtype, 3);
+                let [a, b, c] = dims;
+                let long = x.unsqueeze(-1).expand([a, b, c, times]);
+                let copied = long.reshape([a, b, c * times]);
+                vec![
+                    &copied * &copied,
+                    copied,
+                    x.unsqueeze(2).expand([a, b, 2, c]).reshape([a, 2 * b, c]),
+                    long.sum(-1),
+                ]
+            });
+        }
+    }
+}
+
+#[test]
+fn parts_of_several_rows_hold_for_every_dtype() {
+    let (dims, axes) = ([70, 41, 9, 8], [0isize, 2, 3]);
+    for dtype in [DType::F32, DType::F64, DType::I32, DType::I64, DType::U8] {
+        check(&format!("{dtype}"), || {
+            let x = values(&dims, dtype, 3);
+            let places = Tensor::iota(dims, 2, dtype);
+            vec![x.sum(axes), x.max(axes), (&x * &places).sum(axes), x.prod(axes)]
+        });
+    }
+    for axes in [&axes[..], &[-1]] {
+        check(&format!("random numbers, {axes:?}"), || {
+            let noise = Tensor::normal(dims, RandomKey::new(4), DType::F32);
+            let places = Tensor::iota(dims, 3, DType::F32);
+            vec![(values(&dims, DType::F32, 3) * &noise).sum(axes), noise.max(axes), (places * 2.0).sum(axes)]
+        });
     }
 }
 
@@ -166,7 +205,10 @@ fn normalisations_hold_with_scale_shift_residual_and_gradients() {
             all
         });
     }
-    for dims in [[2, 3, 5, 7], [3, 2, 12, 12], [2, 130, 4, 4], [5, 4, 33, 31], [1, 2, 40, 26], [64, 3, 7, 7]] {
+    // The last of these are read in parts of several rows.
+    let few = [[2, 3, 5, 7], [3, 2, 12, 12], [2, 130, 4, 4], [5, 4, 33, 31], [1, 2, 40, 26], [64, 3, 7, 7]];
+    let parts = [[500, 41, 3, 3], [130, 81, 7, 5], [40, 100, 16, 8], [20, 130, 15, 16], [64, 40, 7, 7]];
+    for dims in few.into_iter().chain(parts) {
         check(&format!("channels of {dims:?}"), || {
             let (x, dy) = (values(&dims, DType::F32, 1), values(&dims, DType::F32, 2));
             let [scale, shift] = [3, 4].map(|seed| values(&[1, dims[1], 1, 1], DType::F32, seed));
@@ -223,6 +265,17 @@ fn a_product_feeds_what_follows_it_in_any_size() {
             vec![z.relu(), z.gt(0.0), z.tanh().sum(0)]
         });
     }
+}
+
+#[test]
+fn what_follows_a_convolution_with_a_single_window_holds() {
+    check("a step", || {
+        let (x, w) = (values(&[300, 8, 4, 4], DType::F32, 1), values(&[160, 8, 4, 4], DType::F32, 2));
+        let b = values(&[160, 1, 1], DType::F32, 3);
+        let y = (x.conv(&w, &ConvOptions::new(2)) + &b).relu();
+        let [dx, dw, db] = (&y * &y).sum(..).grad([&x, &w, &b]).try_into().unwrap();
+        vec![y, dx * 0.5, &w - dw * 0.1, &b - db * 0.1]
+    });
 }
 
 #[test]

@@ -5,6 +5,10 @@ use tensor::op::Reduction;
 use tensor::ops::binary::{max, min};
 use tensor::order::{LANES, fold, fold_lanes};
 
+use super::frame::Frame;
+use super::kernels::Arg;
+use super::program::{Kind, Line, Pass, What};
+use super::walk::{Order, Tile};
 use crate::simd::Simd;
 
 /// A tile to be folded: `rows` folded points of `width` kept ones each, tile[r][k]; or, with width 1, one line.
@@ -31,6 +35,82 @@ pub struct Fold {
     pub lines: unsafe fn(Simd, tile: *const u8, count: usize, length: usize, out: *mut u8),
     /// Folds block results: block b of kept point k lies at `partial + b * stride + k`.
     pub combine: unsafe fn(partial: *const u8, blocks: usize, stride: usize, width: usize, out: *mut u8),
+}
+
+// SAFETY notes in this block: chains, row registers and block results have room for what the program keeps in them.
+impl Frame<'_> {
+    /// A reduction over a tile that holds whole rows.
+    pub(super) fn fold_whole(&mut self, index: usize, line: &Line, fold: &Fold, tile: &Tile) {
+        let Kind::Row(row) = line.kind else { return };
+        let out = self.row_register(row, tile.k0, line.size);
+        let data = self.regs[line.args[0] as usize].data;
+        // SAFETY: see above.
+        unsafe {
+            if self.program.order == Order::Rows {
+                (fold.lines)(self.simd, data, tile.kn, tile.rn, out);
+            } else {
+                (fold.start)(self.chains, tile.kn);
+                (fold.add)(self.simd, self.chains, &Folded { tile: data, rows: tile.rn, width: tile.kn, phase: 0 });
+                (fold.finish)(self.simd, self.chains, tile.kn, out);
+            }
+        }
+        self.regs[index] = Arg { data: out, many: true };
+    }
+
+    /// Adds a tile to the chains of the reduction `number` of a pass: `[LANES][kn]` of columns, `[kn][LANES]` of rows.
+    pub(super) fn add_fold(&self, pass: &Pass, number: usize, tile: &Tile) {
+        let line = &self.program.lines[pass.folds[number] as usize];
+        let What::Fold(fold) = line.what else { return };
+        let (data, chains) = (self.regs[line.args[0] as usize].data, self.chains_of(number));
+        let (lines, width) = if self.program.order == Order::Rows { (tile.kn, 1) } else { (1, tile.kn) };
+        for k in 0..lines {
+            let data = data.wrapping_add(k * tile.rn * line.size);
+            let folded = Folded { tile: data, rows: tile.rn, width, phase: tile.r0 % LANES };
+            // SAFETY: see above.
+            unsafe { (fold.add)(self.simd, chains.wrapping_add(k * LANES * line.size), &folded) };
+        }
+    }
+
+    /// Writes what the chains of a reduction come to, for each of `kn` kept points.
+    pub(super) fn finish_fold(&self, line: &Line, number: usize, kn: usize, out: *mut u8) {
+        let What::Fold(fold) = line.what else { return };
+        let chains = self.chains_of(number);
+        let (lines, width) = if self.program.order == Order::Rows { (kn, 1) } else { (1, kn) };
+        for k in 0..lines {
+            let chains = chains.wrapping_add(k * LANES * line.size);
+            // SAFETY: see above.
+            unsafe { (fold.finish)(self.simd, chains, width, out.wrapping_add(k * line.size)) };
+        }
+    }
+
+    /// The chains of the reduction `number` of a pass.
+    pub(super) fn chains_of(&self, number: usize) -> *mut u8 {
+        self.chains.wrapping_add(number * LANES * self.program.tile_kept * 8)
+    }
+
+    /// Where the result of a block of a reduction goes, for the kept points from `k0` on.
+    pub(super) fn block_result(&self, fold: usize, block: usize, k0: usize, size: usize) -> *mut u8 {
+        let skipped = if self.shared { k0 } else { k0 - self.base };
+        let before = (fold * self.program.blocks() + block) * self.capacity * 8;
+        self.partial.wrapping_add(before + skipped * size)
+    }
+
+    /// Folds the block results of a pass into row registers.
+    pub(super) fn combine(&mut self, pass: &Pass, k0: usize, kn: usize) {
+        let blocks = self.program.blocks();
+        for (number, &fold_line) in pass.folds.iter().enumerate() {
+            let line = &self.program.lines[fold_line as usize];
+            let (What::Fold(fold), Kind::Row(row)) = (&line.what, line.kind) else { continue };
+            let out = self.row_register(row, k0, line.size);
+            if blocks > 1 {
+                let partial = self.block_result(number, 0, k0, line.size);
+                let stride = self.capacity * 8 / line.size;
+                // SAFETY: see above.
+                unsafe { (fold.combine)(partial, blocks, stride, kn, out) };
+            }
+            self.regs[fold_line as usize] = Arg { data: out, many: true };
+        }
+    }
 }
 
 #[inline(always)]

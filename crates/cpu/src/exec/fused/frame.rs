@@ -4,7 +4,6 @@ use tensor::RandomKey;
 use tensor::order::{BLOCK, LANES};
 
 use super::ahead::{Ahead, SEGMENT};
-use super::fold::{Fold, Folded};
 use super::kernels::{Arg, Call, Kernel};
 use super::program::{Item, Kind, Line, Pass, Placed, Program, RESULT, Source, What};
 use super::source;
@@ -279,11 +278,9 @@ impl Frame<'_> {
             match operand.direct(tile, program.order) {
                 Some(at) => ahead.add(start(at), tile.kn * tile.rn * operand.size),
                 // What is gathered run by run.
-                None => operand.runs(tile, program.order, |at, stride, count, _| {
-                    if stride == 1 {
-                        ahead.add(start(at), count * operand.size);
-                    }
-                }),
+                None => {
+                    operand.stretches(tile, program.order, |at, count| ahead.add(start(at), count * operand.size));
+                }
             }
         };
         for item in &pass.items {
@@ -331,24 +328,6 @@ impl Frame<'_> {
         Arg { data: out, many: true }
     }
 
-    /// A reduction over a tile that holds whole rows.
-    fn fold_whole(&mut self, index: usize, line: &Line, fold: &Fold, tile: &Tile) {
-        let Kind::Row(row) = line.kind else { return };
-        let out = self.row_register(row, tile.k0, line.size);
-        let data = self.regs[line.args[0] as usize].data;
-        // SAFETY: see above.
-        unsafe {
-            if self.program.order == Order::Rows {
-                (fold.lines)(self.simd, data, tile.kn, tile.rn, out);
-            } else {
-                (fold.start)(self.chains, tile.kn);
-                (fold.add)(self.simd, self.chains, &Folded { tile: data, rows: tile.rn, width: tile.kn, phase: 0 });
-                (fold.finish)(self.simd, self.chains, tile.kn, out);
-            }
-        }
-        self.regs[index] = Arg { data: out, many: true };
-    }
-
     /// Runs a pass over `r0 .. r1` for the kept points `(k0, kn)`: block results go to their places.
     pub(super) fn range(&mut self, pass: &Pass, (k0, kn): (usize, usize), r0: usize, r1: usize) {
         let program = self.program;
@@ -364,14 +343,13 @@ impl Frame<'_> {
             }
             return;
         }
-        let stride = LANES * program.tile_kept * 8;
         let mut block = r0;
         loop {
             let end = r1.min(block + BLOCK);
             for (number, &fold_line) in pass.folds.iter().enumerate() {
                 let What::Fold(fold) = program.lines[fold_line as usize].what else { continue };
                 // SAFETY: see above.
-                unsafe { (fold.start)(self.chains.wrapping_add(number * stride), kn) };
+                unsafe { (fold.start)(self.chains_of(number), kn) };
             }
             let mut r = block;
             while r < end {
@@ -379,58 +357,28 @@ impl Frame<'_> {
                 let tile = Tile { k0, kn, r0: r, rn };
                 let after = if program.by_chains { next_of_chains(r, block, end) } else { r + rn };
                 let next = (after + rn <= r1).then_some(Tile { r0: after, ..tile });
-                let mut ahead = self.ahead(pass, &tile, next.as_ref(), pass.moments.len() * rn.div_ceil(SEGMENT));
+                let mut ahead = self.ahead(pass, &tile, next.as_ref(), pass.moments.len() * kn * rn.div_ceil(SEGMENT));
                 self.tile(pass, &tile, &mut ahead);
                 pass.moments.iter().for_each(|moments| self.add_sums(moments, &tile, &mut ahead));
                 for &number in &pass.apart {
-                    let line = &program.lines[pass.folds[number as usize] as usize];
-                    let What::Fold(fold) = line.what else { continue };
-                    let data = self.regs[line.args[0] as usize].data;
-                    let folded = Folded { tile: data, rows: rn, width: kn, phase: r % LANES };
-                    // SAFETY: see above.
-                    unsafe { (fold.add)(self.simd, self.chains.wrapping_add(number as usize * stride), &folded) };
+                    self.add_fold(pass, number as usize, &tile);
                 }
                 r = after;
             }
             for (number, &fold_line) in pass.folds.iter().enumerate() {
                 let line = &program.lines[fold_line as usize];
-                let What::Fold(fold) = line.what else { continue };
                 let Kind::Row(row) = line.kind else { continue };
                 let out = if program.blocks() == 1 {
                     self.row_register(row, k0, line.size)
                 } else {
                     self.block_result(number, block / BLOCK, k0, line.size)
                 };
-                // SAFETY: see above.
-                unsafe { (fold.finish)(self.simd, self.chains.wrapping_add(number * stride), kn, out) };
+                self.finish_fold(line, number, kn, out);
             }
             block = end;
             if block >= r1 {
                 return;
             }
-        }
-    }
-
-    fn block_result(&self, fold: usize, block: usize, k0: usize, size: usize) -> *mut u8 {
-        let skipped = if self.shared { k0 } else { k0 - self.base };
-        let before = (fold * self.program.blocks() + block) * self.capacity * 8;
-        self.partial.wrapping_add(before + skipped * size)
-    }
-
-    /// Folds the block results of a pass into row registers.
-    pub(super) fn combine(&mut self, pass: &Pass, k0: usize, kn: usize) {
-        let blocks = self.program.blocks();
-        for (number, &fold_line) in pass.folds.iter().enumerate() {
-            let line = &self.program.lines[fold_line as usize];
-            let (What::Fold(fold), Kind::Row(row)) = (&line.what, line.kind) else { continue };
-            let out = self.row_register(row, k0, line.size);
-            if blocks > 1 {
-                let partial = self.block_result(number, 0, k0, line.size);
-                let stride = self.capacity * 8 / line.size;
-                // SAFETY: see above.
-                unsafe { (fold.combine)(partial, blocks, stride, kn, out) };
-            }
-            self.regs[fold_line as usize] = Arg { data: out, many: true };
         }
     }
 

@@ -17,5 +17,6 @@ pub mod program;
 pub mod run;
 pub mod source;
 mod strip;
+mod tiles;
 mod vector;
 pub mod walk;

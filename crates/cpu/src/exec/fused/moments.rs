@@ -161,12 +161,15 @@ fn array(lines: &[Line], line: u16) -> Option<Array> {
 
 // SAFETY notes in this block: sums are of f32; their lines have a value for each point of a tile, or one for each row.
 impl Frame<'_> {
-    /// Adds a tile, a part of one row, to sums; meanwhile asks for what is needed next.
+    /// Adds a tile, parts of rows, to sums; meanwhile asks for what is needed next.
     pub(super) fn add_sums(&self, moments: &Moments, tile: &Tile, ahead: &mut Ahead) {
         let mut unused = [0.0f32; LANES];
         let unused = unused.as_mut_ptr();
-        let chains = moments.sums.map(|sum| sum.map_or(unused, |number| self.chains_of(number)));
-        self.add_row(self.arrays(moments, tile, 0), chains, tile, ahead);
+        for k in 0..tile.kn {
+            let of_row = |number: u16| self.chains_of(number as usize).cast::<f32>().wrapping_add(k * LANES);
+            let chains = moments.sums.map(|sum| sum.map_or(unused, of_row));
+            self.add_row(self.arrays(moments, tile, k), chains, tile, ahead);
+        }
     }
 
     /// The sums of whole rows.
@@ -206,10 +209,6 @@ impl Frame<'_> {
         let line = pass.folds[number as usize] as usize;
         let of = &self.program.lines[line];
         if let Kind::Row(row) = of.kind { Some((line, row, of.size)) } else { None }
-    }
-
-    fn chains_of(&self, number: u16) -> *mut f32 {
-        self.chains.wrapping_add(number as usize * LANES * self.program.tile_kept * 8).cast()
     }
 
     /// Where the arrays of row `k` of a tile begin, and what is subtracted from each.

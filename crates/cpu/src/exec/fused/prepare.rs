@@ -1,6 +1,7 @@
 //! Making a program ready: once for a plan.
 
 use tensor::op::{Binary, Op, Reduction, Scalar, Unary};
+use tensor::order::LANES;
 use tensor::plan::{Code, Fused, SlotId, View};
 use tensor::{AxisSet, DType, Layout, Shape};
 
@@ -9,35 +10,19 @@ use super::fold;
 use super::kernels;
 use super::parts::Parts;
 use super::program::{FullStore, Item, Kind, Line, Pass, Program, RESULT, What};
+use super::tiles::{MOST_COLUMNS, RESIDENT_BYTES};
 use super::walk::{Operand, Order};
 
-/// Bytes of buffers that stay in the first-level cache (48 KiB here, 32 KiB elsewhere) beside what is read.
-const TILE_BYTES: usize = 24 << 10;
-/// Bytes of buffers up to which whole rows are kept: they then stay in the second-level cache.
-const RESIDENT_BYTES: usize = 256 << 10;
-/// The same where nothing is dear to compute again: what is read from the second-level cache costs more.
+/// Instead of [`RESIDENT_BYTES`] where nothing is dear to compute again: what is read from the second-level cache costs more.
 const CHEAP_BYTES: usize = 48 << 10;
 /// Cost from which an instruction is dear.
 const DEAR: usize = 12;
-/// Tiles are cut to shorter runs of memory than they could be, down to this many points; below, copying is cheaper.
+/// Tiles of one row are cut to shorter runs of memory than they could be, down to this many points; below, copying is cheaper.
 const SHORTEST_RUN: usize = 192;
-/// Points of memory side by side that are worth coming back for.
-const LONG_RUN: usize = 1024;
-/// Rows and columns of a square tile: lines of 16 numbers of f32, of which few lie in the same place of a cache.
-const SQUARE: (usize, usize) = (16, 64);
 /// Shorter axes are not worth squares.
 const LEAST_SQUARE: usize = 8;
-/// Rows taken together for what is computed once a row: more save nothing, and each has registers of its own.
-const MOST_ROWS: usize = 16;
 /// Rows shorter than this are summed one sum at a time.
 const SHORTEST_SUM: usize = 128;
-/// Columns from which several sums of columns go along rows.
-const LONG_ROW: usize = 256;
-/// Most and least columns of such a tile.
-const LONG_LINE: usize = 1024;
-const SHORT_LINE: usize = 128;
-/// Kept points side by side: their 16 chains of f32 are 16 KiB.
-const MOST_COLUMNS: usize = 256;
 
 /// Makes a program ready. `output` is the slot of the result whose epilogue it is.
 ///
@@ -287,8 +272,15 @@ impl<'a> Builder<'a> {
         };
         let (kept, reduced) = (sizes(false), sizes(true));
         let innermost = (0..space.rank()).rev().find(|&axis| space[axis] != 1);
+        // Sums of a few numbers each, of which nothing else is made, are made side by side. (Random numbers come by rows.)
+        let only_sums = || {
+            let rows = self.fused.stores.iter().all(|store| self.fused.code[store.register as usize].row);
+            let random = self.lines.iter().any(|line| matches!(line.what, What::Random { .. }));
+            rows && !random && self.levels.iter().all(|&level| level <= 1)
+        };
+        let short = !self.fused.reduced.is_empty() && reduced < LANES && kept >= MOST_COLUMNS && only_sums();
         let order = match innermost {
-            Some(axis) if !self.folded.contains(axis) => Order::Columns,
+            Some(axis) if short || !self.folded.contains(axis) => Order::Columns,
             _ => Order::Rows,
         };
         let mut row_stores = Vec::new();
@@ -382,13 +374,16 @@ impl<'a> Builder<'a> {
         program.passes = passes;
         program.bytes = bytes;
         let stores = program.passes.iter().flat_map(|pass| pass.stores.iter().map(|store| &store.operand));
-        let shortest = self.operands.iter().chain(stores).filter_map(Operand::run).min();
+        let memory = || self.operands.iter().chain(stores.clone());
+        let shortest = memory().filter_map(Operand::run).min();
+        let buffered = !memory().any(|operand| operand.always_direct(order));
         if self.squares {
             program.square_tiles();
         } else {
             let costs = self.lines.iter().zip(&self.costs);
             let dear = costs.clone().any(|(line, &cost)| line.kind == Kind::Full && cost >= DEAR);
-            program.choose_tiles(shortest, threads, if dear { RESIDENT_BYTES } else { CHEAP_BYTES });
+            let resident = if dear { RESIDENT_BYTES } else { CHEAP_BYTES };
+            program.choose_tiles(shortest, buffered, threads, resident);
         }
         if program.resident {
             let mut whole = Pass::default();
@@ -420,69 +415,6 @@ impl Program {
                 self.strips += chain.ports.len();
             }
         }
-    }
-
-    fn square_tiles(&mut self) {
-        (self.tile_kept, self.tile_reduced) = (SQUARE.0.min(self.kept.max(1)), SQUARE.1);
-        self.points = self.tile_kept * self.tile_reduced;
-    }
-
-    /// `shortest`: the shortest run of folded points in memory, if an operand jumps; `resident`: bytes of buffers up to which
-    /// whole rows are kept.
-    fn choose_tiles(&mut self, shortest: Option<usize>, threads: usize, resident: usize) {
-        let bytes = self.bytes.max(4);
-        let room = TILE_BYTES / bytes;
-        // A power of two, so that tiles never cross a block.
-        let room = if self.bytes == 0 {
-            // Nothing is buffered: what a tile costs beside its points counts.
-            tensor::order::BLOCK
-        } else if room < 512 {
-            256
-        } else if room < 1024 {
-            512
-        } else {
-            1024
-        };
-        let small = |points: usize| points * bytes <= resident;
-        let folds = self.most_folds() > 0;
-        let (kept, reduced) = (self.kept.max(1), self.reduced);
-        let (k, r) = match self.order {
-            Order::Rows if folds && (1..=tensor::order::BLOCK).contains(&reduced) && small(reduced) => {
-                self.resident = true;
-                // Short runs of neighbouring rows are taken together: memory comes in long stretches, not in single lines.
-                let together = shortest.map_or(1, |run| LONG_RUN / run.max(1)).min(RESIDENT_BYTES / (reduced * bytes));
-                // What is computed once a row is computed for several rows at a time.
-                let rows = (TILE_BYTES / bytes).clamp(room, tensor::order::BLOCK.max(room)) / reduced;
-                let rows = rows.min(MOST_ROWS).min(kept.div_ceil(4 * threads)).max(room / reduced);
-                (rows.max(together).clamp(1, kept), reduced)
-            }
-            Order::Rows => (1, room.min(reduced.max(1).next_power_of_two())),
-            Order::Columns => {
-                let mut columns = kept.min(MOST_COLUMNS);
-                // Narrower tiles where there would be too few of them for the threads.
-                while columns > 64 && kept.div_ceil(columns) < 2 * threads && self.blocks() < 2 * threads && threads > 1
-                {
-                    columns = (columns / 2).next_multiple_of(16);
-                }
-                let whole = (room / reduced.max(1)).max(16).min(columns);
-                if self.passes.len() > 1 && reduced > 0 && reduced <= 1024 && small(whole * reduced) {
-                    self.resident = true;
-                    (whole, reduced)
-                } else if self.most_folds() > 1 && kept >= LONG_ROW && reduced >= tensor::order::LANES {
-                    // All 16 chains of several sums would not stay in the first-level cache; and what has one value for all
-                    // kept points is a single number here.
-                    self.by_chains = true;
-                    let cuts =
-                        kept.div_ceil(LONG_LINE).max(if threads > 1 { threads.min(kept / SHORT_LINE) } else { 1 });
-                    (kept.div_ceil(cuts).next_multiple_of(16), 1)
-                } else {
-                    let rows = (room / columns).max(1);
-                    (columns, 1 << rows.ilog2())
-                }
-            }
-        };
-        (self.tile_kept, self.tile_reduced) = (k, r);
-        self.points = (k * r).next_multiple_of(64);
     }
 }
 

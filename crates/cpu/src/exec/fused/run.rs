@@ -65,7 +65,7 @@ impl Program {
     }
 
     /// Whether the folded axes are cut among units: always without reductions, and where rows are few and long.
-    fn split(&self) -> bool {
+    pub(super) fn split(&self) -> bool {
         self.most_folds() == 0 && self.rows == 0 || (!self.resident && self.blocks() > 1 && self.kept <= 64)
     }
 

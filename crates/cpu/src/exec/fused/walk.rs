@@ -2,26 +2,52 @@
 
 use tensor::{AxisSet, Layout, Shape};
 
-/// Nested loops over memory, outermost first: (count, stride in elements). Neighbours that are one loop are merged.
+/// Nested loops over memory, outermost first. Neighbours that are one loop are merged.
 #[derive(Debug, Clone, Default)]
 pub struct Walk {
-    dims: Vec<(usize, isize)>,
+    dims: Vec<Dim>,
+}
+
+/// One of the loops of a walk.
+#[derive(Debug, Clone, Copy)]
+struct Dim {
+    count: usize,
+    /// In elements.
+    stride: isize,
+    /// What a small index is multiplied by to be divided by `count`; 0 for a count of 1.
+    inverse: u64,
+}
+
+impl Dim {
+    fn new(count: usize, stride: isize) -> Dim {
+        let inverse = (u64::MAX / count.max(1) as u64).wrapping_add(1);
+        Dim { count, stride, inverse }
+    }
+
+    /// `index / count` and `index % count`: below 2^32 by a product, rounded up so little that it does not show (Lemire, Kaser
+    /// and Kurz 2019, "Faster remainder by direct computation").
+    #[inline(always)]
+    fn divide(&self, index: usize) -> (usize, usize) {
+        let small = self.inverse != 0 && (index | self.count) <= u32::MAX as usize;
+        let quotient =
+            if small { ((u128::from(self.inverse) * index as u128) >> 64) as usize } else { index / self.count };
+        (quotient, index - quotient * self.count)
+    }
 }
 
 impl Walk {
     fn new(loops: impl Iterator<Item = (usize, isize)>) -> Walk {
-        let mut dims: Vec<(usize, isize)> = Vec::new();
+        let mut dims: Vec<Dim> = Vec::new();
         for (count, stride) in loops.filter(|&(count, _)| count != 1) {
             match dims.last_mut() {
-                Some((outer, outer_stride)) if *outer_stride == stride * count as isize => {
-                    *outer *= count;
-                    *outer_stride = stride;
+                Some(outer) if outer.stride == stride * count as isize => {
+                    *outer = Dim::new(outer.count * count, stride)
                 }
-                _ => dims.push((count, stride)),
+                _ => dims.push(Dim::new(count, stride)),
             }
         }
         if dims.is_empty() {
-            dims.push((1, 0));
+            dims.push(Dim::new(1, 0));
         }
         Walk { dims }
     }
@@ -29,23 +55,22 @@ impl Walk {
     /// Position of the element with this row-major index.
     #[inline(always)]
     pub fn at(&self, mut index: usize) -> isize {
-        if let [(_, stride)] = self.dims[..] {
-            return index as isize * stride;
-        }
+        let Some((outermost, inner)) = self.dims.split_first() else { return 0 };
         let mut position = 0;
-        for &(count, stride) in self.dims.iter().rev() {
-            position += (index % count) as isize * stride;
-            index /= count;
+        for dim in inner.iter().rev() {
+            let (quotient, rest) = dim.divide(index);
+            position += rest as isize * dim.stride;
+            index = quotient;
         }
-        position
+        position + index as isize * outermost.stride
     }
 
     /// Whether the elements `first .. first + count` lie side by side.
     #[inline(always)]
     fn dense(&self, first: usize, count: usize) -> bool {
         match self.dims[..] {
-            [(_, stride)] => stride == 1 || count == 1,
-            [.., (inner, stride)] => count == 1 || (stride == 1 && first % inner + count <= inner),
+            [dim] => dim.stride == 1 || count == 1,
+            [.., dim] => count == 1 || (dim.stride == 1 && dim.divide(first).1 + count <= dim.count),
             [] => true,
         }
     }
@@ -53,22 +78,22 @@ impl Walk {
     /// Calls `run(position, stride, count)` for each evenly strided run of the elements `first .. first + count`.
     #[inline(always)]
     fn runs(&self, first: usize, count: usize, mut run: impl FnMut(isize, isize, usize)) {
-        let Some(&(inner, stride)) = self.dims.last() else { return };
+        let Some(inner) = self.dims.last() else { return };
         if self.dims.len() == 1 {
-            run(first as isize * stride, stride, count);
+            run(first as isize * inner.stride, inner.stride, count);
             return;
         }
         let (mut next, mut left) = (first, count);
         while left > 0 {
-            let here = (inner - next % inner).min(left);
-            run(self.at(next), stride, here);
+            let here = (inner.count - inner.divide(next).1).min(left);
+            run(self.at(next), inner.stride, here);
             next += here;
             left -= here;
         }
     }
 
     fn is_zero(&self) -> bool {
-        self.dims.iter().all(|&(_, stride)| stride == 0)
+        self.dims.iter().all(|dim| dim.stride == 0)
     }
 }
 
@@ -118,8 +143,11 @@ impl Operand {
             Walk::new((0..layout.shape.rank()).filter(pick).map(|axis| (layout.shape[axis], layout.strides[axis])))
         };
         let (kept, reduced) = (axes(false), axes(true));
-        let single = |walk: &Walk, stride: usize| matches!(walk.dims[..], [(n, s)] if n == 1 || s == stride as isize);
-        let count = |walk: &Walk| walk.dims.iter().map(|dim| dim.0).product::<usize>();
+        let single = |walk: &Walk, stride: usize| match walk.dims[..] {
+            [dim] => dim.count == 1 || dim.stride == stride as isize,
+            _ => false,
+        };
+        let count = |walk: &Walk| walk.dims.iter().map(|dim| dim.count).product::<usize>();
         let linear = if single(&reduced, 1) && single(&kept, count(&reduced)) {
             Some(Order::Rows)
         } else if single(&kept, 1) && single(&reduced, count(&kept)) {
@@ -156,7 +184,8 @@ impl Operand {
 
     /// Whether the points of every tile lie side by side.
     pub fn always_direct(&self, order: Order) -> bool {
-        // Tiles of several columns may be narrower than the space; those of several rows hold whole rows, but for squares.
+        // Tiles of several columns may be narrower than the space; those of several rows hold whole rows, but for squares and for
+        // parts of rows that all jump.
         order == Order::Rows && self.linear == Some(Order::Rows)
     }
 
@@ -172,14 +201,14 @@ impl Operand {
 
     /// Whether all kept points have the same elements, which lie side by side.
     pub fn is_one_line(&self) -> bool {
-        self.same_for_all_kept() && matches!(self.reduced.dims[..], [(_, 1)])
+        self.same_for_all_kept() && matches!(self.reduced.dims[..], [Dim { stride: 1, .. }])
     }
 
     /// Folded points after which it jumps in memory, if it does.
     pub fn run(&self) -> Option<usize> {
         match self.reduced.dims[..] {
             [_] | [] => None,
-            [.., (count, 1 | 0)] => Some(count),
+            [.., Dim { count, stride: 1 | 0, .. }] => Some(count),
             _ => None,
         }
     }
@@ -188,16 +217,38 @@ impl Operand {
     #[inline(always)]
     fn across(&self, tile: &Tile, order: Order) -> Option<(isize, isize)> {
         match self.reduced.dims[..] {
-            [(_, stride)] if order == Order::Rows && tile.kn > 1 && !(0..=1).contains(&stride) => {
+            [Dim { stride, .. }] if order == Order::Rows && tile.kn > 1 && !(0..=1).contains(&stride) => {
                 self.kept.dense(tile.k0, tile.kn).then(|| (self.first(tile), stride))
             }
             _ => None,
         }
     }
 
+    /// The walk over points that follow each other in a tile.
+    fn along(&self, order: Order) -> &Walk {
+        if order == Order::Rows { &self.reduced } else { &self.kept }
+    }
+
     fn inner(&self, order: Order) -> usize {
-        let walk = if order == Order::Rows { &self.reduced } else { &self.kept };
-        walk.dims.iter().map(|dim| dim.0).product()
+        self.along(order).dims.iter().map(|dim| dim.count).product()
+    }
+
+    /// Calls `stretch(position, count)` for each stretch of memory that the rows of a tile share, else for each run side by side.
+    pub fn stretches(&self, tile: &Tile, order: Order, mut stretch: impl FnMut(isize, usize)) {
+        match (&self.kept.dims[..], &self.reduced.dims[..]) {
+            // Runs of neighbouring rows follow each other, and most of each is in the tile.
+            ([row], [.., run])
+                if order == Order::Rows
+                    && (run.stride, row.stride) == (1, run.count as isize)
+                    && run.count <= 2 * tile.rn =>
+            {
+                let rows = self.offset + self.kept.at(tile.k0);
+                let others = (tile.kn - 1) * run.count;
+                self.reduced.runs(tile.r0, tile.rn, |position, _, count| stretch(rows + position, others + count));
+            }
+            _ if self.along(order).dims.last().is_none_or(|dim| dim.stride != 1) => {}
+            _ => self.runs(tile, order, |position, _, count, _| stretch(position, count)),
+        }
     }
 
     /// Calls `run(position, stride, count, place in the tile)` for each evenly strided run of a tile.
@@ -239,6 +290,21 @@ unsafe fn transpose<T: Copy>(from: *const T, stride: isize, tile: &Tile, out: *m
     }
 }
 
+/// Writes each of `count` elements `times` times.
+///
+/// # Safety
+/// As for [`gather`].
+#[inline(always)]
+unsafe fn repeat<T: Copy>(from: *const T, count: usize, times: usize, to: *mut T) {
+    for i in 0..count {
+        // SAFETY: of both: by the promise of the caller.
+        let value = unsafe { *from.add(i) };
+        for j in 0..times {
+            unsafe { *to.add(i * times + j) = value };
+        }
+    }
+}
+
 /// Copies the elements of a tile from memory to `out`.
 ///
 /// # Safety
@@ -249,6 +315,26 @@ pub unsafe fn gather(operand: &Operand, base: *const u8, tile: &Tile, order: Ord
         if let Some((position, stride)) = operand.across(tile, order) {
             // SAFETY: as below.
             unsafe { transpose(base.offset(position), stride, tile, out) };
+            return;
+        }
+        if let (1, &[.., line, again]) = (tile.kn, &operand.reduced.dims[..])
+            && (order, line.stride, again.stride) == (Order::Rows, 1, 0)
+        {
+            let base = base.wrapping_offset(operand.offset + operand.kept.at(tile.k0));
+            let (mut next, end) = (tile.r0, tile.r0 + tile.rn);
+            while next < end {
+                let (element, done) = again.divide(next);
+                let to = out.wrapping_add(next - tile.r0);
+                let from = base.wrapping_offset(operand.reduced.at(next));
+                let count = (line.count - line.divide(element).1).min((end - next) / again.count);
+                // A part of an element's copies, or all copies of some.
+                let part = done > 0 || count == 0;
+                let (count, times) =
+                    if part { (1, (again.count - done).min(end - next)) } else { (count, again.count) };
+                // SAFETY: as below. (Twice is known to the compiler.)
+                unsafe { if times == 2 { repeat(from, count, 2, to) } else { repeat(from, count, times, to) } };
+                next += count * times;
+            }
             return;
         }
         operand.runs(tile, order, |position, stride, count, place| {
@@ -303,6 +389,24 @@ pub unsafe fn scatter(operand: &Operand, base: *mut u8, tile: &Tile, order: Orde
             2 => copy::<u16>(operand, base.cast(), tile, order, from.cast(), many),
             4 => copy::<u32>(operand, base.cast(), tile, order, from.cast(), many),
             _ => copy::<u64>(operand, base.cast(), tile, order, from.cast(), many),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_divided_as_by_division() {
+        let most = u32::MAX as usize;
+        for count in [1, 2, 3, 7, 49, 640, 65_535, 65_537, most - 1, most, most + 1, 3 * most] {
+            let dim = Dim::new(count, 1);
+            for times in [0, 1, 2, 1000, most / count, most / count + 1] {
+                for index in [(times * count).saturating_sub(1), times * count, times * count + 1] {
+                    assert_eq!(dim.divide(index), (index / count, index % count), "{index} by {count}");
+                }
+            }
         }
     }
 }

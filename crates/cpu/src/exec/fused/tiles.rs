@@ -1,0 +1,102 @@
+//! Which part of its space a program takes at a time.
+
+use tensor::order::{BLOCK, LANES};
+
+use super::program::Program;
+use super::walk::Order;
+
+/// Bytes of buffers up to which whole rows are kept: they then stay in the second-level cache.
+pub(super) const RESIDENT_BYTES: usize = 256 << 10;
+/// Kept points side by side: their 16 chains of f32 are 16 KiB.
+pub(super) const MOST_COLUMNS: usize = 256;
+/// Bytes of buffers that stay in the first-level cache (48 KiB here, 32 KiB elsewhere) beside what is read.
+const TILE_BYTES: usize = 24 << 10;
+/// Rows whose runs are shorter than this are read part by part together with their neighbours, and copied.
+const JOINED_RUN: usize = 100;
+/// Fewest points of such a part.
+const SHORTEST_PART: usize = 64;
+/// Points of memory side by side that are worth coming back for.
+const LONG_RUN: usize = 1024;
+/// Rows and columns of a square tile: lines of 16 numbers of f32, of which few lie in the same place of a cache.
+const SQUARE: (usize, usize) = (16, 64);
+/// Rows taken together for what is computed once a row: more save nothing, and each has registers of its own.
+const MOST_ROWS: usize = 16;
+/// Columns from which several sums of columns go along rows.
+const LONG_ROW: usize = 256;
+/// Most and least columns of such a tile.
+const LONG_LINE: usize = 1024;
+const SHORT_LINE: usize = 128;
+
+impl Program {
+    /// Tiles of a few rows and columns.
+    pub(super) fn square_tiles(&mut self) {
+        (self.tile_kept, self.tile_reduced) = (SQUARE.0.min(self.kept.max(1)), SQUARE.1);
+        self.points = self.tile_kept * self.tile_reduced;
+    }
+
+    /// `shortest`: the shortest run of folded points in memory, if an operand jumps; `buffered`: whether there is a buffer for
+    /// each value of a tile, as parts of several rows need; `resident`: bytes of buffers up to which whole rows are kept.
+    pub(super) fn choose_tiles(&mut self, shortest: Option<usize>, buffered: bool, threads: usize, resident: usize) {
+        let bytes = self.bytes.max(4);
+        let room = TILE_BYTES / bytes;
+        // A power of two, so that tiles never cross a block.
+        let room = if self.bytes == 0 {
+            // Nothing is buffered: what a tile costs beside its points counts.
+            BLOCK
+        } else if room < 512 {
+            256
+        } else if room < 1024 {
+            512
+        } else {
+            1024
+        };
+        let small = |points: usize| points * bytes <= resident;
+        let folds = self.most_folds() > 0;
+        let (kept, reduced) = (self.kept.max(1), self.reduced);
+        let (k, r) = match self.order {
+            Order::Rows if folds && (1..=BLOCK).contains(&reduced) && small(reduced) => {
+                self.resident = true;
+                // Short runs of neighbouring rows are taken together: memory comes in long stretches, not in single lines.
+                let together = shortest.map_or(1, |run| LONG_RUN / run.max(1)).min(RESIDENT_BYTES / (reduced * bytes));
+                // What is computed once a row is computed for several rows at a time.
+                let rows = (TILE_BYTES / bytes).clamp(room, BLOCK.max(room)) / reduced;
+                let rows = rows.min(MOST_ROWS).min(kept.div_ceil(4 * threads)).max(room / reduced);
+                (rows.max(together).clamp(1, kept), reduced)
+            }
+            Order::Rows => {
+                // The same of rows that are read part by part.
+                let short = shortest.filter(|&run| folds && buffered && run < JOINED_RUN);
+                let together = short.map_or(1, |run| LONG_RUN / run.max(1)).min(room / SHORTEST_PART);
+                let pieces = if self.split() { kept * self.blocks() } else { kept };
+                let rows = together.min(pieces.div_ceil(4 * threads)).clamp(1, MOST_ROWS.min(kept));
+                let rows = 1 << rows.ilog2();
+                (rows, (room / rows).min(reduced.max(1).next_power_of_two()))
+            }
+            Order::Columns => {
+                let mut columns = kept.min(MOST_COLUMNS);
+                // Narrower tiles where there would be too few of them for the threads.
+                while columns > 64 && kept.div_ceil(columns) < 2 * threads && self.blocks() < 2 * threads && threads > 1
+                {
+                    columns = (columns / 2).next_multiple_of(16);
+                }
+                let whole = (room / reduced.max(1)).max(16).min(columns);
+                if self.passes.len() > 1 && reduced > 0 && reduced <= 1024 && small(whole * reduced) {
+                    self.resident = true;
+                    (whole, reduced)
+                } else if self.most_folds() > 1 && kept >= LONG_ROW && reduced >= LANES {
+                    // All 16 chains of several sums would not stay in the first-level cache; and what has one value for all
+                    // kept points is a single number here.
+                    self.by_chains = true;
+                    let cuts =
+                        kept.div_ceil(LONG_LINE).max(if threads > 1 { threads.min(kept / SHORT_LINE) } else { 1 });
+                    (kept.div_ceil(cuts).next_multiple_of(16), 1)
+                } else {
+                    let rows = (room / columns).max(1);
+                    (columns, 1 << rows.ilog2())
+                }
+            }
+        };
+        (self.tile_kept, self.tile_reduced) = (k, r);
+        self.points = (k * r).next_multiple_of(64);
+    }
+}
