@@ -23,9 +23,11 @@ pub struct Plot {
 }
 
 /// Width and height, and the margins around the lines: left, top, right, bottom.
-const W: f64 = 720.0;
+const W: f64 = 750.0;
 const H: f64 = 440.0;
-const MARGINS: [f64; 4] = [70.0, 50.0, 110.0, 55.0];
+const MARGINS: [f64; 4] = [70.0, 50.0, 140.0, 55.0];
+/// Height of a line of text.
+const LINE: f64 = 13.0;
 /// Colours that remain apart for colour-blind readers (Okabe and Ito 2008).
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
@@ -59,6 +61,7 @@ impl Plot {
             let _ = writeln!(svg, "<path d=\"M{left} {y:.1}H{:.1}\" stroke=\"#ddd\"/>", W - right);
             svg += &text(left - 6.0, y + 4.0, "end", "", &number(mark));
         }
+        let mut names: Vec<(f64, f64)> = Vec::new();
         for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
             let places: Vec<String> =
                 line.points.iter().map(|&(x, y)| format!("{:.1},{:.1}", across.place(x), up.place(y))).collect();
@@ -73,7 +76,13 @@ impl Plot {
             }
             if let Some(&(x, y)) = line.points.last() {
                 let more = format!(" fill=\"{colour}\"");
-                svg += &text(across.place(x) + 8.0, up.place(y) + 4.0, "start", &more, &line.name);
+                let (x, mut y) = (across.place(x) + 8.0, up.place(y) + 4.0);
+                // Below names that stand there already.
+                while names.iter().any(|name| name.0 == x && (name.1 - y).abs() < LINE) {
+                    y += 1.0;
+                }
+                names.push((x, y));
+                svg += &text(x, y, "start", &more, &line.name);
             }
         }
         svg + "</svg>\n"
