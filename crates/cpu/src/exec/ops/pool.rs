@@ -37,6 +37,22 @@ pub(super) fn beats<T: PartialOrd + Copy>(x: T, best: T) -> bool {
     (x > best) | ((x != x) & (best == best))
 }
 
+/// Calls `row(first window, largest values, their positions)` for the windows of a plane, whatever they are: see [`largest`].
+#[inline(always)]
+fn each_row<T: Least>(
+    context: &Context<'_>,
+    pool: &Pool,
+    planes: &Planes,
+    x: &[T],
+    row: impl FnMut(usize, &[T], &[u32]),
+) {
+    let mut room = Vec::new();
+    context.machine.simd.run(
+        #[inline(always)]
+        || largest(pool, planes, x, &mut room, row),
+    );
+}
+
 /// 2 x 2 windows side by side over a plane: the usual case.
 fn is_two_by_two(pool: &Pool, planes: &Planes) -> bool {
     // The spatial axes stand first in the geometry of the op.
@@ -128,19 +144,13 @@ pub(super) fn maximum(context: &Context<'_>, pool: &Pool) -> Result<(), String> 
                     || largest_of_four(&planes, x, y),
                 );
             } else {
-                let mut room = Vec::new();
-                context.machine.simd.run(
+                each_row(
+                    context,
+                    pool,
+                    &planes,
+                    x,
                     #[inline(always)]
-                    || {
-                        largest(
-                            pool,
-                            &planes,
-                            x,
-                            &mut room,
-                            #[inline(always)]
-                            |first, best, _| y[first..][..best.len()].copy_from_slice(best),
-                        );
-                    },
+                    |first, best, _| y[first..][..best.len()].copy_from_slice(best),
                 );
             }
         });
@@ -162,23 +172,13 @@ pub(super) fn maximum_index(context: &Context<'_>, pool: &Pool) -> Result<(), St
         let y: &mut [i64] = unsafe { context.slots.write(call.output) };
         context.rows(y, planes.pooled(), x.len() * 2, |image, y| {
             let x = &x[image * planes.plane()..][..planes.plane()];
-            let mut room = Vec::new();
-            context.machine.simd.run(
+            each_row(
+                context,
+                pool,
+                &planes,
+                x,
                 #[inline(always)]
-                || {
-                    largest(
-                        pool,
-                        &planes,
-                        x,
-                        &mut room,
-                        #[inline(always)]
-                        |first, _, at| {
-                            for (y, at) in y[first..].iter_mut().zip(at) {
-                                *y = i64::from(*at);
-                            }
-                        },
-                    );
-                },
+                |first, _, at| y[first..].iter_mut().zip(at).for_each(|(y, at)| *y = i64::from(*at)),
             );
         });
     }
@@ -243,22 +243,16 @@ pub(super) fn maximum_adjoint(context: &Context<'_>, pool: &Pool) -> Result<(), 
                     || adjoint_of_four(&planes, x, g, dx),
                 );
             } else {
-                let mut room = Vec::new();
-                context.machine.simd.run(
+                each_row(
+                    context,
+                    pool,
+                    &planes,
+                    x,
                     #[inline(always)]
-                    || {
-                        largest(
-                            pool,
-                            &planes,
-                            x,
-                            &mut room,
-                            #[inline(always)]
-                            |first, _, at| {
-                                for (&at, &g) in at.iter().zip(&g[first..]) {
-                                    dx[at as usize] = dx[at as usize] + g;
-                                }
-                            },
-                        );
+                    |first, _, at| {
+                        for (&at, &g) in at.iter().zip(&g[first..]) {
+                            dx[at as usize] = dx[at as usize] + g;
+                        }
                     },
                 );
             }
