@@ -14,6 +14,7 @@ Rules that hold for every case:
 * Settings are read off PyTorch's own signatures, defaults included, so that none is left to be guessed.
 """
 import argparse
+import contextlib
 import inspect
 import json
 import math
@@ -27,7 +28,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import init
-from torch.optim import SGD, Adam, AdamW, RMSprop, lr_scheduler
+from torch.optim import SGD, Adam, AdamW, Muon, RMSprop, lr_scheduler
 
 DTYPES = {"f64": torch.float64, "f32": torch.float32}
 # Arguments that say where or how fast, or that PyTorch keeps only for old programs; none changes a value.
@@ -441,6 +442,14 @@ def losses():
 STEPS = 10
 
 
+@contextlib.contextmanager
+def unrounded():
+    """Muon rounds to bfloat16 on the way; the golden values are of its formula."""
+    kept, torch.bfloat16 = torch.bfloat16, None
+    yield
+    torch.bfloat16 = kept
+
+
 def optimiser(name, cls, groups=({"params": ["w", "b"]},), **given):
     """Ten steps on a quadratic plus sines. Gradients and results are stored with the step as first dimension."""
     rand = Rand("optimiser")  # the same start and problem for all
@@ -449,7 +458,8 @@ def optimiser(name, cls, groups=({"params": ["w", "b"]},), **given):
     tensors = {}
     for key, dtype in DTYPES.items():
         params = {k: to(v, dtype).clone().requires_grad_() for k, v in start.items()}
-        opt = cls([{**g, "params": [params[k] for k in g["params"]]} for g in groups], foreach=False, **given)
+        how = {} if cls is Muon else {"foreach": False}
+        opt = cls([{**g, "params": [params[k] for k in g["params"]]} for g in groups], **how, **given)
         grads, results = {k: [] for k in params}, {k: [] for k in params}
         for _ in range(STEPS):
             opt.zero_grad()
@@ -459,7 +469,8 @@ def optimiser(name, cls, groups=({"params": ["w", "b"]},), **given):
             loss.backward()
             for k, p in params.items():
                 grads[k].append(p.grad.clone())
-            opt.step()
+            with unrounded():
+                opt.step()
             for k, p in params.items():
                 results[k].append(p.detach().clone())
         tensors[key] = {f"param/{k}": to(v, dtype) for k, v in start.items()}
@@ -508,6 +519,8 @@ def optimisers():
     optimiser("adamw", AdamW)
     optimiser("adamw_settings", AdamW, lr=0.1, betas=(0.5, 0.9), weight_decay=0.1)
     optimiser("adamw_amsgrad", AdamW, lr=0.1, amsgrad=True, weight_decay=0.1)
+    optimiser("muon", Muon, groups=({"params": ["w"]},), lr=0.02, weight_decay=0.0)
+    optimiser("muon_settings", Muon, groups=({"params": ["w"]},), lr=0.1, momentum=0.5, nesterov=False, weight_decay=0.1)
     two = ({"params": ["w"], "lr": 0.02, "weight_decay": 0.2}, {"params": ["b"], "weight_decay": 0.0})
     optimiser("sgd_two_groups", SGD, two, lr=0.05, momentum=0.9)
     optimiser("rmsprop_two_groups", RMSprop, two, lr=0.05)

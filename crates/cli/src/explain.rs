@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use glassbox::data::{Dataset, Target, augmentation_key, picture::MAX_PIXELS, read_picture, write_png};
+use glassbox::data::{
+    AugmentationKey, Dataset, Target, augmentation_key, picture::MAX_PIXELS, read_picture, write_png,
+};
 use glassbox::see::picture::{Explained, Explanation, write_svg};
 use glassbox::see::{
     Method, Net, Options, TEXT_METHODS, TextExplanation, black, explain, explain_text, explain_tokens,
 };
-use glassbox::tensor::{RandomKey, Shape};
+use glassbox::tensor::Shape;
 use glassbox::train::suggest::did_you_mean;
 use glassbox::train::{Error, Goal, load_weights, text_tokens};
 use glassbox::{Array, Cpu};
@@ -331,7 +333,7 @@ fn row_input(opened: &Opened, set: &dyn Dataset, number: usize) -> Result<(Array
 }
 
 /// No transform of an input is random, so any key will do.
-fn unused_key() -> RandomKey {
+fn unused_key() -> AugmentationKey {
     augmentation_key(0, 0, 0)
 }
 

@@ -73,6 +73,6 @@ pub use table::{Table, TableFormat};
 pub use text::{Text, read_text, read_utf8};
 pub use text_rows::{TextColumns, TextRows, TextSplits};
 pub use tokenizer::Tokenizer;
-pub use transform::{PadMode, Transform, Transforms, augmentation_key};
+pub use transform::{AugmentationKey, PadMode, Transform, Transforms, augmentation_key};
 pub use wav::{WavInfo, parse_wav};
 pub use windows::{Layout, Windows};

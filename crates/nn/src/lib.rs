@@ -53,7 +53,7 @@ pub use error::{Error, Result};
 pub use init::{Fan, Gain, Init};
 pub use layer::{Description, Layer, Place};
 pub use layers::*;
-pub use optim::{Adam, Clipped, Group, Levenberg, Optimiser, RmsProp, Sgd};
+pub use optim::{Adam, Clipped, Group, Levenberg, Muon, Optimiser, RmsProp, Sgd};
 pub use param::Param;
 pub use pass::Pass;
 pub use schedule::Schedule;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use data::{Dataset, Image, Sample, Target, Transform, augmentation_key};
+use data::{AugmentationKey, Dataset, Image, Sample, Target, Transform, augmentation_key};
 use serde_json::{Value, json};
-use tensor::{RandomKey, Tensor};
+use tensor::Tensor;
 use train::pictures::as_seen;
 use train::report::embed::picture_uri;
 use train::{Goal, Input};
@@ -72,7 +72,7 @@ pub fn fed(input: &Input, sample: Sample) -> Result<Tensor> {
     prepared(input, &[], sample, augmentation_key(0, 0, 0))
 }
 
-fn prepared(input: &Input, augment: &[Transform], sample: Sample, key: RandomKey) -> Result<Tensor> {
+fn prepared(input: &Input, augment: &[Transform], sample: Sample, key: AugmentationKey) -> Result<Tensor> {
     let sample = input.prepare(augment).apply(sample, key)?;
     let shape: Vec<usize> = std::iter::once(1).chain(sample.shape).collect();
     Ok(Tensor::from_vec(sample.x, shape))

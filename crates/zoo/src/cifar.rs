@@ -200,6 +200,7 @@ fn defaults() -> Settings {
     .int("data.size", 32, 32..=32, "height and width of the pictures")
     .word("data.on_broken", "fail", &["fail", "skip"], "what to do with broken files")
     .flag("data.flip", true, "mirror half of the training pictures, and ask about both sides of the others")
+    .int("data.cut", 0, 0..=32, "side of a square of training pictures that is painted over, anywhere; 0: none")
     .int("data.shift", 2, 0..=8, "training pictures move by up to so many pixels, the border mirrored")
 }
 
@@ -218,7 +219,11 @@ fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
         Transform::RandomCrop { height: splits.input.shape[1], width: splits.input.shape[2], padding: 0 },
     ];
     if settings.get_flag("data.flip")? {
-        splits.augment.push(Transform::HorizontalFlip { probability: 0.5 });
+        splits.augment.push(Transform::AlternateFlip);
+    }
+    let cut = settings.get_size("data.cut")?;
+    if cut > 0 {
+        splits.augment.push(Transform::Cutout { side: cut, colour: splits.input.mean.clone() });
     }
     Ok(splits)
 }

@@ -98,7 +98,7 @@ impl Recipe {
         let begun = begin(&scope, &settings, &splits)?;
         let loss = (self.loss)(&settings, &splits)?;
         let total = steps(&settings, splits.train.len())?;
-        let optimizer = crate::settings::optimizer(&settings, &scope)?;
+        let optimizer = crate::settings::optimizer(&settings, &scope, &splits.input)?;
         let schedule = crate::settings::schedule(&settings, total, steps_per_epoch(&settings, splits.train.len())?)?;
         let average = crate::settings::average(&settings, &scope)?;
         let recipe = self.name.to_owned();

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use nn::schedule::{OneCycle, Plateau};
-use nn::{Adam, Average, Clipped, Group, Levenberg, Optimiser, RmsProp, Schedule, Scope, Sgd};
+use nn::{Adam, Average, Clipped, Group, Levenberg, Muon, Optimiser, RmsProp, Schedule, Scope, Sgd};
 use tensor::Var;
 use tensor::math::f64::pow;
-use train::{Error, Result, Settings};
+use train::{Error, Input, Result, Settings};
 
 /// What a recipe chooses for the settings that all recipes have.
 pub(crate) struct Defaults {
@@ -27,11 +27,18 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
         .word(
             "train.optimizer",
             defaults.optimizer,
-            &["sgd", "nesterov", "adam", "adamw", "levenberg"],
+            &["sgd", "nesterov", "adam", "adamw", "muon", "levenberg"],
             "how parameters follow gradients",
         )
         .float("train.lr", defaults.lr, 0.0..=1e30, "greatest learning rate")
-        .float("train.momentum", 0.9, 0.0..=0.9999, "share of the last step that sgd and nesterov keep")
+        .float("train.momentum", 0.9, 0.0..=0.9999, "share of the last step that sgd, nesterov and muon keep")
+        .float(
+            "train.others",
+            0.1,
+            0.0..=1e6,
+            "rate of what muon leaves to adamw (tables, head, biases), as a share of train.lr",
+        )
+        .flag("train.normed", false, "muon brings each matrix to one length before a step: for nets that norms follow")
         .float("train.weight_decay", defaults.weight_decay, 0.0..=10.0, "pull of the weights towards 0")
         .word(
             "train.schedule",
@@ -76,13 +83,22 @@ pub(crate) fn settings(defaults: Defaults) -> Settings {
 
 /// The optimiser that the settings name, over all parameters of `scope`. Biases and norms have no weight decay. Recipes that have
 /// the settings `train.beta2`, `train.clip` and `train.clamp` say more.
-pub(crate) fn optimizer(settings: &Settings, scope: &Scope) -> Result<Box<dyn Optimiser>> {
+pub(crate) fn optimizer(settings: &Settings, scope: &Scope, input: &Input) -> Result<Box<dyn Optimiser>> {
     let decay = settings.get_float("train.weight_decay")?;
     let (weights, others): (Vec<Var>, Vec<Var>) = scope.trainable().into_iter().partition(|var| var.shape().rank() > 1);
-    let groups = vec![Group::new(weights), Group::new(others).weight_decay(0.0)];
     let beta2 = settings.get_float("train.beta2").unwrap_or(0.999);
-    let optimizer: Box<dyn Optimiser> = match settings.get_word("train.optimizer")? {
-        name @ ("sgd" | "nesterov") => {
+    let name = settings.get_word("train.optimizer")?;
+    let (within, weights) = if name == "muon" { within(weights, input.classes.len()) } else { (Vec::new(), weights) };
+    let groups = vec![Group::new(weights), Group::new(others).weight_decay(0.0)];
+    let optimizer: Box<dyn Optimiser> = match name {
+        "muon" => {
+            let scale = settings.get_float("train.others")?;
+            let groups = groups.into_iter().map(|group| group.lr_scale(scale)).collect();
+            let others = Box::new(Adam::w(groups).betas(0.9, beta2).weight_decay(decay));
+            let muon = Muon::new(vec![Group::new(within)], others).momentum(settings.get_float("train.momentum")?);
+            Box::new(muon.weight_decay(decay).normed(settings.get_flag("train.normed")?))
+        }
+        "sgd" | "nesterov" => {
             let sgd = Sgd::new(groups, settings.get_float("train.momentum")?).nesterov(name == "nesterov");
             Box::new(sgd.weight_decay(decay))
         }
@@ -100,6 +116,14 @@ pub(crate) fn optimizer(settings: &Settings, scope: &Scope) -> Result<Box<dyn Op
     let limit = |name: &str| settings.get_float(name).unwrap_or(0.0);
     let (clamp, clip) = (limit("train.clamp"), limit("train.clip"));
     Ok(if clamp > 0.0 || clip > 0.0 { Box::new(Clipped::new(optimizer, clamp, clip)) } else { optimizer })
+}
+
+/// The matrices within a net, and the others: tables in which symbols, tokens and places are looked up, and the last matrix if it gives
+/// the `outputs`.
+fn within(weights: Vec<Var>, outputs: usize) -> (Vec<Var>, Vec<Var>) {
+    const TABLES: [&str; 3] = ["letters/weight", "places/weight", "tokens/weight"];
+    let head = weights.last().filter(|last| last.shape()[0] == outputs).map(|last| last.name().to_owned());
+    weights.into_iter().partition(|var| !TABLES.contains(&var.name()) && head.as_deref() != Some(var.name()))
 }
 
 /// The learning rate of each of `steps` steps, of which `per_epoch` make an epoch.

@@ -29,7 +29,12 @@ pub(crate) struct TextDefaults {
 pub(crate) fn text_settings(defaults: Defaults, text: TextDefaults) -> Settings {
     let (optimizer, schedule) = (defaults.optimizer, defaults.schedule);
     settings(defaults)
-        .word("train.optimizer", optimizer, &["sgd", "adam", "adamw", "rmsprop"], "how parameters follow gradients")
+        .word(
+            "train.optimizer",
+            optimizer,
+            &["sgd", "adam", "adamw", "muon", "rmsprop"],
+            "how parameters follow gradients",
+        )
         .word(
             "train.schedule",
             schedule,

@@ -53,6 +53,29 @@ pub(super) fn random_crop(
     crop(image, top, left, height, width, "RandomCrop")
 }
 
+/// A square of `side` about any pixel, cut at the border, in one colour.
+pub(super) fn cutout(mut image: Image, side: usize, colour: &[f32], key: RandomKey) -> Result<Image, DataError> {
+    let [channels, height, width] = image.shape();
+    if colour.is_empty() || (colour.len() != 1 && colour.len() != channels) {
+        return Err(DataError::argument(
+            "Cutout",
+            format!("a colour of {} values for an image of {channels} channels", colour.len()),
+            "give one value for each channel, or one for all",
+        ));
+    }
+    let span = |number: u64, size: usize| {
+        let start = key.below(number, size as u64) as usize + side.div_ceil(2);
+        start.saturating_sub(side).min(size)..start.min(size)
+    };
+    let (rows, columns) = (span(0, height), span(1, width));
+    for (channel, plane) in image.pixels.chunks_mut((height * width).max(1)).enumerate() {
+        for y in rows.clone() {
+            plane[y * width..][columns.clone()].fill(colour[channel % colour.len()]);
+        }
+    }
+    Ok(image)
+}
+
 /// A border of `amount` on all sides.
 pub(super) fn pad(image: Image, amount: usize, mode: PadMode) -> Result<Image, DataError> {
     if amount == 0 {

@@ -2,11 +2,13 @@
 
 mod colour;
 mod geometry;
+mod key;
 mod resize;
+
+pub use key::{AugmentationKey, augmentation_key};
 
 use crate::{DataError, Image, Sample, Tokenizer};
 use std::sync::Arc;
-use tensor::philox::RandomKey;
 
 /// Greatest height, width and border that a transform may be set to, so that a typing error does not fill the memory.
 const MAX_SIDE: usize = 1 << 14;
@@ -69,6 +71,9 @@ pub enum Transform {
         /// In 0..=1.
         probability: f32,
     },
+    /// Random: a half of the samples, and in every other epoch the other half, left becomes right; so that two epochs show each sample from
+    /// both sides (Jordan 2024, section 3.6).
+    AlternateFlip,
     /// Random: top becomes bottom with this probability.
     VerticalFlip {
         /// In 0..=1.
@@ -111,6 +116,13 @@ pub enum Transform {
         /// 0 or more; usual is 0.1.
         strength: f32,
     },
+    /// Random: a square of one colour about any pixel, cut at the border (DeVries and Taylor 2017).
+    Cutout {
+        /// Its side.
+        side: usize,
+        /// Its colour: one value for each channel, or one for all.
+        colour: Vec<f32>,
+    },
     /// To one channel: 0.299 R + 0.587 G + 0.114 B.
     Grey,
     /// To three channels, equal if the image was grey.
@@ -136,12 +148,14 @@ impl Transform {
             Transform::RandomCrop { .. } => "RandomCrop",
             Transform::RandomResizedCrop { .. } => "RandomResizedCrop",
             Transform::HorizontalFlip { .. } => "HorizontalFlip",
+            Transform::AlternateFlip => "AlternateFlip",
             Transform::VerticalFlip { .. } => "VerticalFlip",
             Transform::Pad { .. } => "Pad",
             Transform::Rotation { .. } => "Rotation",
             Transform::Shift { .. } => "Shift",
             Transform::ColourJitter { .. } => "ColourJitter",
             Transform::ColourPca { .. } => "ColourPca",
+            Transform::Cutout { .. } => "Cutout",
             Transform::Grey => "Grey",
             Transform::Rgb => "Rgb",
             Transform::Tokens { .. } => "Tokens",
@@ -152,9 +166,10 @@ impl Transform {
     ///
     /// # Errors
     /// If the image has the wrong channels or is too small.
-    pub fn apply(&self, image: Image, key: RandomKey) -> Result<Image, DataError> {
+    pub fn apply(&self, image: Image, key: AugmentationKey) -> Result<Image, DataError> {
         image.check()?;
-        let key = key.stream(self.name());
+        let AugmentationKey { draw, always, epoch } = key;
+        let key = draw.stream(self.name());
         match *self {
             Transform::Normalise { ref mean, ref std } => colour::normalise(image, mean, std),
             Transform::Resize { height, width } => resize::resize(image, height, width),
@@ -172,6 +187,10 @@ impl Transform {
             Transform::HorizontalFlip { probability } => {
                 Ok(if key.uniform(0) < probability { geometry::mirror(image) } else { image })
             }
+            Transform::AlternateFlip => {
+                let first = always.stream(self.name()).uniform(0) < 0.5;
+                Ok(if first == epoch.is_multiple_of(2) { geometry::mirror(image) } else { image })
+            }
             Transform::VerticalFlip { probability } => {
                 Ok(if key.uniform(0) < probability { geometry::upside_down(image) } else { image })
             }
@@ -182,6 +201,7 @@ impl Transform {
                 colour::jitter(image, [brightness, contrast, saturation, hue], key)
             }
             Transform::ColourPca { ref directions, strength } => colour::along(image, directions, strength, key),
+            Transform::Cutout { side, ref colour } => geometry::cutout(image, side, colour, key),
             Transform::Grey => colour::grey(image),
             Transform::Rgb => colour::rgb(image),
             Transform::Tokens { ref tokenizer, length } => Ok(tokens(&image, tokenizer, length)),
@@ -241,7 +261,11 @@ impl Transform {
                     .map(|x| format!("{x} is no part of a direction"))
                     .or_else(|| outside("strength", *strength, f32::MAX))
             }
-            Transform::Grey | Transform::Rgb => None,
+            Transform::Cutout { side, colour } => match colour.iter().find(|value| !value.is_finite()) {
+                Some(value) => Some(format!("the colour {value} is not finite")),
+                None => border(*side),
+            },
+            Transform::Grey | Transform::Rgb | Transform::AlternateFlip => None,
             Transform::Tokens { length, .. } => {
                 let fine = (1..=MAX_SIDE).contains(length);
                 (!fine).then(|| format!("{length} tokens: a row has from 1 to {MAX_SIDE}"))
@@ -284,9 +308,9 @@ impl Transforms {
     ///
     /// # Errors
     /// If a transform does not fit the image.
-    pub fn apply_image(&self, mut image: Image, key: RandomKey) -> Result<Image, DataError> {
+    pub fn apply_image(&self, mut image: Image, key: AugmentationKey) -> Result<Image, DataError> {
         for (i, transform) in self.0.iter().enumerate() {
-            image = transform.apply(image, key.step(key.step.wrapping_add(i as u32)))?;
+            image = transform.apply(image, key.of_transform(i))?;
         }
         Ok(image)
     }
@@ -296,7 +320,7 @@ impl Transforms {
     ///
     /// # Errors
     /// If a transform does not fit the sample.
-    pub fn apply(&self, sample: Sample, key: RandomKey) -> Result<Sample, DataError> {
+    pub fn apply(&self, sample: Sample, key: AugmentationKey) -> Result<Sample, DataError> {
         if self.0.is_empty() {
             return Ok(sample);
         }
@@ -343,14 +367,6 @@ impl Transforms {
         }
         Ok(())
     }
-}
-
-/// The key from which the transforms of row `row` draw in epoch `epoch`: a pure function of the three.
-///
-/// Philox itself mixes them: its output under (seed, "augment", epoch, row) is the key.
-pub fn augmentation_key(seed: u64, epoch: u32, row: usize) -> RandomKey {
-    let [a, b, stream, step] = RandomKey::new(seed).stream("augment").step(epoch).words(row as u64);
-    RandomKey { seed: u64::from(a) | u64::from(b) << 32, stream, step }
 }
 
 #[cfg(test)]

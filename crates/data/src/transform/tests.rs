@@ -14,7 +14,7 @@ fn image(height: usize, width: usize, pixels: &[f32]) -> Image {
     Image { channels: 1, height, width, pixels: pixels.to_vec() }
 }
 
-fn key() -> RandomKey {
+fn key() -> AugmentationKey {
     augmentation_key(1, 2, 3)
 }
 
@@ -29,7 +29,9 @@ fn all() -> Vec<Transform> {
         Transform::RandomCrop { height: 6, width: 6, padding: 1 },
         Transform::RandomResizedCrop { height: 5, width: 6, area: (0.3, 1.0) },
         Transform::HorizontalFlip { probability: 0.5 },
+        Transform::AlternateFlip,
         Transform::VerticalFlip { probability: 0.5 },
+        Transform::Cutout { side: 2, colour: vec![0.1, 0.2, 0.3] },
         Transform::Pad { amount: 2, mode: PadMode::Reflect },
         Transform::Pad { amount: 1, mode: PadMode::Constant(0.5) },
         Transform::Rotation { degrees: 30.0 },
@@ -208,7 +210,8 @@ fn settings_that_make_no_sense_are_found_before_the_first_image() {
     assert!(message(vec![Transform::Rotation { degrees: f32::NAN }]).contains("degrees is NaN"));
     assert!(message(vec![Transform::Resize { height: 0, width: 4 }]).contains("0 x 4"));
     assert!(message(vec![Transform::Resize { height: 1 << 40, width: 4 }]).contains("1099511627776 x 4"));
-    assert!(message(vec![normalise, all()[10].clone()]).contains("put Normalise last"));
+    let jitter = all().into_iter().find(|transform| transform.name() == "ColourJitter").unwrap();
+    assert!(message(vec![normalise, jitter]).contains("put Normalise last"));
     assert!(
         message(vec![Transform::RandomResizedCrop { height: 1, width: 1, area: (0.5, 0.2) }]).contains("0.5 ..= 0.2")
     );
@@ -246,4 +249,47 @@ fn a_text_becomes_tokens_of_one_length_whose_first_word_is_like_any_other() {
     assert_eq!(row("dog dog x", 1).x, [sample.x[0]]);
     let none = Transform::Tokens { tokenizer, length: 0 };
     assert!(Transforms::new().then(none).check().unwrap_err().to_string().contains("a row has from 1 to"));
+}
+
+#[test]
+fn every_other_epoch_shows_the_other_side() {
+    let small = image(1, 2, &[1.0, 2.0]);
+    let shown =
+        |epoch, row| Transform::AlternateFlip.apply(small.clone(), augmentation_key(1, epoch, row)).unwrap().pixels;
+    let mirrored: Vec<bool> = (0..1000).map(|row| shown(0, row) == [2.0, 1.0]).collect();
+    assert!((400..600).contains(&mirrored.iter().filter(|&&mirrored| mirrored).count()));
+    for epoch in 1..4 {
+        let now: Vec<bool> = (0..1000).map(|row| shown(epoch, row) == [2.0, 1.0]).collect();
+        assert!(now.iter().zip(&mirrored).all(|(now, first)| (now == first) == epoch.is_multiple_of(2)));
+    }
+}
+
+#[test]
+fn a_square_is_cut_out_and_stays_within() {
+    let cut = |side, row| {
+        let transform = Transform::Cutout { side, colour: vec![7.0, 8.0, 9.0] };
+        transform.apply(colours(), augmentation_key(1, 0, row)).unwrap()
+    };
+    let painted = |image: &Image, c: usize| {
+        (0..48)
+            .filter(|at| image.at(c, at / 8, at % 8) == 7.0 + c as f32)
+            .map(|at| (at / 8, at % 8))
+            .collect::<Vec<_>>()
+    };
+    let mut sizes = [0; 10];
+    for row in 0..500 {
+        let cut = cut(3, row);
+        let places = painted(&cut, 0);
+        let (top, left) = places[0];
+        assert!(places.iter().all(|&(y, x)| (top..top + 3).contains(&y) && (left..left + 3).contains(&x)));
+        assert!((1..3).all(|c| painted(&cut, c) == places));
+        let kept = (0..48).filter(|at| cut.at(1, at / 8, at % 8) == colours().at(1, at / 8, at % 8)).count();
+        assert_eq!(kept + places.len(), 48);
+        sizes[places.len()] += 1;
+    }
+    // Whole about the 24 pixels within the border of 48, a corner of 2 x 2 about 4.
+    assert!((190..310).contains(&sizes[9]) && (15..80).contains(&sizes[4]), "{sizes:?}");
+    assert_eq!(cut(0, 1), colours());
+    let wrong = Transform::Cutout { side: 2, colour: vec![0.0; 2] }.apply(colours(), key()).unwrap_err();
+    assert!(wrong.to_string().contains("a colour of 2 values for an image of 3 channels"), "{wrong}");
 }

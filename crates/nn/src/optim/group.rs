@@ -84,6 +84,11 @@ impl Book {
         Book { location, ..Book::new(self.groups, moments) }
     }
 
+    /// The same with another name for the counter, beside another book in one checkpoint.
+    pub(super) fn counted(self, name: &str) -> Book {
+        Book { counter: Var::new(name, Array::zeros(DType::I64, Shape::SCALAR)), ..self }
+    }
+
     pub(super) fn parameters(&self) -> Vec<Var> {
         self.groups.iter().flat_map(|group| group.params.iter().cloned()).collect()
     }

@@ -7,6 +7,7 @@ mod adam;
 mod clipped;
 mod group;
 mod levenberg;
+mod muon;
 mod rms_prop;
 mod sgd;
 
@@ -14,6 +15,7 @@ pub use adam::Adam;
 pub use clipped::Clipped;
 pub use group::Group;
 pub use levenberg::Levenberg;
+pub use muon::Muon;
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
 

@@ -70,7 +70,7 @@ fn recurrent_layers_equal_pytorch() {
 fn every_case_belongs_to_a_group_that_is_run() {
     let groups = ["layer", "loss", "attention", "optimiser", "clip", "net", "recurrent"];
     let index = index();
-    assert_eq!(index.len(), 284);
+    assert_eq!(index.len(), 286);
     assert!(index.iter().all(|case| groups.contains(&case["group"].as_str().unwrap_or_default())));
 }
 

@@ -1,6 +1,6 @@
 //! Optimisers: parameters over ten steps.
 
-use nn::{Adam, Group, Optimiser, RmsProp, Sgd};
+use nn::{Adam, Group, Muon, Optimiser, RmsProp, Sgd};
 use tensor::{Tensor, Var};
 
 use super::cases::{Case, number, values};
@@ -33,7 +33,12 @@ pub fn check(case: &Case) -> Result<(), String> {
 }
 
 fn build(case: &Case, groups: Vec<Group>) -> Result<Box<dyn Optimiser>, String> {
-    let (decay, maximize) = (case.float("weight_decay"), case.flag("maximize"));
+    let decay = case.float("weight_decay");
+    if case.kind() == "Muon" {
+        let muon = Muon::new(groups, Box::new(Sgd::new(Vec::new(), 0.0))).momentum(case.float("momentum"));
+        return Ok(Box::new(muon.nesterov(case.flag("nesterov")).weight_decay(decay)));
+    }
+    let maximize = case.flag("maximize");
     Ok(match case.kind() {
         "SGD" => {
             let sgd = Sgd::new(groups, case.float("momentum")).dampening(case.float("dampening"));
