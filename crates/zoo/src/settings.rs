@@ -182,3 +182,24 @@ pub(crate) fn average(settings: &Settings, scope: &Scope) -> Result<Option<Avera
 pub(crate) fn whole_path(dir: &Path) -> PathBuf {
     std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nn::Init;
+
+    #[test]
+    fn muon_gets_the_matrices_within_a_net() {
+        let scope = Scope::root(0);
+        for (layer, rows) in [("letters", 65), ("places", 16), ("qkv", 24), ("head", 65)] {
+            (&scope / layer).parameter("weight", &[rows, 8], Init::Constant(0.0));
+        }
+        let names = |vars: Vec<Var>| vars.iter().map(|var| var.name().to_owned()).collect::<Vec<_>>();
+        let (inside, others) = within(scope.trainable(), 65);
+        assert_eq!(names(inside), ["qkv/weight"]);
+        assert_eq!(names(others), ["letters/weight", "places/weight", "head/weight"]);
+        // The last matrix of a net whose head is a table is one within.
+        let (inside, _) = within(scope.trainable()[..3].to_vec(), 65);
+        assert_eq!(names(inside), ["qkv/weight"]);
+    }
+}

@@ -129,7 +129,10 @@ mod tests {
     fn random(name: &str, dims: &[usize]) -> Var {
         let shape = Shape::new(dims).unwrap();
         let key = RandomKey::new(5).stream(name);
-        Var::new(name, Array::of(shape, (0..shape.size()).map(|at| key.uniform(at as u64) - 0.5).collect::<Vec<f32>>()))
+        Var::new(
+            name,
+            Array::of(shape, (0..shape.count()).map(|at| key.uniform(at as u64) - 0.5).collect::<Vec<f32>>()),
+        )
     }
 
     #[test]
