@@ -252,16 +252,23 @@ pub(crate) fn sizes(settings: &Settings, input: &Input) -> Result<Sizes> {
 
 fn defaults() -> Settings {
     let training = Defaults {
-        epochs: 6,
+        epochs: 3,
         batch: 32,
-        optimizer: "adamw",
-        lr: 0.002,
+        optimizer: "muon",
+        lr: 0.02,
         weight_decay: 0.1,
         schedule: "warmup_cosine",
         smoothing: 0.0,
     };
     let text = TextDefaults { length: 128, test: 0.1, val: 0.02, beta2: 0.99, clip: 1.0, clamp: 0.0 };
     text_settings(training, text)
+        .float("train.momentum", 0.95, 0.0..=0.9999, "share of the last step that sgd and muon keep")
+        .float(
+            "train.others",
+            0.15,
+            0.0..=1e6,
+            "rate of what muon leaves to adamw (tables, head, norms), as a share of train.lr",
+        )
         .int("model.layers", 4, 1..=128, "blocks")
         .int("model.heads", 4, 1..=128, "heads of attention in each")
         .int("model.width", 192, 1..=65_536, "numbers for each place; a multiple of the heads")
