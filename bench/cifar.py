@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Recipe `cifar` in PyTorch: the same net, data, loss, optimiser, schedule, averages and views, to compare accuracy and time.
+"""Recipe `cifar` with Nesterov's momentum (docs/results.md has its settings) in PyTorch: the same net, data, loss, optimiser, schedule, averages
+and views, to compare accuracy and time.
 
     bench/cifar.py DIR [--epochs 6] [--width 160] [--seed 0] [--threads 2] [--cl] [--compile]
 

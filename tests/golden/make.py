@@ -446,8 +446,10 @@ STEPS = 10
 def unrounded():
     """Muon rounds to bfloat16 on the way; the golden values are of its formula."""
     kept, torch.bfloat16 = torch.bfloat16, None
-    yield
-    torch.bfloat16 = kept
+    try:
+        yield
+    finally:
+        torch.bfloat16 = kept
 
 
 def optimiser(name, cls, groups=({"params": ["w", "b"]},), **given):

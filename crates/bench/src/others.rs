@@ -44,11 +44,11 @@ pub const UNET: Case =
         Ok(supervised(optimiser, 1e-3, move |pass| net.forward(&x, pass).cross_entropy(&y)))
     });
 
-/// A net for small pictures that learns in few passes, with GELU (recipe `cifar`).
+/// A net for small pictures that learns in few passes, with GELU (recipe `cifar` as it was before Muon).
 pub const CIFAR: Case = Case::new(
     Kind::Training,
     "cifar",
-    "the net of recipe cifar, 64 and 160 channels, 32 x 32, SGD with momentum, batch 512",
+    "a net as of recipe cifar, 64 and 160 channels, 32 x 32, SGD with momentum, batch 512",
     512,
     32,
     |cpu, sizes| {

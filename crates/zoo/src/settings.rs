@@ -8,6 +8,8 @@ use tensor::Var;
 use tensor::math::f64::pow;
 use train::{Error, Input, Result, Settings};
 
+use crate::transfer::head;
+
 /// What a recipe chooses for the settings that all recipes have.
 pub(crate) struct Defaults {
     pub epochs: i64,
@@ -88,7 +90,10 @@ pub(crate) fn optimizer(settings: &Settings, scope: &Scope, input: &Input) -> Re
     let (weights, others): (Vec<Var>, Vec<Var>) = scope.trainable().into_iter().partition(|var| var.shape().rank() > 1);
     let beta2 = settings.get_float("train.beta2").unwrap_or(0.999);
     let name = settings.get_word("train.optimizer")?;
-    let (within, weights) = if name == "muon" { within(weights, input.classes.len()) } else { (Vec::new(), weights) };
+    let (within, weights) = match name {
+        "muon" => within(weights, &head(scope), input.classes.len()),
+        _ => (Vec::new(), weights),
+    };
     let groups = vec![Group::new(weights), Group::new(others).weight_decay(0.0)];
     let optimizer: Box<dyn Optimiser> = match name {
         "muon" => {
@@ -118,12 +123,14 @@ pub(crate) fn optimizer(settings: &Settings, scope: &Scope, input: &Input) -> Re
     Ok(if clamp > 0.0 || clip > 0.0 { Box::new(Clipped::new(optimizer, clamp, clip)) } else { optimizer })
 }
 
-/// The matrices within a net, and the others: tables in which symbols, tokens and places are looked up, and the last matrix if it gives
-/// the `outputs`.
-fn within(weights: Vec<Var>, outputs: usize) -> (Vec<Var>, Vec<Var>) {
-    const TABLES: [&str; 3] = ["letters/weight", "places/weight", "tokens/weight"];
-    let head = weights.last().filter(|last| last.shape()[0] == outputs).map(|last| last.name().to_owned());
-    weights.into_iter().partition(|var| !TABLES.contains(&var.name()) && head.as_deref() != Some(var.name()))
+/// The matrices within a net, for muon, and the others: tables in which symbols, tokens and places are looked up, and the matrix of the
+/// layer `head` if it gives the `outputs`. What an LSTM reads letters with counts as within, all gates as one matrix, and so do the
+/// filters of depthwise convolutions.
+fn within(weights: Vec<Var>, head: &str, outputs: usize) -> (Vec<Var>, Vec<Var>) {
+    const TABLES: [&str; 4] = ["letters/weight", "places/weight", "tokens/weight", "pairs/weight"];
+    let head = format!("{head}/weight");
+    let is_head = |var: &Var| var.name() == head && var.shape()[0] == outputs;
+    weights.into_iter().partition(|var| !TABLES.contains(&var.name()) && !is_head(var))
 }
 
 /// The learning rate of each of `steps` steps, of which `per_epoch` make an epoch.
@@ -191,15 +198,15 @@ mod tests {
     #[test]
     fn muon_gets_the_matrices_within_a_net() {
         let scope = Scope::root(0);
-        for (layer, rows) in [("letters", 65), ("places", 16), ("qkv", 24), ("head", 65)] {
+        for (layer, rows) in [("letters", 65), ("pairs", 900), ("qkv", 24), ("contract", 65), ("head", 65)] {
             (&scope / layer).parameter("weight", &[rows, 8], Init::Constant(0.0));
         }
         let names = |vars: Vec<Var>| vars.iter().map(|var| var.name().to_owned()).collect::<Vec<_>>();
-        let (inside, others) = within(scope.trainable(), 65);
-        assert_eq!(names(inside), ["qkv/weight"]);
-        assert_eq!(names(others), ["letters/weight", "places/weight", "head/weight"]);
-        // The last matrix of a net whose head is a table is one within.
-        let (inside, _) = within(scope.trainable()[..3].to_vec(), 65);
-        assert_eq!(names(inside), ["qkv/weight"]);
+        let (inside, others) = within(scope.trainable(), &head(&scope), 65);
+        assert_eq!(names(inside), ["qkv/weight", "contract/weight"]);
+        assert_eq!(names(others), ["letters/weight", "pairs/weight", "head/weight"]);
+        // A net that gives other outputs than its last layer has rows, and one whose last layer is a norm.
+        assert_eq!(names(within(scope.trainable(), "head", 10).1), ["letters/weight", "pairs/weight"]);
+        assert_eq!(names(within(scope.trainable(), "norm", 65).1), ["letters/weight", "pairs/weight"]);
     }
 }

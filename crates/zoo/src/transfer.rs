@@ -45,7 +45,7 @@ pub(crate) fn freeze(at: &Scope, settings: &Settings) -> Result<()> {
 }
 
 /// The layer of the classifier: that of the parameter which was declared last.
-fn head(at: &Scope) -> String {
+pub(crate) fn head(at: &Scope) -> String {
     at.parameters().last().map_or_else(String::new, |last| layer_of(last.name()).to_owned())
 }
 

@@ -56,7 +56,7 @@ pub(super) fn random_crop(
 /// A square of `side` about any pixel, cut at the border, in one colour.
 pub(super) fn cutout(mut image: Image, side: usize, colour: &[f32], key: RandomKey) -> Result<Image, DataError> {
     let [channels, height, width] = image.shape();
-    if colour.is_empty() || (colour.len() != 1 && colour.len() != channels) {
+    if colour.is_empty() || ![1, channels].contains(&colour.len()) {
         return Err(DataError::argument(
             "Cutout",
             format!("a colour of {} values for an image of {channels} channels", colour.len()),

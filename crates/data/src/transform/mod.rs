@@ -261,6 +261,7 @@ impl Transform {
                     .map(|x| format!("{x} is no part of a direction"))
                     .or_else(|| outside("strength", *strength, f32::MAX))
             }
+            Transform::Cutout { colour, .. } if colour.is_empty() => Some("there is no colour".to_owned()),
             Transform::Cutout { side, colour } => match colour.iter().find(|value| !value.is_finite()) {
                 Some(value) => Some(format!("the colour {value} is not finite")),
                 None => border(*side),
