@@ -202,6 +202,7 @@ fn defaults() -> Settings {
     .int("data.size", 32, 32..=32, "height and width of the pictures")
     .word("data.on_broken", "fail", &["fail", "skip"], "what to do with broken files")
     .flag("data.flip", true, "mirror half of the training pictures, and ask about both sides of the others")
+    .flag("data.alternate", false, "mirror each training picture in every other epoch, not at random")
     .int("data.cut", 0, 0..=32, "side of a square of training pictures that is painted over, anywhere; 0: none")
     .int("data.shift", 2, 0..=8, "training pictures move by up to so many pixels, the border mirrored")
 }
@@ -221,7 +222,10 @@ fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
         Transform::RandomCrop { height: splits.input.shape[1], width: splits.input.shape[2], padding: 0 },
     ];
     if settings.get_flag("data.flip")? {
-        splits.augment.push(Transform::AlternateFlip);
+        splits.augment.push(match settings.get_flag("data.alternate")? {
+            true => Transform::AlternateFlip,
+            false => Transform::HorizontalFlip { probability: 0.5 },
+        });
     }
     let cut = settings.get_size("data.cut")?;
     if cut > 0 {
