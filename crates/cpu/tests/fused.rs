@@ -222,6 +222,42 @@ fn normalisations_hold_with_scale_shift_residual_and_gradients() {
 }
 
 #[test]
+fn gelu_and_its_slope_made_together_are_each_what_they_are_alone() {
+    for dims in [[1, 1], [1, 9], [7, 1], [3, 17], [33, 300], [4099, 5], [2, 8200]] {
+        check(&format!("{dims:?}"), || {
+            let (x, scale) = (values(&dims, DType::F32, 1), values(&dims[1..], DType::F32, 2));
+            let place = &x * 4.0 + &scale;
+            let (y, slope) = (place.gelu(), place.gelu_slope());
+            // Also of one value, of numbers of a column and of what lies turned in memory.
+            let of_one = scale.sum(..);
+            let turned = x.permute(&[1, 0]) + 0.5;
+            vec![
+                y.sum(0),
+                &slope * &y,
+                &y * 2.0,
+                slope,
+                scale.gelu() * &x + scale.gelu_slope(),
+                of_one.gelu() + &x * of_one.gelu_slope(),
+                turned.gelu(),
+                turned.gelu_slope(),
+            ]
+        });
+        check(&format!("{dims:?} in f64"), || {
+            let x = values(&dims, DType::F64, 1) * 4.0;
+            vec![x.gelu(), x.gelu_slope()]
+        });
+    }
+    check("behind a convolution and a norm", || {
+        let (x, w) = (values(&[3, 4, 9, 9], DType::F32, 1), values(&[8, 4, 3, 3], DType::F32, 2));
+        let [normal, ..] = x.conv(&w, &ConvOptions::new(2)).batch_norm(1e-5);
+        let y = normal.gelu();
+        let mut all = (&y * &y).sum(..).grad([&x, &w]);
+        all.push(y);
+        all
+    });
+}
+
+#[test]
 fn sums_of_products_keep_signs_of_zero_and_what_is_not_finite() {
     let special = [0.0, -0.0, 1.0, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-40, -1e-40, 3e38];
     let of = |rows: usize, columns: usize, step: usize| {

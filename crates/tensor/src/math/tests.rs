@@ -107,6 +107,7 @@ fn gelu_and_its_slope_are_off_by_little() {
     }
     assert!(gelu(f32::NAN).is_nan() && gelu_slope(f32::NAN).is_nan());
     assert!(gelu_slope(f32::INFINITY) == 1.0 && gelu_slope(f32::NEG_INFINITY).abs() < 1e-30);
+    assert!(gelu(f32::INFINITY) == f32::INFINITY && gelu(f32::NEG_INFINITY).abs() < 1e-30);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use tensor::RandomKey;
 use tensor::order::{BLOCK, LANES};
 
 use super::ahead::{Ahead, SEGMENT};
-use super::kernels::{Arg, Call, Kernel};
+use super::kernels::{self, Arg, Call, Kernel};
 use super::program::{Item, Kind, Line, Pass, Placed, Program, RESULT, Source, What};
 use super::source;
 use super::walk::{Operand, Order, Tile, gather, scatter};
@@ -211,6 +211,16 @@ impl Frame<'_> {
                 }
                 Item::Moments(number) => {
                     self.whole_sums(&pass.moments[*number as usize], pass, tile, ahead);
+                    continue;
+                }
+                Item::Gelu(both) => {
+                    let [x, ..] = self.args(&program.lines[both[0].line as usize]);
+                    let outs = [&both[0], &both[1]].map(|placed| self.place(placed, pass, tile));
+                    // SAFETY: see above.
+                    unsafe { kernels::gelu_and_slope(self.simd, x, outs, points) };
+                    for (placed, data) in both.iter().zip(outs) {
+                        self.regs[placed.line as usize] = Arg { data, many: true };
+                    }
                     continue;
                 }
             };

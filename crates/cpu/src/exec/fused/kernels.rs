@@ -325,6 +325,31 @@ pub fn select(dtype: DType) -> Kernel {
     }
 }
 
+/// GELU of `x` and its slope, written to `outs`: the bits of both kernels.
+///
+/// # Safety
+/// `x` and both results are f32, with room for `len`; neither result overlaps `x` or the other.
+pub unsafe fn gelu_and_slope(simd: Simd, x: Arg, outs: [*mut u8; 2], len: usize) {
+    simd.run(
+        #[inline(always)]
+        || {
+            // SAFETY: by the promise of the caller.
+            let [y, slope] = outs.map(|out| unsafe { std::slice::from_raw_parts_mut(out.cast::<f32>(), len) });
+            // SAFETY: by the promise of the caller.
+            let x: &[f32] = unsafe { many(x, if x.many { len } else { 1 }) };
+            if x.len() == len {
+                for ((y, slope), x) in y.iter_mut().zip(slope).zip(x) {
+                    *y = Real::gelu(*x);
+                    *slope = Real::gelu_slope(*x);
+                }
+            } else {
+                y.fill(Real::gelu(x[0]));
+                slope.fill(Real::gelu_slope(x[0]));
+            }
+        },
+    );
+}
+
 /// The kernel of a ReLU's gradient, 0 where y <= 0: arguments (y, g), f32.
 pub fn relu_gradient() -> Kernel {
     kernel!(wide map2<f32, f32, f32>(#[inline(always)] |y: f32, g: f32| if y <= 0.0 { 0.0 } else { g }))

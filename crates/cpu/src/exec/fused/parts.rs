@@ -24,6 +24,8 @@ pub struct Parts<'a> {
     length: usize,
     /// Slots that the program reads.
     pub read: Vec<SlotId>,
+    /// Lines that are GELU of something, and those that are its slope there.
+    gelus: &'a [[u16; 2]],
 }
 
 impl<'a> Parts<'a> {
@@ -34,6 +36,7 @@ impl<'a> Parts<'a> {
         levels: &'a [usize],
         (order, squares): (Order, bool),
         length: usize,
+        gelus: &'a [[u16; 2]],
     ) -> Parts<'a> {
         let read = lines
             .iter()
@@ -44,7 +47,7 @@ impl<'a> Parts<'a> {
             })
             .collect();
         let folds = lines.iter().any(|line| matches!(line.what, What::Fold(_)));
-        Parts { lines, operands, levels, order, squares, folds, length, read }
+        Parts { lines, operands, levels, order, squares, folds, length, read, gelus }
     }
 
     /// Gives a pass what its reductions and stores need; if `rows`, all passes in one, with the row lines `after` the folds.
@@ -106,6 +109,7 @@ impl<'a> Parts<'a> {
         let numbers = 0..folds.len() as u16;
         let alone = numbers.filter(|&number| !moments.iter().any(|moments| moments.sums.contains(&Some(number))));
         pass.apart = alone.collect();
+        self.gelus.iter().for_each(|&of| with_slope(&mut items, of));
         pass.items = items;
         self.place(pass, rows)
     }
@@ -175,6 +179,7 @@ impl<'a> Parts<'a> {
                 Item::Line(placed) | Item::Affine(placed, _) => vec![placed.line],
                 Item::Chain(chain) => chain.outs.iter().map(|placed| placed.line).collect(),
                 Item::Moments(_) => Vec::new(),
+                Item::Gelu(both) => both.iter().map(|placed| placed.line).collect(),
             };
             for (number, &line) in
                 outs.iter().enumerate().filter(|&(_, &line)| self.lines[line as usize].kind == Kind::Full)
@@ -184,6 +189,7 @@ impl<'a> Parts<'a> {
                     Item::Line(placed) | Item::Affine(placed, _) => placed,
                     Item::Chain(chain) => &mut chain.outs[number],
                     Item::Moments(_) => continue,
+                    Item::Gelu(both) => &mut both[number],
                 };
                 placed.store = store.map(|store| store as u16);
                 if !self.in_memory(line, store.map(|store| &pass.stores[store])) {
@@ -227,7 +233,7 @@ impl<'a> Parts<'a> {
         self.lines.iter().enumerate().all(|(load, line)| match line.what {
             What::Load { operand, .. } if self.operands[operand as usize].slot == slot => {
                 let within = || match &pass.items[index] {
-                    Item::Line(_) | Item::Affine(..) | Item::Moments(_) => false,
+                    Item::Line(_) | Item::Affine(..) | Item::Moments(_) | Item::Gelu(_) => false,
                     Item::Chain(chain) => chain.reads_before(load as u16, number),
                 };
                 line.kind == Kind::Full && (last_use[load] < index || (last_use[load] == index && within()))
@@ -235,6 +241,15 @@ impl<'a> Parts<'a> {
             What::Random { key, .. } => key != slot,
             _ => true,
         })
+    }
+}
+
+/// Puts GELU and its slope into one item, where the first of them stands: both need the same value alone.
+fn with_slope(items: &mut Vec<Item>, lines: [u16; 2]) {
+    let place = |line: u16| items.iter().position(|item| matches!(item, Item::Line(placed) if placed.line == line));
+    if let [Some(gelu), Some(slope)] = lines.map(place) {
+        items[gelu.min(slope)] = Item::Gelu(lines.map(|line| Placed { line, home: 0, store: None }));
+        items.remove(gelu.max(slope));
     }
 }
 
@@ -274,6 +289,7 @@ impl Item {
             Item::Line(Placed { line, .. }) => Box::new(lines[*line as usize].inputs().iter().copied()),
             Item::Chain(chain) => Box::new(chain.inputs()),
             Item::Affine(_, affine) => Box::new(affine.inputs()),
+            Item::Gelu([Placed { line, .. }, _]) => Box::new(lines[*line as usize].inputs().iter().copied()),
         }
     }
 }

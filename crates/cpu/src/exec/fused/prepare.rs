@@ -208,6 +208,19 @@ impl<'a> Builder<'a> {
         (is_le && code[y as usize].dtype == DType::F32).then(|| [line(y), line(other)])
     }
 
+    /// The lines that are GELU of f32 values, each with the line that is its slope there.
+    fn gelus(&self) -> Vec<[u16; 2]> {
+        let of = |op: Unary| {
+            self.fused.code.iter().zip(&self.line_of).filter_map(move |(instr, &line)| {
+                let full = self.lines[line as usize].kind == Kind::Full && instr.dtype == DType::F32;
+                (full && matches!(instr.code, Code::Op(Op::Unary(other)) if other == op)).then_some(line)
+            })
+        };
+        let x = |line: u16| self.lines[line as usize].args[0];
+        let pair = |gelu: u16| of(Unary::GeluSlope).find(|&slope| x(slope) == x(gelu)).map(|slope| [gelu, slope]);
+        of(Unary::Gelu).filter_map(pair).collect()
+    }
+
     fn row(&mut self) -> Kind {
         self.rows += 1;
         Kind::Row(self.rows - 1)
@@ -355,7 +368,8 @@ impl<'a> Builder<'a> {
             .max()
             .unwrap_or(0);
         let length = if order == Order::Rows { reduced } else { kept };
-        let parts = Parts::new(&self.lines, &self.operands, &self.levels, (order, self.squares), length);
+        let gelus = self.gelus();
+        let parts = Parts::new(&self.lines, &self.operands, &self.levels, (order, self.squares), length, &gelus);
         let mut passes: Vec<Pass> = (0..=last).map(|_| Pass::default()).collect();
         folds.iter().for_each(|&line| passes[fold_level(line)].folds.push(line));
         for line in all().filter(plain_row).filter(|&line| self.levels[line as usize] > 0) {
@@ -436,8 +450,8 @@ fn cost(op: &Op) -> usize {
         Op::Unary(Unary::Sqrt | Unary::Recip) | Op::Binary(Binary::Div | Binary::Rem) => 6,
         Op::Unary(Unary::Rsqrt) => 12,
         Op::Unary(Unary::Exp | Unary::Log | Unary::Tanh | Unary::Sigmoid) => 12,
-        Op::Unary(Unary::Erf | Unary::Gelu) => 16,
-        Op::Unary(Unary::Expm1 | Unary::Log1p | Unary::Sin | Unary::Cos | Unary::GeluSlope) => 24,
+        Op::Unary(Unary::Erf | Unary::Gelu | Unary::GeluSlope) => 16,
+        Op::Unary(Unary::Expm1 | Unary::Log1p | Unary::Sin | Unary::Cos) => 24,
         Op::Binary(Binary::Pow) => 48,
         _ => 1,
     }

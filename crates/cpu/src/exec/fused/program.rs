@@ -131,6 +131,8 @@ pub enum Item {
     Affine(Placed, Affine),
     /// Sums made together, by their number: if the tile holds whole rows.
     Moments(u16),
+    /// GELU and its slope, which have most of their work in common, in one loop.
+    Gelu([Placed; 2]),
 }
 
 /// Lines whose values stay in registers from one to the next.
