@@ -21,7 +21,7 @@ pub(super) const TILES: usize = 16;
 const CHUNKS: usize = 8;
 
 /// Calls a function for every unit number.
-type Each<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
+pub(super) type Each<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
 impl Forward<'_> {
     /// Computes a target of at most [`TILES`] tiles, with `each` to hand out the units.
@@ -33,7 +33,7 @@ impl Forward<'_> {
         let parts = count.div_ceil(together);
         let chunks = self.channels.div_ceil(taps::CHANNELS);
         let chunk_size = parts * POINTS * taps::CHANNELS * together;
-        let input_room = self.input_room(&segments, LANES);
+        let input_room = self.input_room(LANES);
         with_scratch(chunks * chunk_size, |points| {
             let all = Disjoint::new(points);
             each(chunks.div_ceil(CHUNKS), &|unit| {

@@ -4,10 +4,11 @@
 //! [channels, tiles] for each of the 36 points, stay in the second-level cache, and so do the products of a few target
 //! channels until they are transformed back.
 
+use super::few::{self, Each};
 use super::inputs::Points;
 use super::taps::{self, Taps};
 use super::transform::{self, Lanes, interleave};
-use super::{ConvGeometry, LANES, PATCH, POINTS, TILE, few};
+use super::{ConvGeometry, LANES, PATCH, POINTS, TILE};
 use crate::gemm::{Epilogue, Factors, Kernel, NR_MAX, Rows, SMALL, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -121,19 +122,9 @@ impl<'a> Forward<'a> {
         // Cut the channels too where there are few blocks of tiles.
         let wanted = if machine.pool.threads() == 1 { 1 } else { machine.pool.threads() * UNITS_PER_THREAD };
         let parts = wanted.div_ceil(blocks).clamp(1, panels);
-        let panels_of = |part: usize| part * panels / parts..(part + 1) * panels / parts;
         if blocks == 1 {
             // Each panel of weights is used once: where it is transformed.
-            let block = Block::new(self, 0);
-            with_scratch(block.points(), |points| {
-                let all_points = Disjoint::new(points);
-                each(self.channels.div_ceil(CHANNELS_TOGETHER), &|unit| {
-                    let first = unit * CHANNELS_TOGETHER;
-                    block.inputs(machine.simd, first..self.channels.min(first + CHANNELS_TOGETHER), all_points);
-                });
-                let points = &*points;
-                each(parts, &|part| block.multiply(machine.simd, points, panels_of(part), None, all));
-            });
+            self.by_parts(machine, &each, (0, parts), None, all);
             return;
         }
         let panel_size = POINTS * self.channels * LANES;
@@ -145,12 +136,41 @@ impl<'a> Forward<'a> {
                 self.weights_of(machine.simd, panel, to);
             });
             let packed = &*packed;
-            each(blocks * parts, &|unit| {
-                let block = Block::new(self, unit / parts);
+            if parts > 1 {
+                (0..blocks).for_each(|block| self.by_parts(machine, &each, (block, parts), Some(packed), all));
+                return;
+            }
+            each(blocks, &|block| {
+                let block = Block::new(self, machine.simd, block);
                 with_scratch(block.points(), |points| {
                     block.inputs(machine.simd, 0..self.channels, Disjoint::new(points));
-                    block.multiply(machine.simd, points, panels_of(unit % parts), Some(packed), all);
+                    block.multiply(machine.simd, points, 0..panels, Some(packed), all);
                 });
+            });
+        });
+    }
+
+    /// A block whose inputs all threads transform, and then the target channels in parts.
+    fn by_parts(
+        &self,
+        machine: &Machine,
+        each: Each<'_>,
+        (block, parts): (usize, usize),
+        packed: Option<&[f32]>,
+        target: Disjoint<'_, f32>,
+    ) {
+        let panels = self.rows.div_ceil(LANES);
+        let block = Block::new(self, machine.simd, block);
+        with_scratch(block.points(), |points| {
+            let all_points = Disjoint::new(points);
+            each(self.channels.div_ceil(CHANNELS_TOGETHER), &|unit| {
+                let first = unit * CHANNELS_TOGETHER;
+                block.inputs(machine.simd, first..self.channels.min(first + CHANNELS_TOGETHER), all_points);
+            });
+            let points = &*points;
+            each(parts, &|part| {
+                let panels = part * panels / parts..(part + 1) * panels / parts;
+                block.multiply(machine.simd, points, panels, packed, target);
             });
         });
     }
@@ -291,15 +311,18 @@ struct Block<'a> {
     /// Tiles, and those that fill vectors.
     count: usize,
     room: usize,
+    /// Tiles whose points lie side by side: what the products read lies together then, and fits into the first-level cache.
+    panel: usize,
     point_size: usize,
 }
 
 impl<'a> Block<'a> {
-    fn new(forward: &'a Forward<'a>, block: usize) -> Self {
+    fn new(forward: &'a Forward<'a>, simd: Simd, block: usize) -> Self {
         let segments = forward.segments(block);
         let count: usize = segments.iter().map(|segment| segment.count).sum();
-        let room = count.next_multiple_of(LANES);
-        Block { forward, segments, count, room, point_size: forward.channels * room + APART }
+        let panel = LANES.max(Kernel::of(simd).nr);
+        let room = count.next_multiple_of(panel);
+        Block { forward, segments, count, room, panel, point_size: forward.channels * room + APART }
     }
 
     /// Floats of the transformed inputs.
@@ -309,8 +332,9 @@ impl<'a> Block<'a> {
 
     /// Transforms the inputs of some channels.
     fn inputs(&self, simd: Simd, channels: Range<usize>, points: Disjoint<'_, f32>) {
-        let points = Points::Tiles { all: points, size: self.point_size };
-        with_scratch(self.forward.input_room(&self.segments, self.room), |room| {
+        let points =
+            Points::Tiles { all: points, size: self.point_size, channels: self.forward.channels, panel: self.panel };
+        with_scratch(self.forward.input_room(self.room), |room| {
             simd.run(
                 #[inline(always)]
                 || self.forward.inputs(simd, &self.segments, self.room, channels, points, room),
@@ -376,8 +400,9 @@ impl<'a> Block<'a> {
         for point in 0..POINTS {
             for column in (0..columns).step_by(kernel.nr) {
                 let width = kernel.nr.min(columns - column);
-                let b = &points[point * self.point_size + column..];
-                assert!((channels - 1) * room + kernel.nr <= b.len());
+                let within = column & (self.panel - 1);
+                let b = &points[point * self.point_size + (column - within) * channels + within..];
+                assert!((channels - 1) * self.panel + kernel.nr <= b.len());
                 for row in (0..rows).step_by(LANES) {
                     let lanes = LANES.min(rows - row);
                     let a = &packed[(row / LANES * POINTS + point) * channels * LANES..][..channels * LANES];
@@ -393,7 +418,7 @@ impl<'a> Block<'a> {
                             kernel.tile(
                                 (height, width, channels),
                                 Factors::strided(a.as_ptr().add(lane), 1, LANES),
-                                Rows::even(b.as_ptr(), room),
+                                Rows::even(b.as_ptr(), self.panel),
                                 (c.as_mut_ptr(), room),
                                 false,
                             );
@@ -405,18 +430,22 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Copies a short row without calling a function for it.
+/// Copies a short row without calling a function for it: by vectors, the last of which lies over the one before.
 #[inline(always)]
 pub(in crate::conv) fn copy_exact(from: &[f32], to: &mut [f32]) {
-    let ((from, end), (to, rest)) = (from.as_chunks::<LANES>(), to.as_chunks_mut::<LANES>());
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
+    let count = to.len();
+    macro_rules! by {
+        ($size:expr) => {{
+            let last = count - $size;
+            for at in (0..last).step_by($size).chain([last]) {
+                to[at..at + $size].copy_from_slice(&from[at..at + $size]);
+            }
+        }};
     }
-    let ((end, last), (rest, place)) = (end.as_chunks::<TILE>(), rest.as_chunks_mut::<TILE>());
-    for (to, from) in rest.iter_mut().zip(end) {
-        *to = *from;
-    }
-    for (to, from) in place.iter_mut().zip(last) {
-        *to = *from;
+    match count {
+        LANES.. => by!(LANES),
+        8.. => by!(8),
+        TILE.. => by!(TILE),
+        _ => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
     }
 }

@@ -5,14 +5,14 @@ use super::taps;
 use super::transform::{self, Lanes, deinterleave};
 use super::{LANES, PATCH, POINTS, TILE};
 use crate::pool::Disjoint;
-use crate::simd::Simd;
+use crate::simd::{Simd, prefetch};
 use std::ops::Range;
 
 /// Where the points of the tiles go.
 #[derive(Clone, Copy)]
 pub(super) enum Points<'a> {
-    /// `[point][channel][tile]`, `size` floats for a point.
-    Tiles { all: Disjoint<'a, f32>, size: usize },
+    /// `[point][panel of tiles][channel][tile]`, `size` floats for a point, a power of two of tiles in a panel.
+    Tiles { all: Disjoint<'a, f32>, size: usize, channels: usize, panel: usize },
     /// `[chunk of channels][part of the tiles][point][channel][tile]`, of `count` tiles, `together` in a part.
     Few { all: Disjoint<'a, f32>, count: usize, together: usize },
 }
@@ -20,11 +20,13 @@ pub(super) enum Points<'a> {
 impl Points<'_> {
     /// The tiles from `first` on of one point and channel.
     #[inline(always)]
-    fn put(&self, point: usize, channel: usize, (first, room): (usize, usize), v: &Lanes) {
+    fn put(&self, point: usize, channel: usize, first: usize, v: &Lanes) {
         match *self {
-            Points::Tiles { all, size } => {
+            Points::Tiles { all, size, channels, panel } => {
+                let within = first & (panel - 1);
+                let at = point * size + (first - within) * channels + channel * panel + within;
                 // SAFETY: the channels of different units are apart.
-                unsafe { all.slice(point * size + channel * room + first, LANES) }.copy_from_slice(v);
+                unsafe { all.slice(at, LANES) }.copy_from_slice(v);
             }
             Points::Few { all, count, together } => {
                 let parts = count.div_ceil(together);
@@ -43,14 +45,9 @@ impl Points<'_> {
 }
 
 impl Forward<'_> {
-    /// Floats in a row of patches, and what a vector may write beyond it.
-    fn pitch(&self, segments: &[Segment]) -> usize {
-        TILE * segments.iter().map(|segment| segment.count).max().unwrap_or(0) + PATCH + 2 * LANES
-    }
-
     /// Floats that [`Forward::inputs`] works in.
-    pub(super) fn input_room(&self, segments: &[Segment], room: usize) -> usize {
-        PATCH * (self.pitch(segments) + 2 * (TILE * room + LANES))
+    pub(super) fn input_room(&self, room: usize) -> usize {
+        2 * PATCH * (TILE * room + LANES)
     }
 
     /// The points of some channels, with room for `room` tiles. Nobody else touches those of the channels.
@@ -64,23 +61,20 @@ impl Forward<'_> {
         points: Points<'_>,
         scratch: &mut [f32],
     ) {
-        let [height, width] = self.size;
-        let (pitch, line) = (self.pitch(segments), TILE * room + LANES);
-        let (row, staged) = scratch.split_at_mut(PATCH * pitch);
+        let line = TILE * room + LANES;
+        let staged = &mut scratch[..2 * PATCH * line];
         staged.fill(0.0);
+        // The first four columns of each patch, and four from its fifth on, of which two are its own.
         let (here, next) = staged.split_at_mut(PATCH * line);
-        for channel in channels {
+        for channel in channels.clone() {
             let mut tile = 0;
             for segment in segments {
-                // (And what follows it: whole vectors are read.)
-                let plane = &self.source[(segment.item * self.channels + channel) * height * width..];
-                self.columns(plane, segment, pitch, row);
-                for i in 0..PATCH {
-                    let from = &row[i * pitch..][..pitch];
-                    let at = i * line + TILE * tile;
-                    copy(from, &mut here[at..], TILE * segment.count);
-                    copy(&from[TILE..], &mut next[at..], TILE * segment.count);
+                let plane = segment.item * self.channels + channel;
+                if channel + 1 < channels.end {
+                    self.ask(plane + 1, segment);
                 }
+                self.columns(plane, segment, 0, &mut here[TILE * tile..], line);
+                self.columns(plane, segment, TILE, &mut next[TILE * tile..], line);
                 tile += segment.count;
             }
             for first in (0..room).step_by(LANES) {
@@ -96,69 +90,79 @@ impl Forward<'_> {
                     let mut v = [[0.0; LANES]; PATCH];
                     transform::inputs(&d, &mut v);
                     for (j, v) in v.iter().enumerate() {
-                        points.put(i * PATCH + j, channel, (first, room), v);
+                        points.put(i * PATCH + j, channel, first, v);
                     }
                 }
             }
         }
     }
 
-    /// `row[i][x]` = (B^T d)[i] for every x that the tiles of a segment see.
+    /// `to[i * line + x]` = (B^T d)[i] for every x of the segment's tiles, `shift` places to the right.
     #[inline(always)]
-    fn columns(&self, plane: &[f32], segment: &Segment, pitch: usize, row: &mut [f32]) {
+    fn columns(&self, plane: usize, segment: &Segment, shift: usize, to: &mut [f32], line: usize) {
         let [height, width] = self.size;
-        let left = TILE * segment.across;
-        // Coordinates inside the source: from `start` on, at place `skip` of the row.
-        let (start, skip) = (left.saturating_sub(self.padding[1]), self.padding[1].saturating_sub(left));
-        let end = width.min((left + TILE * segment.count + 2).saturating_sub(self.padding[1]));
-        let source: [Option<&[f32]>; PATCH] = std::array::from_fn(|i| {
-            let y = (TILE * segment.down + i).checked_sub(self.padding[0]).filter(|&y| y < height)?;
-            Some(&plane[y * width..])
-        });
-        for i in 0..PATCH {
-            row[i * pitch..i * pitch + skip].fill(0.0);
-        }
-        let mut at = skip;
-        for x in (start..end).step_by(LANES) {
+        for at in (0..TILE * segment.count).step_by(LANES) {
+            // Coordinates of the source, beside which is nothing.
+            let left = (TILE * segment.across + shift + at) as isize - self.padding[1] as isize;
+            let inside = (width as isize - left).clamp(0, LANES as isize) as usize;
+            let outside = (-left).clamp(0, LANES as isize) as usize;
             let mut d: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
-            let count = LANES.min(end - x);
-            for (d, source) in d.iter_mut().zip(source) {
-                let Some(source) = source else { continue };
-                match source[x..].first_chunk() {
-                    Some(from) if count == LANES => *d = *from,
-                    Some(from) => first_lanes(from, count, d),
-                    None => d[..count].copy_from_slice(&source[x..x + count]),
+            for (i, d) in d.iter_mut().enumerate() {
+                let y = (TILE * segment.down + i).wrapping_sub(self.padding[0]);
+                if y >= height || outside >= inside {
+                    continue;
+                }
+                let start = ((plane * height + y) * width) as isize + left;
+                let from =
+                    usize::try_from(start).ok().and_then(|start| self.source.get(start..)?.first_chunk::<LANES>());
+                match from {
+                    Some(from) if inside - outside == LANES => *d = *from,
+                    Some(from) => lanes_between(from, outside, inside, d),
+                    // At the ends of the source.
+                    None => {
+                        let first = (start + outside as isize) as usize;
+                        d[outside..inside].copy_from_slice(&self.source[first..][..inside - outside]);
+                    }
                 }
             }
             let mut v: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
             transform::inputs(&d, &mut v);
             for (i, v) in v.iter().enumerate() {
-                row[i * pitch + at..][..LANES].copy_from_slice(v);
+                to[i * line + at..][..LANES].copy_from_slice(v);
             }
-            at += LANES;
         }
-        let used = TILE * segment.count + PATCH;
-        if at < used {
-            for i in 0..PATCH {
-                row[i * pitch + at..i * pitch + used].fill(0.0);
-            }
+    }
+
+    /// Asks for the rows of a plane that the tiles of a segment begin with.
+    #[inline(always)]
+    fn ask(&self, plane: usize, segment: &Segment) {
+        let [height, width] = self.size;
+        let start = (plane * height + TILE * segment.down) * width;
+        for place in (0..TILE * width).step_by(LANES) {
+            prefetch(self.source.as_ptr().wrapping_add(start + place).cast());
         }
     }
 }
 
-/// `to` = the first `count` lanes, then zeros: a copy of a length that the compiler does not know would be a call.
+/// Nothing, then ones, then nothing: from a place on, which lanes are meant. (A mask that the compiler sees made is made anew, in a
+/// roundabout way, wherever it is used.)
+static MASKS: [u32; 3 * LANES] = {
+    let mut masks = [0; 3 * LANES];
+    let mut lane = LANES;
+    while lane < 2 * LANES {
+        masks[lane] = u32::MAX;
+        lane += 1;
+    }
+    masks
+};
+
+/// `to` = the lanes `first..end`, and zeros around them.
 #[inline(always)]
-fn first_lanes(from: &Lanes, count: usize, to: &mut Lanes) {
+fn lanes_between(from: &Lanes, first: usize, end: usize, to: &mut Lanes) {
+    let after = MASKS[LANES - first..].first_chunk::<LANES>();
+    let before = MASKS[2 * LANES - end..].first_chunk::<LANES>();
+    let (Some(after), Some(before)) = (after, before) else { return };
     for lane in 0..LANES {
-        let mask = if lane < count { u32::MAX } else { 0 };
-        to[lane] = f32::from_bits(from[lane].to_bits() & mask);
-    }
-}
-
-/// Copies `count` floats, and what follows them up to a whole vector.
-#[inline(always)]
-fn copy(from: &[f32], to: &mut [f32], count: usize) {
-    for first in (0..count).step_by(LANES) {
-        to[first..first + LANES].copy_from_slice(&from[first..first + LANES]);
+        to[lane] = f32::from_bits(from[lane].to_bits() & after[lane] & before[lane]);
     }
 }
