@@ -33,7 +33,7 @@ impl Forward<'_> {
         let parts = count.div_ceil(together);
         let chunks = self.channels.div_ceil(taps::CHANNELS);
         let chunk_size = parts * POINTS * taps::CHANNELS * together;
-        let input_room = self.input_room(LANES);
+        let input_room = self.input_room(&segments);
         with_scratch(chunks * chunk_size, |points| {
             let all = Disjoint::new(points);
             each(chunks.div_ceil(CHUNKS), &|unit| {

@@ -17,7 +17,7 @@ use crate::simd::Simd;
 use std::ops::Range;
 
 /// Tiles of a unit: two AVX-512 panels. The weights, from a farther cache, are read once for so many tiles.
-const TILES: usize = 64;
+pub(super) const TILES: usize = 64;
 /// Panels of target channels whose products with all tiles of a unit are kept until they are transformed back: 576 KiB.
 const PANELS_KEPT: usize = 4;
 /// Floats between the matrices of two points, beyond their size: no two then compete for one place in the cache.
@@ -334,7 +334,7 @@ impl<'a> Block<'a> {
     fn inputs(&self, simd: Simd, channels: Range<usize>, points: Disjoint<'_, f32>) {
         let points =
             Points::Tiles { all: points, size: self.point_size, channels: self.forward.channels, panel: self.panel };
-        with_scratch(self.forward.input_room(self.room), |room| {
+        with_scratch(self.forward.input_room(&self.segments), |room| {
             simd.run(
                 #[inline(always)]
                 || self.forward.inputs(simd, &self.segments, self.room, channels, points, room),

@@ -2,7 +2,7 @@
 
 use super::forward::{Forward, Segment};
 use super::taps;
-use super::transform::{self, Lanes, deinterleave};
+use super::transform::{self, Lanes, Starts};
 use super::{LANES, PATCH, POINTS, TILE};
 use crate::pool::Disjoint;
 use crate::simd::{Simd, prefetch};
@@ -46,8 +46,8 @@ impl Points<'_> {
 
 impl Forward<'_> {
     /// Floats that [`Forward::inputs`] works in.
-    pub(super) fn input_room(&self, room: usize) -> usize {
-        2 * PATCH * (TILE * room + LANES)
+    pub(super) fn input_room(&self, segments: &[Segment]) -> usize {
+        PATCH * pitch(segments)
     }
 
     /// The points of some channels, with room for `room` tiles. Nobody else touches those of the channels.
@@ -61,32 +61,28 @@ impl Forward<'_> {
         points: Points<'_>,
         scratch: &mut [f32],
     ) {
-        let line = TILE * room + LANES;
-        let staged = &mut scratch[..2 * PATCH * line];
-        staged.fill(0.0);
-        // The first four columns of each patch, and four from its fifth on, of which two are its own.
-        let (here, next) = staged.split_at_mut(PATCH * line);
+        let pitch = pitch(segments);
+        let rows = &mut scratch[..PATCH * pitch];
+        let mut end = 0;
+        let starts = Starts::of(segments.iter().flat_map(|segment| {
+            let start = end;
+            end += span(segment.count);
+            (0..segment.count).map(move |tile| start + TILE * tile)
+        }));
         for channel in channels.clone() {
-            let mut tile = 0;
+            let mut start = 0;
             for segment in segments {
                 let plane = segment.item * self.channels + channel;
                 if channel + 1 < channels.end {
                     self.ask(plane + 1, segment);
                 }
-                self.columns(plane, segment, 0, &mut here[TILE * tile..], line);
-                self.columns(plane, segment, TILE, &mut next[TILE * tile..], line);
-                tile += segment.count;
+                self.columns(plane, segment, &mut rows[start..], pitch);
+                start += span(segment.count);
             }
             for first in (0..room).step_by(LANES) {
                 for i in 0..PATCH {
-                    let at = i * line + TILE * first;
                     let mut d = [[0.0; LANES]; PATCH];
-                    if let (Some(here), Some(next)) = (here[at..].first_chunk(), next[at..].first_chunk()) {
-                        let (mut inside, mut beyond) = ([[0.0; LANES]; TILE], [[0.0; LANES]; TILE]);
-                        deinterleave(simd, here, &mut inside);
-                        deinterleave(simd, next, &mut beyond);
-                        d = [inside[0], inside[1], inside[2], inside[3], beyond[0], beyond[1]];
-                    }
+                    transform::patches(simd, &rows[i * pitch..][..pitch], &starts, first, &mut d);
                     let mut v = [[0.0; LANES]; PATCH];
                     transform::inputs(&d, &mut v);
                     for (j, v) in v.iter().enumerate() {
@@ -97,13 +93,13 @@ impl Forward<'_> {
         }
     }
 
-    /// `to[i * line + x]` = (B^T d)[i] for every x of the segment's tiles, `shift` places to the right.
+    /// `to[i * pitch + x]` = (B^T d)[i] for every x that the tiles of a segment see.
     #[inline(always)]
-    fn columns(&self, plane: usize, segment: &Segment, shift: usize, to: &mut [f32], line: usize) {
+    fn columns(&self, plane: usize, segment: &Segment, to: &mut [f32], pitch: usize) {
         let [height, width] = self.size;
-        for at in (0..TILE * segment.count).step_by(LANES) {
+        for at in (0..span(segment.count)).step_by(LANES) {
             // Coordinates of the source, beside which is nothing.
-            let left = (TILE * segment.across + shift + at) as isize - self.padding[1] as isize;
+            let left = (TILE * segment.across + at) as isize - self.padding[1] as isize;
             let inside = (width as isize - left).clamp(0, LANES as isize) as usize;
             let outside = (-left).clamp(0, LANES as isize) as usize;
             let mut d: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
@@ -113,8 +109,7 @@ impl Forward<'_> {
                     continue;
                 }
                 let start = ((plane * height + y) * width) as isize + left;
-                let from =
-                    usize::try_from(start).ok().and_then(|start| self.source.get(start..)?.first_chunk::<LANES>());
+                let from = usize::try_from(start).ok().and_then(|start| self.source.get(start..)?.first_chunk::<LANES>());
                 match from {
                     Some(from) if inside - outside == LANES => *d = *from,
                     Some(from) => lanes_between(from, outside, inside, d),
@@ -128,7 +123,7 @@ impl Forward<'_> {
             let mut v: [Lanes; PATCH] = [[0.0; LANES]; PATCH];
             transform::inputs(&d, &mut v);
             for (i, v) in v.iter().enumerate() {
-                to[i * line + at..][..LANES].copy_from_slice(v);
+                to[i * pitch + at..][..LANES].copy_from_slice(v);
             }
         }
     }
@@ -142,6 +137,16 @@ impl Forward<'_> {
             prefetch(self.source.as_ptr().wrapping_add(start + place).cast());
         }
     }
+}
+
+/// Columns that so many neighbouring tiles see, in whole vectors.
+fn span(tiles: usize) -> usize {
+    (TILE * (tiles + 1)).next_multiple_of(LANES)
+}
+
+/// Columns that all tiles see.
+fn pitch(segments: &[Segment]) -> usize {
+    segments.iter().map(|segment| span(segment.count)).sum()
 }
 
 /// Nothing, then ones, then nothing: from a place on, which lanes are meant. (A mask that the compiler sees made is made anew, in a

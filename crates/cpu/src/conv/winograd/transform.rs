@@ -1,5 +1,6 @@
 //! The 1D transforms of F(4, 3) with the points 0, 1, -1, 2, -2, infinity, lane by lane.
 
+use super::forward::TILES;
 use super::{LANES, PATCH, TILE};
 use crate::simd::{Level, Simd};
 
@@ -98,9 +99,71 @@ lanewise!(weight_adjoints, weight_adjoint, PATCH, 3);
 lanewise!(outputs, output, PATCH, TILE);
 lanewise!(output_adjoints, output_adjoint, TILE, PATCH);
 
+/// Where the patches of up to [`TILES`] tiles begin in a row of columns.
+pub(super) struct Starts {
+    starts: [usize; TILES],
+    last: usize,
+}
+
+impl Starts {
+    /// (In the place of tiles that are not there, the first column.)
+    pub(super) fn of(starts: impl Iterator<Item = usize>) -> Starts {
+        let mut of = Starts { starts: [0; TILES], last: 0 };
+        for (place, start) in of.starts.iter_mut().zip(starts) {
+            (*place, of.last) = (start, of.last.max(start));
+        }
+        of
+    }
+}
+
+/// `to[j][t] = row[start of tile first + t, + j]`: a row of 6 numbers of each of 16 patches.
+///
+/// Panics unless two tiles of columns follow each start.
+#[inline(always)]
+pub(super) fn patches(simd: Simd, row: &[f32], starts: &Starts, first: usize, to: &mut [Lanes; PATCH]) {
+    assert!(starts.last + 2 * TILE <= row.len());
+    let starts = &starts.starts[first..first + LANES];
+    #[cfg(target_arch = "x86_64")]
+    if simd.level() == Level::Avx2 {
+        use std::arch::x86_64::*;
+        for half in [0, 8] {
+            // SAFETY: the level says that the processor has the instructions; loads are in the row by the assertion, stores in
+            // the arrays.
+            unsafe {
+                // Half q of a_i: patch 4 q + i.
+                let four = |patch: usize, at: usize| _mm_loadu_ps(row.as_ptr().add(starts[half + patch] + at));
+                let pair = |i: usize, at: usize| {
+                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(four(i, at)), four(4 + i, at))
+                };
+                let (a0, a1, a2, a3) = (pair(0, 0), pair(1, 0), pair(2, 0), pair(3, 0));
+                let (t0, t1) = (_mm256_unpacklo_ps(a0, a1), _mm256_unpackhi_ps(a0, a1));
+                let (u0, u1) = (_mm256_unpacklo_ps(a2, a3), _mm256_unpackhi_ps(a2, a3));
+                _mm256_storeu_ps(to[0].as_mut_ptr().add(half), _mm256_shuffle_ps::<0x44>(t0, u0));
+                _mm256_storeu_ps(to[1].as_mut_ptr().add(half), _mm256_shuffle_ps::<0xEE>(t0, u0));
+                _mm256_storeu_ps(to[2].as_mut_ptr().add(half), _mm256_shuffle_ps::<0x44>(t1, u1));
+                _mm256_storeu_ps(to[3].as_mut_ptr().add(half), _mm256_shuffle_ps::<0xEE>(t1, u1));
+                let (b0, b1, b2, b3) = (pair(0, TILE), pair(1, TILE), pair(2, TILE), pair(3, TILE));
+                let (v0, w0) = (_mm256_unpacklo_ps(b0, b1), _mm256_unpacklo_ps(b2, b3));
+                _mm256_storeu_ps(to[4].as_mut_ptr().add(half), _mm256_shuffle_ps::<0x44>(v0, w0));
+                _mm256_storeu_ps(to[5].as_mut_ptr().add(half), _mm256_shuffle_ps::<0xEE>(v0, w0));
+            }
+        }
+        return;
+    }
+    let (mut here, mut next) = ([0.0; TILE * LANES], [0.0; TILE * LANES]);
+    for (patch, &start) in starts.iter().enumerate() {
+        here[TILE * patch..][..TILE].copy_from_slice(&row[start..][..TILE]);
+        next[TILE * patch..][..TILE].copy_from_slice(&row[start + TILE..][..TILE]);
+    }
+    let (mut inside, mut beyond) = ([[0.0; LANES]; TILE], [[0.0; LANES]; TILE]);
+    deinterleave(simd, &here, &mut inside);
+    deinterleave(simd, &next, &mut beyond);
+    *to = [inside[0], inside[1], inside[2], inside[3], beyond[0], beyond[1]];
+}
+
 /// `to[k][t] = from[4 t + k]`.
 #[inline(always)]
-pub(super) fn deinterleave(simd: Simd, from: &[f32; TILE * LANES], to: &mut [Lanes; TILE]) {
+fn deinterleave(simd: Simd, from: &[f32; TILE * LANES], to: &mut [Lanes; TILE]) {
     #[cfg(target_arch = "x86_64")]
     if simd.level() == Level::Avx512 {
         use std::arch::x86_64::*;
@@ -116,26 +179,6 @@ pub(super) fn deinterleave(simd: Simd, from: &[f32; TILE * LANES], to: &mut [Lan
             _mm512_storeu_ps(to[1].as_mut_ptr(), _mm512_shuffle_f32x4::<0xEE>(p, q));
             _mm512_storeu_ps(to[2].as_mut_ptr(), _mm512_shuffle_f32x4::<0x44>(s, t));
             _mm512_storeu_ps(to[3].as_mut_ptr(), _mm512_shuffle_f32x4::<0xEE>(s, t));
-        }
-        return;
-    }
-    #[cfg(target_arch = "x86_64")]
-    if simd.level() == Level::Avx2 {
-        use std::arch::x86_64::*;
-        for half in [0, 8] {
-            // SAFETY: as above.
-            unsafe {
-                // Half q of a_i: tile 4 q + i.
-                let four = |tile: usize| _mm_loadu_ps(from.as_ptr().add(TILE * (half + tile)));
-                let pair = |i: usize| _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(four(i)), four(4 + i));
-                let (a0, a1, a2, a3) = (pair(0), pair(1), pair(2), pair(3));
-                let (t0, t1) = (_mm256_unpacklo_ps(a0, a1), _mm256_unpackhi_ps(a0, a1));
-                let (u0, u1) = (_mm256_unpacklo_ps(a2, a3), _mm256_unpackhi_ps(a2, a3));
-                _mm256_storeu_ps(to[0].as_mut_ptr().add(half), _mm256_shuffle_ps::<0x44>(t0, u0));
-                _mm256_storeu_ps(to[1].as_mut_ptr().add(half), _mm256_shuffle_ps::<0xEE>(t0, u0));
-                _mm256_storeu_ps(to[2].as_mut_ptr().add(half), _mm256_shuffle_ps::<0x44>(t1, u1));
-                _mm256_storeu_ps(to[3].as_mut_ptr().add(half), _mm256_shuffle_ps::<0xEE>(t1, u1));
-            }
         }
         return;
     }
