@@ -371,6 +371,24 @@ fn updates_see_the_values_before_the_run() {
 }
 
 #[test]
+fn gelu_may_take_the_place_of_what_its_slope_is_taken_of() {
+    let numbers: Vec<f32> = (0..5000).map(|i| i as f32 * 0.002 - 5.0).collect();
+    let x = Tensor::from_vec(numbers.clone(), [5000]);
+    let wanted = reference::evaluate(&[&x.gelu(), &x.gelu_slope()]).unwrap();
+    for threads in [1, 3] {
+        let cpu = Cpu::new(threads).unwrap();
+        let (a, b) = (variable("a", numbers.clone()), variable("b", vec![0.0; 5000]));
+        cpu.run(&[], &[a.update(&a.tensor().gelu()), b.update(&a.tensor().gelu_slope())]).unwrap();
+        assert_eq!(bits(&a.value()), bits(&wanted[0]));
+        assert_eq!(bits(&b.value()), bits(&wanted[1]));
+        let (a, b) = (variable("a", numbers.clone()), variable("b", vec![0.0; 5000]));
+        cpu.run(&[], &[b.update(&a.tensor().gelu()), a.update(&a.tensor().gelu_slope())]).unwrap();
+        assert_eq!(bits(&b.value()), bits(&wanted[0]));
+        assert_eq!(bits(&a.value()), bits(&wanted[1]));
+    }
+}
+
+#[test]
 fn running_statistics_join_the_convolution_as_they_were_before_their_update() {
     let (x, w) = (values(&[2, 3, 9, 9], DType::F32, 1), values(&[4, 3, 3, 3], DType::F32, 2));
     let statistics = || [variable("mean", vec![0.5, -1.0, 0.0, 2.0]), variable("var", vec![1.0, 0.25, 3.0, 0.0])];

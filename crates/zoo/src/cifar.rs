@@ -185,7 +185,7 @@ fn directions(splits: &Splits) -> Result<Vec<f32>> {
 
 fn defaults() -> Settings {
     settings(Defaults {
-        epochs: 10,
+        epochs: 9,
         batch: 512,
         optimizer: "muon",
         lr: 0.1,
@@ -197,12 +197,12 @@ fn defaults() -> Settings {
     .flag("train.normed", true, "muon brings each matrix to one length before a step: for nets that norms follow")
     .float("train.average", 0.98, 0.0..=0.999999, "share that averaged weights keep each step; 0: no averages")
     .float("data.val", 0.02, 0.0..=0.9, "share of the training rows set aside to watch training by")
-    .int("model.first", 32, 8..=1024, "channels of the first group")
-    .int("model.width", 160, 8..=1024, "channels of the other groups")
+    .int("model.first", 48, 8..=1024, "channels of the first group")
+    .int("model.width", 192, 8..=1024, "channels of the other groups")
     .int("data.size", 32, 32..=32, "height and width of the pictures")
     .word("data.on_broken", "fail", &["fail", "skip"], "what to do with broken files")
     .flag("data.flip", true, "mirror half of the training pictures, and ask about both sides of the others")
-    .flag("data.alternate", false, "mirror each training picture in every other epoch, not at random")
+    .flag("data.alternate", true, "mirror each training picture in every other epoch, not at random")
     .int("data.cut", 0, 0..=32, "side of a square of training pictures that is painted over, anywhere; 0: none")
     .int("data.shift", 2, 0..=8, "training pictures move by up to so many pixels, the border mirrored")
 }

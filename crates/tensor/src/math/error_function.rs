@@ -1,4 +1,4 @@
-//! The error function, and GELU, which is made of it.
+//! The error function, and GELU, which is made of the normal distribution.
 
 use super::exponential::moderate_exp;
 use super::polynomial;

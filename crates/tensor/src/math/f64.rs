@@ -45,8 +45,10 @@ pub fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { z / (1.0 + z) } else { 1.0 / (1.0 + z) }
 }
 
-/// x Phi(x), with the normal distribution function; NaN at minus infinity.
+/// x Phi(x), with the normal distribution function.
 pub fn gelu(x: f64) -> f64 {
+    // Beyond, Phi is 0, and infinity times 0 would be NaN.
+    let x = if x < -40.0 { -40.0 } else { x };
     x * 0.5 * (erf(x * std::f64::consts::FRAC_1_SQRT_2) + 1.0)
 }
 

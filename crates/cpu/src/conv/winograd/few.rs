@@ -3,7 +3,7 @@
 //! Target channels lie side by side in a vector. Each unit of work transforms the weights of sixteen of them, a few
 //! source channels at a time, and multiplies them while they are in the first-level cache.
 
-use super::forward::{Forward, Segment};
+use super::forward::{Each, Forward, Segment};
 use super::inputs::Points;
 use super::taps;
 use super::transform::{self, Lanes, interleave};
@@ -19,9 +19,6 @@ use std::ops::Range;
 pub(super) const TILES: usize = 16;
 /// Chunks of channels of a unit that transforms inputs.
 const CHUNKS: usize = 8;
-
-/// Calls a function for every unit number.
-pub(super) type Each<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
 impl Forward<'_> {
     /// Computes a target of at most [`TILES`] tiles, with `each` to hand out the units.
@@ -42,16 +39,7 @@ impl Forward<'_> {
                 with_scratch(input_room, |room| {
                     machine.simd.run(
                         #[inline(always)]
-                        || {
-                            self.inputs(
-                                machine.simd,
-                                &segments,
-                                LANES,
-                                channels,
-                                Points::Few { all, count, together },
-                                room,
-                            )
-                        },
+                        || self.inputs(machine.simd, &segments, channels, Points::Few { all, count, together }, room),
                     );
                 });
             });

@@ -1,14 +1,12 @@
 //! The forward pass, and the input gradient as a forward pass.
 //!
-//! A unit of work is a few rows of tiles and some of the target channels. Its transformed inputs, one matrix
-//! [channels, tiles] for each of the 36 points, stay in the second-level cache, and so do the products of a few target
-//! channels until they are transformed back.
+//! A block is a few rows of tiles. Its transformed inputs, for each of the 36 points panels [channels, some tiles], stay near,
+//! and so do the products of a few target channels until they are transformed back.
 
-use super::few::{self, Each};
 use super::inputs::Points;
 use super::taps::{self, Taps};
 use super::transform::{self, Lanes, interleave};
-use super::{ConvGeometry, LANES, PATCH, POINTS, TILE};
+use super::{ConvGeometry, LANES, PATCH, POINTS, TILE, few};
 use crate::gemm::{Epilogue, Factors, Kernel, NR_MAX, Rows, SMALL, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -26,6 +24,9 @@ const APART: usize = 16;
 const CHANNELS_TOGETHER: usize = 8;
 /// Units for each thread.
 const UNITS_PER_THREAD: usize = 4;
+
+/// Calls a function for every unit number.
+pub(super) type Each<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
 /// A 3 x 3 convolution with stride 1 of `source` [items, channels, size] to [items, rows, target].
 pub(in crate::conv) struct Forward<'a> {
@@ -108,7 +109,7 @@ impl<'a> Forward<'a> {
             return;
         }
         let panels = self.rows.div_ceil(LANES);
-        let blocks = self.blocks();
+        let (blocks, threads) = (self.blocks(), machine.pool.threads());
         let tiles = self.items * self.down() * self.across();
         let work = tiles * POINTS * self.rows * self.channels;
         let each = |units: usize, unit: &(dyn Fn(usize) + Sync)| {
@@ -119,11 +120,10 @@ impl<'a> Forward<'a> {
             self.few(machine, &each, all);
             return;
         }
-        // Cut the channels too where there are few blocks of tiles.
-        let wanted = if machine.pool.threads() == 1 { 1 } else { machine.pool.threads() * UNITS_PER_THREAD };
-        let parts = wanted.div_ceil(blocks).clamp(1, panels);
+        let wanted = threads * UNITS_PER_THREAD;
         if blocks == 1 {
             // Each panel of weights is used once: where it is transformed.
+            let parts = if threads == 1 { 1 } else { wanted.min(panels) };
             self.by_parts(machine, &each, (0, parts), None, all);
             return;
         }
@@ -136,7 +136,8 @@ impl<'a> Forward<'a> {
                 self.weights_of(machine.simd, panel, to);
             });
             let packed = &*packed;
-            if parts > 1 {
+            if threads > 1 && blocks < wanted {
+                let parts = panels.div_ceil(PANELS_KEPT).next_multiple_of(threads).min(panels);
                 (0..blocks).for_each(|block| self.by_parts(machine, &each, (block, parts), Some(packed), all));
                 return;
             }
@@ -311,7 +312,7 @@ struct Block<'a> {
     /// Tiles, and those that fill vectors.
     count: usize,
     room: usize,
-    /// Tiles whose points lie side by side: what the products read lies together then, and fits into the first-level cache.
+    /// Tiles whose points lie side by side, so that what a tile of the products reads lies together.
     panel: usize,
     point_size: usize,
 }
@@ -337,7 +338,7 @@ impl<'a> Block<'a> {
         with_scratch(self.forward.input_room(&self.segments), |room| {
             simd.run(
                 #[inline(always)]
-                || self.forward.inputs(simd, &self.segments, self.room, channels, points, room),
+                || self.forward.inputs(simd, &self.segments, channels, points, room),
             );
         });
     }
@@ -397,12 +398,13 @@ impl<'a> Block<'a> {
     ) {
         let (channels, room) = (self.forward.channels, self.room);
         let columns = self.count.next_multiple_of(kernel.width);
+        // Even parts of a panel: none lies across two.
+        let step = self.panel.div_ceil(self.panel.div_ceil(kernel.nr)).next_multiple_of(kernel.width);
         for point in 0..POINTS {
-            for column in (0..columns).step_by(kernel.nr) {
-                let width = kernel.nr.min(columns - column);
-                let within = column & (self.panel - 1);
+            for column in (0..columns).step_by(step) {
+                let (width, within) = (step.min(columns - column), column & (self.panel - 1));
                 let b = &points[point * self.point_size + (column - within) * channels + within..];
-                assert!((channels - 1) * self.panel + kernel.nr <= b.len());
+                assert!(within + width <= self.panel && (channels - 1) * self.panel + kernel.nr <= b.len());
                 for row in (0..rows).step_by(LANES) {
                     let lanes = LANES.min(rows - row);
                     let a = &packed[(row / LANES * POINTS + point) * channels * LANES..][..channels * LANES];
@@ -432,7 +434,7 @@ impl<'a> Block<'a> {
 
 /// Copies a short row without calling a function for it: by vectors, the last of which lies over the one before.
 #[inline(always)]
-pub(in crate::conv) fn copy_exact(from: &[f32], to: &mut [f32]) {
+fn copy_exact(from: &[f32], to: &mut [f32]) {
     let count = to.len();
     macro_rules! by {
         ($size:expr) => {{

@@ -50,19 +50,19 @@ impl Forward<'_> {
         PATCH * pitch(segments)
     }
 
-    /// The points of some channels, with room for `room` tiles. Nobody else touches those of the channels.
+    /// The points of some channels, with room for whole vectors of tiles. Nobody else touches those of the channels.
     #[inline(always)]
     pub(super) fn inputs(
         &self,
         simd: Simd,
         segments: &[Segment],
-        room: usize,
         channels: Range<usize>,
         points: Points<'_>,
         scratch: &mut [f32],
     ) {
         let pitch = pitch(segments);
         let rows = &mut scratch[..PATCH * pitch];
+        let tiles: usize = segments.iter().map(|segment| segment.count).sum();
         let mut end = 0;
         let starts = Starts::of(segments.iter().flat_map(|segment| {
             let start = end;
@@ -79,7 +79,7 @@ impl Forward<'_> {
                 self.columns(plane, segment, &mut rows[start..], pitch);
                 start += span(segment.count);
             }
-            for first in (0..room).step_by(LANES) {
+            for first in (0..tiles).step_by(LANES) {
                 for i in 0..PATCH {
                     let mut d = [[0.0; LANES]; PATCH];
                     transform::patches(simd, &rows[i * pitch..][..pitch], &starts, first, &mut d);
@@ -109,7 +109,8 @@ impl Forward<'_> {
                     continue;
                 }
                 let start = ((plane * height + y) * width) as isize + left;
-                let from = usize::try_from(start).ok().and_then(|start| self.source.get(start..)?.first_chunk::<LANES>());
+                let from =
+                    usize::try_from(start).ok().and_then(|start| self.source.get(start..)?.first_chunk::<LANES>());
                 match from {
                     Some(from) if inside - outside == LANES => *d = *from,
                     Some(from) => lanes_between(from, outside, inside, d),
@@ -132,9 +133,11 @@ impl Forward<'_> {
     #[inline(always)]
     fn ask(&self, plane: usize, segment: &Segment) {
         let [height, width] = self.size;
-        let start = (plane * height + TILE * segment.down) * width;
-        for place in (0..TILE * width).step_by(LANES) {
-            prefetch(self.source.as_ptr().wrapping_add(start + place).cast());
+        for y in TILE * segment.down..TILE * (segment.down + 1) {
+            let start = (plane * height + y) * width + TILE * segment.across;
+            for place in (0..TILE * segment.count).step_by(LANES) {
+                prefetch(self.source.as_ptr().wrapping_add(start + place).cast());
+            }
         }
     }
 }

@@ -34,6 +34,8 @@ fn shapes() -> Vec<ConvGeometry> {
         shape(1, 41, 33, [16, 13], 1),
         shape(1, 30, 70, [16, 20], 1),
         shape(6, 24, 40, [8, 8], 1),
+        // Blocks for each of three threads.
+        shape(100, 24, 25, [12, 12], 1),
     ]
 }
 

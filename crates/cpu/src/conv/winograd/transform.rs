@@ -109,8 +109,8 @@ impl Starts {
     /// (In the place of tiles that are not there, the first column.)
     pub(super) fn of(starts: impl Iterator<Item = usize>) -> Starts {
         let mut of = Starts { starts: [0; TILES], last: 0 };
-        for (place, start) in of.starts.iter_mut().zip(starts) {
-            (*place, of.last) = (start, of.last.max(start));
+        for (number, start) in starts.enumerate() {
+            (of.starts[number], of.last) = (start, of.last.max(start));
         }
         of
     }
@@ -124,7 +124,7 @@ pub(super) fn patches(simd: Simd, row: &[f32], starts: &Starts, first: usize, to
     assert!(starts.last + 2 * TILE <= row.len());
     let starts = &starts.starts[first..first + LANES];
     #[cfg(target_arch = "x86_64")]
-    if simd.level() == Level::Avx2 {
+    if matches!(simd.level(), Level::Avx2 | Level::Avx512) {
         use std::arch::x86_64::*;
         for half in [0, 8] {
             // SAFETY: the level says that the processor has the instructions; loads are in the row by the assertion, stores in
@@ -150,42 +150,10 @@ pub(super) fn patches(simd: Simd, row: &[f32], starts: &Starts, first: usize, to
         }
         return;
     }
-    let (mut here, mut next) = ([0.0; TILE * LANES], [0.0; TILE * LANES]);
-    for (patch, &start) in starts.iter().enumerate() {
-        here[TILE * patch..][..TILE].copy_from_slice(&row[start..][..TILE]);
-        next[TILE * patch..][..TILE].copy_from_slice(&row[start + TILE..][..TILE]);
-    }
-    let (mut inside, mut beyond) = ([[0.0; LANES]; TILE], [[0.0; LANES]; TILE]);
-    deinterleave(simd, &here, &mut inside);
-    deinterleave(simd, &next, &mut beyond);
-    *to = [inside[0], inside[1], inside[2], inside[3], beyond[0], beyond[1]];
-}
-
-/// `to[k][t] = from[4 t + k]`.
-#[inline(always)]
-fn deinterleave(simd: Simd, from: &[f32; TILE * LANES], to: &mut [Lanes; TILE]) {
-    #[cfg(target_arch = "x86_64")]
-    if simd.level() == Level::Avx512 {
-        use std::arch::x86_64::*;
-        // SAFETY: the level says that the processor has the instructions; loads and stores are within the arrays.
-        unsafe {
-            let low = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
-            let high = _mm512_add_epi32(low, _mm512_set1_epi32(2));
-            let row = |i: usize| _mm512_loadu_ps(from.as_ptr().add(i * LANES));
-            let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));
-            let (p, q) = (_mm512_permutex2var_ps(r0, low, r1), _mm512_permutex2var_ps(r2, low, r3));
-            let (s, t) = (_mm512_permutex2var_ps(r0, high, r1), _mm512_permutex2var_ps(r2, high, r3));
-            _mm512_storeu_ps(to[0].as_mut_ptr(), _mm512_shuffle_f32x4::<0x44>(p, q));
-            _mm512_storeu_ps(to[1].as_mut_ptr(), _mm512_shuffle_f32x4::<0xEE>(p, q));
-            _mm512_storeu_ps(to[2].as_mut_ptr(), _mm512_shuffle_f32x4::<0x44>(s, t));
-            _mm512_storeu_ps(to[3].as_mut_ptr(), _mm512_shuffle_f32x4::<0xEE>(s, t));
-        }
-        return;
-    }
     let _ = (simd, Level::Scalar);
-    for lane in 0..LANES {
-        for k in 0..TILE {
-            to[k][lane] = from[TILE * lane + k];
+    for (patch, &start) in starts.iter().enumerate() {
+        for (to, x) in to.iter_mut().zip(&row[start..]) {
+            to[patch] = *x;
         }
     }
 }
@@ -196,7 +164,7 @@ pub(super) fn interleave(simd: Simd, from: &[Lanes; TILE], to: &mut [f32; TILE *
     #[cfg(target_arch = "x86_64")]
     if simd.level() == Level::Avx512 {
         use std::arch::x86_64::*;
-        // SAFETY: as in `deinterleave`.
+        // SAFETY: as in `patches`.
         unsafe {
             let row = |k: usize| _mm512_loadu_ps(from[k].as_ptr());
             let (a, b, c, d) = (row(0), row(1), row(2), row(3));
@@ -219,7 +187,7 @@ pub(super) fn interleave(simd: Simd, from: &[Lanes; TILE], to: &mut [f32; TILE *
     if simd.level() == Level::Avx2 {
         use std::arch::x86_64::*;
         for half in [0, 8] {
-            // SAFETY: as in `deinterleave`.
+            // SAFETY: as in `patches`.
             unsafe {
                 let row = |k: usize| _mm256_loadu_ps(from[k].as_ptr().add(half));
                 let (a, b, c, d) = (row(0), row(1), row(2), row(3));

@@ -328,7 +328,7 @@ pub fn select(dtype: DType) -> Kernel {
 /// GELU of `x` and its slope, written to `outs`: the bits of both kernels.
 ///
 /// # Safety
-/// `x` and both results are f32, with room for `len`; neither result overlaps `x` or the other.
+/// `x` holds `len` f32 or is one, both results have room for `len`; neither overlaps `x` or the other.
 pub unsafe fn gelu_and_slope(simd: Simd, x: Arg, outs: [*mut u8; 2], len: usize) {
     simd.run(
         #[inline(always)]
@@ -339,8 +339,9 @@ pub unsafe fn gelu_and_slope(simd: Simd, x: Arg, outs: [*mut u8; 2], len: usize)
             let x: &[f32] = unsafe { many(x, if x.many { len } else { 1 }) };
             if x.len() == len {
                 for ((y, slope), x) in y.iter_mut().zip(slope).zip(x) {
-                    *y = Real::gelu(*x);
-                    *slope = Real::gelu_slope(*x);
+                    let x = *x;
+                    let both = (Real::gelu(x), Real::gelu_slope(x));
+                    (*y, *slope) = both;
                 }
             } else {
                 y.fill(Real::gelu(x[0]));

@@ -456,3 +456,33 @@ fn cost(op: &Op) -> usize {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tensor::Tensor;
+    use tensor::plan::Kernel;
+
+    #[test]
+    fn gelu_and_its_slope_at_the_same_place_are_one_item() {
+        let cpu = crate::Cpu::new(1).unwrap();
+        let x = Tensor::from_vec(vec![1.0f32, -2.0, 3.0], [3]) * 2.0;
+        let pairs = |outputs: [Tensor; 2]| -> usize {
+            let plan = cpu.plan(&outputs.each_ref(), &[]).unwrap();
+            let prepared = plan.steps.iter().map(|step| match &step.kernel {
+                Kernel::Fused(fused) => prepare(fused, None, &|slot| plan.slots[slot].dtype, 1).unwrap(),
+                Kernel::Op { .. } => panic!("an op alone"),
+            });
+            let count = |program: Program| {
+                let items = program.passes.iter().flat_map(|pass| &pass.items);
+                items.filter(|item| matches!(item, Item::Gelu(_))).count()
+            };
+            prepared.map(count).sum()
+        };
+        assert_eq!(pairs([x.gelu(), x.gelu_slope()]), 1);
+        assert_eq!(pairs([x.gelu_slope(), x.gelu() + 1.0]), 1);
+        assert_eq!(pairs([x.gelu(), (&x + 1.0).gelu_slope()]), 0);
+        let wide = x.cast(DType::F64);
+        assert_eq!(pairs([wide.gelu(), wide.gelu_slope()]), 0);
+    }
+}
