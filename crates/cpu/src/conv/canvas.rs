@@ -5,6 +5,7 @@
 //! and rows likewise, so that neighbouring target positions are neighbours on the canvas too.
 
 use super::places::coordinates;
+use super::weave::copy_short;
 use super::{ConvGeometry, weave};
 use crate::gemm::{Lines, SMALL};
 use crate::machine::Machine;
@@ -115,18 +116,26 @@ impl Canvas {
         each(machine, planes.len(), self.size, |number| {
             // SAFETY: the canvases of different planes are apart.
             let canvas = unsafe { all.slice(number * self.size, self.size) };
-            self.draw(&source[(planes.start + number) * plane..][..plane], canvas);
+            self.draw(machine.simd, &source[(planes.start + number) * plane..][..plane], canvas);
         });
     }
 
     /// Copies a plane onto a canvas of zeros.
-    pub fn draw(&self, plane: &[f32], canvas: &mut [f32]) {
+    pub fn draw(&self, simd: Simd, plane: &[f32], canvas: &mut [f32]) {
+        simd.run(
+            #[inline(always)]
+            || self.draw_runs(plane, canvas),
+        );
+    }
+
+    #[inline(always)]
+    fn draw_runs(&self, plane: &[f32], canvas: &mut [f32]) {
         let mut runs = &self.runs[..];
         while let [run, rest @ ..] = runs {
             runs = rest;
             let from = &plane[run.from..];
             if self.to_step == 1 && self.from_step == 1 {
-                canvas[run.to..][..run.count].copy_from_slice(&from[..run.count]);
+                copy_short(&mut canvas[run.to..][..run.count], from);
                 continue;
             }
             // Even and odd elements of the same row.

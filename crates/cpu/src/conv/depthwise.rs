@@ -3,22 +3,18 @@
 //! Each plane is copied once onto a canvas; then every kernel position is a plain shift. The chains are those of the specification.
 
 use super::ConvGeometry;
-use super::canvas::{Canvas, Grid};
+use super::canvas::Canvas;
+use super::correlate::{SLACK, correlate};
 use super::phases::{Frame, phases, spread};
-use super::weave::copy_short;
-use crate::gemm::Lines;
+use crate::gemm::{Epilogue, Lines, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
 
 /// With more output channels than this for one input channel, the matrix product is as good.
 const OUTPUTS_MOST: usize = 4;
-/// Positions that are summed at a time, in registers: for rows that long, and for shorter ones.
-const WIDE: usize = 32;
-const NARROW: usize = 16;
-/// Sums at a time, of several rows: enough chains of multiply-adds that none waits for itself (5 x 5 over 14 x 14, twice as fast).
-const SUMS: usize = 64;
-/// Numbers that a unit of work computes, if a channel has fewer: to begin one costs as much as a hundred.
+/// Numbers that a unit of work computes, if a channel has fewer: to begin one costs as much as a hundred. Its canvases are drawn
+/// before any is read, since a vector made of two that have just been stored has to wait for them.
 const UNIT: usize = 4096;
 /// Channels that the weight gradient takes at a time, one for each lane of a vector.
 const CHANNELS: usize = 16;
@@ -30,56 +26,89 @@ pub(super) fn suits(geometry: &ConvGeometry) -> bool {
     geometry.group_channels() == 1 && (1..=OUTPUTS_MOST).contains(&geometry.group_outputs()) && geometry.taps() > 0
 }
 
-pub(super) fn forward(machine: &Machine, geometry: &ConvGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
+/// Tiles of the epilogue: rows are the planes of several groups that follow each other.
+pub(super) fn forward(
+    machine: &Machine,
+    geometry: &ConvGeometry,
+    x: &[f32],
+    w: &[f32],
+    y: &mut [f32],
+    epilogue: Option<Epilogue<'_, f32>>,
+) {
     let canvas = Canvas::forward(geometry, true);
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
-    let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
-    let size = (outputs * positions).max(1);
-    let together = together(machine, geometry, size);
-    machine.pool.chunks(y, together * size, |unit, y| {
-        with_scratch(canvas.room(WIDE), |room| {
-            room.fill(0.0);
-            for (channel, y) in (unit * together..).zip(y.chunks_exact_mut(size)) {
+    let (plane, positions, room) = (geometry.input_positions(), geometry.output_positions(), canvas.room(SLACK));
+    units(machine, geometry, y, (outputs, positions), epilogue, |first, y| {
+        let size = outputs * positions;
+        with_scratch(y.len() / size * room, |drawn| {
+            drawn.fill(0.0);
+            for (x, drawn) in x[first * plane..].chunks_exact(plane.max(1)).zip(drawn.chunks_exact_mut(room)) {
+                canvas.draw(machine.simd, x, drawn);
+            }
+            for ((channel, drawn), y) in (first..).zip(drawn.chunks_exact(room)).zip(y.chunks_exact_mut(size)) {
                 let w = &w[channel % geometry.groups * outputs * taps..];
-                canvas.draw(&x[channel * plane..][..plane], room);
                 for (y, w) in y.chunks_exact_mut(positions).zip(w.chunks_exact(taps)) {
-                    machine.simd.run(
-                        #[inline(always)]
-                        || correlate(canvas.grid(), room, w, &canvas.taps, y),
-                    );
+                    correlate(machine.simd, canvas.grid(), drawn, w, &canvas.taps, y);
                 }
             }
         });
     });
 }
 
-/// Channels of samples that a unit of work computes, of `size` numbers each.
-fn together(machine: &Machine, geometry: &ConvGeometry, size: usize) -> usize {
-    let each = (geometry.batch * geometry.groups).div_ceil(4 * machine.pool.threads());
-    (UNIT / size).min(each).max(1)
+/// Calls `unit(first, part)` for parts of `target`, from the group `first` of all samples on, which has `rows` planes, and then
+/// `epilogue`.
+fn units(
+    machine: &Machine,
+    geometry: &ConvGeometry,
+    target: &mut [f32],
+    (rows, plane): (usize, usize),
+    epilogue: Option<Epilogue<'_, f32>>,
+    unit: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let (groups, size) = (geometry.batch * geometry.groups, rows * plane);
+    if size == 0 {
+        return;
+    }
+    let together = (UNIT / size).min(groups.div_ceil(4 * machine.pool.threads())).max(1);
+    let all = Disjoint::new(target);
+    machine.pool.run(groups.div_ceil(together), |number| {
+        let first = number * together;
+        let count = together.min(groups - first);
+        // SAFETY: the groups of different units are apart.
+        unit(first, unsafe { all.slice(first * size, count * size) });
+        if let Some(epilogue) = epilogue {
+            // SAFETY: this unit alone touches its groups, and the slice above is not used any more.
+            epilogue(unsafe { Tile::new(all, size, plane, first, (0, count * rows), (0, plane)) });
+        }
+    });
 }
 
-pub(super) fn input_gradient(machine: &Machine, geometry: &ConvGeometry, w: &[f32], dy: &[f32], dx: &mut [f32]) {
+pub(super) fn input_gradient(
+    machine: &Machine,
+    geometry: &ConvGeometry,
+    w: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+    epilogue: Option<Epilogue<'_, f32>>,
+) {
     let canvas = Canvas::backward(geometry);
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let positions = geometry.output_positions();
     // The chain runs over the outputs too: their canvases lie one after the other.
-    let starts = (0..outputs).map(|output| output * canvas.room(WIDE));
+    let starts = (0..outputs).map(|output| output * canvas.room(SLACK));
     let all_taps: Vec<usize> = starts.flat_map(|start| canvas.taps.iter().map(move |tap| start + tap)).collect();
-    let plane = geometry.input_positions().max(1);
-    let together = together(machine, geometry, plane);
-    machine.pool.chunks(dx, together * plane, |unit, dx| {
-        with_scratch(outputs * canvas.room(WIDE), |room| {
-            room.fill(0.0);
-            for (channel, dx) in (unit * together..).zip(dx.chunks_exact_mut(plane)) {
+    let (plane, room) = (geometry.input_positions(), canvas.room(SLACK));
+    units(machine, geometry, dx, (1, plane), epilogue, |first, dx| {
+        with_scratch(dx.len() / plane * outputs * room, |drawn| {
+            drawn.fill(0.0);
+            let dy = dy[first * outputs * positions..].chunks_exact(positions.max(1));
+            for (dy, drawn) in dy.zip(drawn.chunks_exact_mut(room)) {
+                canvas.draw(machine.simd, dy, drawn);
+            }
+            let drawn = drawn.chunks_exact(outputs * room);
+            for ((channel, drawn), dx) in (first..).zip(drawn).zip(dx.chunks_exact_mut(plane)) {
                 let w = &w[channel % geometry.groups * outputs * taps..][..outputs * taps];
-                for (output, room) in room.chunks_exact_mut(canvas.room(WIDE)).enumerate() {
-                    canvas.draw(&dy[(channel * outputs + output) * positions..][..positions], room);
-                }
-                machine.simd.run(
-                    #[inline(always)]
-                    || correlate(canvas.grid(), room, w, &all_taps, dx),
-                );
+                correlate(machine.simd, canvas.grid(), drawn, w, &all_taps, dx);
             }
         });
     });
@@ -92,21 +121,21 @@ pub(super) fn strided_input_gradient(
     w: &[f32],
     dy: &[f32],
     dx: &mut [f32],
+    epilogue: Option<Epilogue<'_, f32>>,
 ) {
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
     let frame = Frame::new(geometry);
     let phases = phases(geometry, &frame);
-    let together = together(machine, geometry, plane.max(1));
-    machine.pool.chunks(dx, together * plane, |unit, dx| {
-        with_scratch(outputs * frame.plane() + WIDE + plane + outputs * taps, |room| {
-            let (room, rest) = room.split_at_mut(outputs * frame.plane() + WIDE);
+    units(machine, geometry, dx, (1, plane), epilogue, |first, dx| {
+        with_scratch(outputs * frame.plane() + SLACK + plane + outputs * taps, |room| {
+            let (room, rest) = room.split_at_mut(outputs * frame.plane() + SLACK);
             let (found, factors) = rest.split_at_mut(plane);
             room.fill(0.0);
-            for (channel, dx) in (unit * together..).zip(dx.chunks_exact_mut(plane)) {
+            for (channel, dx) in (first..).zip(dx.chunks_exact_mut(plane)) {
                 let w = &w[channel % geometry.groups * outputs * taps..][..outputs * taps];
                 for (output, room) in room.chunks_exact_mut(frame.plane()).take(outputs).enumerate() {
-                    frame.draw(geometry.output, &dy[(channel * outputs + output) * positions..][..positions], room);
+                    frame.draw(machine.simd, geometry.output, &dy[(channel * outputs + output) * positions..][..positions], room);
                 }
                 for phase in &phases {
                     let grid = phase.grid(&frame);
@@ -115,10 +144,7 @@ pub(super) fn strided_input_gradient(
                         factors.iter_mut().zip(&phase.taps).for_each(|(factor, tap)| *factor = w[*tap]);
                     }
                     let found = &mut found[phase.positions_before..][..grid.size.iter().product()];
-                    machine.simd.run(
-                        #[inline(always)]
-                        || correlate(grid, room, factors, &phase.shifts, found),
-                    );
+                    correlate(machine.simd, grid, room, factors, &phase.shifts, found);
                 }
                 machine.simd.run(
                     #[inline(always)]
@@ -141,9 +167,9 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
         let dw = unsafe { all.slice(first * outputs * taps, channels * outputs * taps) };
         // Everything is interleaved: element i of channel c lies at i * CHANNELS + c.
         let sums = outputs * taps * CHANNELS;
-        with_scratch(CHANNELS * (canvas.room(WIDE) + positions) + sums, |room| {
+        with_scratch(CHANNELS * (canvas.room(SLACK) + positions) + sums, |room| {
             let (sums, room) = room.split_at_mut(sums);
-            let (drawn, slopes) = room.split_at_mut(CHANNELS * canvas.room(WIDE));
+            let (drawn, slopes) = room.split_at_mut(CHANNELS * canvas.room(SLACK));
             sums.fill(0.0);
             drawn.fill(0.0);
             for sample in 0..geometry.batch {
@@ -165,72 +191,6 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
             }
         });
     });
-}
-
-/// y[p] = chain of w[i] * canvas[start(p) + taps[i]], where neighbours are neighbours on the canvas.
-#[inline(always)]
-fn correlate(grid: Grid, canvas: &[f32], w: &[f32], taps: &[usize], y: &mut [f32]) {
-    if grid.size[2] < WIDE {
-        correlate_rows::<NARROW, { SUMS / NARROW }>(grid, canvas, w, taps, y);
-    } else {
-        correlate_rows::<WIDE, { SUMS / WIDE }>(grid, canvas, w, taps, y);
-    }
-}
-
-#[inline(always)]
-fn correlate_rows<const LANES: usize, const ROWS: usize>(
-    grid: Grid,
-    canvas: &[f32],
-    w: &[f32],
-    taps: &[usize],
-    y: &mut [f32],
-) {
-    let [depths, heights, width] = grid.size;
-    for depth in 0..depths {
-        let from = &canvas[grid.start + depth * grid.steps[0]..];
-        let y = &mut y[depth * heights * width..][..heights * width];
-        let together = heights / ROWS * ROWS;
-        for height in (0..together).step_by(ROWS) {
-            let (from, y) = (&from[height * grid.steps[1]..], &mut y[height * width..]);
-            correlate_strip::<LANES, ROWS>((from, grid.steps[1]), w, taps, width, y);
-        }
-        for height in together..heights {
-            let (from, y) = (&from[height * grid.steps[1]..], &mut y[height * width..]);
-            correlate_strip::<LANES, 1>((from, grid.steps[1]), w, taps, width, y);
-        }
-    }
-}
-
-/// Some rows of `width`, which begin `step` apart on the canvas.
-#[inline(always)]
-fn correlate_strip<const LANES: usize, const ROWS: usize>(
-    (from, step): (&[f32], usize),
-    w: &[f32],
-    taps: &[usize],
-    width: usize,
-    y: &mut [f32],
-) {
-    let mut start = 0;
-    while start < width {
-        // The last lanes of a long row are computed where they still fit, some of them twice.
-        let first = if width < LANES { 0 } else { start.min(width - LANES) };
-        let mut sums = [[0.0; LANES]; ROWS];
-        for (&w, &tap) in w.iter().zip(taps) {
-            let values = &from[first + tap..];
-            for row in 0..ROWS {
-                // (As an array: slices of a length known only to us keep the sums out of registers, ten times slower.)
-                let values = &values[row * step..].as_chunks::<LANES>().0[0];
-                for lane in 0..LANES {
-                    sums[row][lane] = w.mul_add(values[lane], sums[row][lane]);
-                }
-            }
-        }
-        for row in 0..ROWS {
-            let done = sums[row];
-            copy_short(&mut y[row * width + first..][..LANES.min(width - first)], &done);
-        }
-        start = first + LANES;
-    }
 }
 
 impl Canvas {

@@ -100,7 +100,7 @@ pub(super) fn run(
                 drawn.fill(0.0);
                 let planes = &source[item * channels * plane..][..channels * plane];
                 for (plane, canvas_plane) in planes.chunks_exact(plane.max(1)).zip(drawn.chunks_exact_mut(room)) {
-                    canvas.draw(plane, canvas_plane);
+                    canvas.draw(machine.simd, plane, canvas_plane);
                 }
                 if turned {
                     turned::tiles(machine.simd, rows, weights, drawn, (&starts, &shifts), target);

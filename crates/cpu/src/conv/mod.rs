@@ -14,6 +14,7 @@
 mod across;
 mod apart;
 mod canvas;
+mod correlate;
 mod depthwise;
 mod direct;
 mod few;
@@ -57,8 +58,7 @@ pub fn conv_forward(
         return pointwise::forward(machine, geometry, x, w, y, epilogue);
     }
     if depthwise::suits(geometry) {
-        depthwise::forward(machine, geometry, x, w, y);
-        finish_if(machine, y, outputs, positions, epilogue);
+        depthwise::forward(machine, geometry, x, w, y, epilogue);
         return Ok(());
     }
     let weights = Strided {
@@ -106,11 +106,10 @@ pub fn conv_input_gradient(
     }
     if depthwise::suits(geometry) {
         if phases::suits(geometry) {
-            depthwise::strided_input_gradient(machine, geometry, w, dy, dx);
+            depthwise::strided_input_gradient(machine, geometry, w, dy, dx, epilogue);
         } else {
-            depthwise::input_gradient(machine, geometry, w, dy, dx);
+            depthwise::input_gradient(machine, geometry, w, dy, dx, epilogue);
         }
-        finish_if(machine, dx, channels, positions, epilogue);
         return Ok(());
     }
     let weights = Strided {

@@ -7,11 +7,13 @@
 use super::canvas::{Grid, each};
 use super::places::coordinates;
 use super::shifted::{Patches, samples_at_a_time};
+use super::weave::copy_short;
 use super::{ConvGeometry, direct, weave};
 use crate::gemm::{Epilogue, Job, Kernel, Lines, NR_MAX, Panels, Strided, Tile, run};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
+use crate::simd::Simd;
 
 /// Whether this room serves the input gradient.
 pub(super) fn suits(geometry: &ConvGeometry) -> bool {
@@ -58,11 +60,16 @@ impl Frame {
         (at[0] * self.size[1] + at[1]) * self.size[2] + at[2]
     }
 
-    pub fn draw(&self, output: [usize; 3], plane: &[f32], canvas: &mut [f32]) {
-        for (row, from) in plane.chunks_exact(output[2].max(1)).enumerate() {
-            let at = [row / output[1] + self.before[0], row % output[1] + self.before[1], self.before[2]];
-            canvas[self.place(at)..][..output[2]].copy_from_slice(from);
-        }
+    pub fn draw(&self, simd: Simd, output: [usize; 3], plane: &[f32], canvas: &mut [f32]) {
+        simd.run(
+            #[inline(always)]
+            || {
+                for (row, from) in plane.chunks_exact(output[2].max(1)).enumerate() {
+                    let at = [row / output[1] + self.before[0], row % output[1] + self.before[1], self.before[2]];
+                    copy_short(&mut canvas[self.place(at)..][..output[2]], from);
+                }
+            },
+        );
     }
 }
 
@@ -132,7 +139,7 @@ pub(super) fn input_gradient(
             each(machine, count * outputs, frame.plane(), |output| {
                 // SAFETY: the canvases of different planes are apart.
                 let canvas = unsafe { canvases.slice(output * frame.plane(), frame.plane()) };
-                frame.draw(geometry.output, &dy[(first * outputs + output) * positions..][..positions], canvas);
+                frame.draw(machine.simd, geometry.output, &dy[(first * outputs + output) * positions..][..positions], canvas);
             });
             for phase in &phases {
                 phase.run(machine, geometry, &frame, (weights, drawn), (count, found));

@@ -156,6 +156,13 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(2, 9, 9, 9, [1, 10, 35], [1, 3, 3], one, [0, 1, 1], one),
         geometry(2, 18, 18, 36, [1, 9, 9], [1, 5, 5], [1, 2, 2], [0, 2, 2], one),
         geometry(2, 3, 3, 3, [3, 5, 70], [3, 3, 3], [1, 1, 2], [1, 2, 0], [1, 2, 1]),
+        // Channels apart: rows of each width of vectors, all numbers of rows that are left, several channels at a time.
+        geometry(2, 9, 9, 9, [1, 3, 3], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(2, 40, 40, 40, [1, 6, 6], [1, 5, 5], one, [0, 2, 2], one),
+        geometry(1, 3, 3, 6, [1, 13, 24], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(1, 2, 2, 2, [1, 9, 48], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(1, 2, 2, 2, [2, 7, 64], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(2, 5, 5, 5, [1, 23, 20], [1, 3, 3], [1, 2, 2], [0, 1, 1], one),
         // Rows of one to four vectors, full or nearly; tall tiles of few output channels, in groups too.
         geometry(3, 1, 2, 6, [1, 9, 30], [1, 5, 5], one, [0, 2, 2], one),
         geometry(5, 1, 1, 8, [1, 7, 16], [1, 3, 3], one, [0, 1, 1], one),
@@ -189,18 +196,32 @@ fn every_width_and_thread_count_gives_the_bits_of_the_plain_loops() {
         let dy = numbers(g.batch * g.outputs * g.output_positions(), 3);
         let plain = Plain(&g);
         let (y, dx, dw) = (plain.forward(&x, &w), plain.input_gradient(&w, &dy), plain.weight_gradient(&x, &dy));
+        // An epilogue that tells each place from all others.
+        let marked = |values: &[f32]| -> Vec<f32> { values.iter().zip(0..).map(|(x, i)| x + i as f32).collect() };
+        let (m, n) = (g.group_outputs(), g.output_positions());
         for machine in &machines {
             let name = format!("{} x {}, {g:?}", machine.simd.level(), machine.pool.threads());
-            for epilogue in [None, Some(&(|_: Tile<'_, f32>| ()) as Epilogue<'_, f32>)] {
+            for after in [false, true] {
+                let epilogue = |rows: usize, columns: usize| {
+                    move |mut tile: Tile<'_, f32>| {
+                        for row in tile.rows.clone() {
+                            let first = (tile.batch * rows + row) * columns + tile.cols.start;
+                            tile.row(row).iter_mut().zip(first..).for_each(|(x, i)| *x += i as f32);
+                        }
+                    }
+                };
+                let expected = |values: &[f32]| if after { marked(values) } else { values.to_vec() };
                 let mut found = vec![f32::NAN; y.len()];
-                conv_forward(machine, &g, &x, &w, &mut found, epilogue).unwrap();
-                assert!(bits(&found) == bits(&y), "forward {name}");
+                conv_forward(machine, &g, &x, &w, &mut found, after.then_some(&epilogue(m, n))).unwrap();
+                assert!(bits(&found) == bits(&expected(&y)), "forward {name}");
                 let mut found = vec![f32::NAN; dx.len()];
-                conv_input_gradient(machine, &g, &w, &dy, &mut found, epilogue).unwrap();
-                assert!(bits(&found) == bits(&dx), "input gradient {name}");
+                let each = epilogue(g.group_channels(), g.input_positions());
+                conv_input_gradient(machine, &g, &w, &dy, &mut found, after.then_some(&each)).unwrap();
+                assert!(bits(&found) == bits(&expected(&dx)), "input gradient {name}");
                 let mut found = vec![f32::NAN; dw.len()];
-                conv_weight_gradient(machine, &g, &x, &dy, &mut found, epilogue).unwrap();
-                assert!(bits(&found) == bits(&dw), "weight gradient {name}");
+                let each = epilogue(m, g.group_channels() * g.taps());
+                conv_weight_gradient(machine, &g, &x, &dy, &mut found, after.then_some(&each)).unwrap();
+                assert!(bits(&found) == bits(&expected(&dw)), "weight gradient {name}");
             }
         }
     }

@@ -38,6 +38,8 @@ pub(super) fn copy_short(to: &mut [f32], from: &[f32]) {
     let count = to.len();
     let from = &from[..count];
     match count {
+        1 => to[0] = from[0],
+        2..4 => copy_ends::<2>(to, from),
         4..8 => copy_ends::<4>(to, from),
         8..16 => copy_ends::<8>(to, from),
         16..=32 => copy_ends::<16>(to, from),

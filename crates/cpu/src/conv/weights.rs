@@ -84,7 +84,7 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
                 } else {
                     // SAFETY: the canvases of different units are apart.
                     let to = unsafe { all_drawn.slice(unit * room, room) };
-                    canvas.draw(&x[(first * geometry.channels + unit) * plane..][..plane], to);
+                    canvas.draw(machine.simd, &x[(first * geometry.channels + unit) * plane..][..plane], to);
                 }
             });
             let (drawn, slopes) = (&*drawn, &*slopes);

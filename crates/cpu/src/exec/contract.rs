@@ -69,8 +69,7 @@ impl Contraction {
         };
         let suits = match &kind {
             Kind::MatMul(product) => product.size.n > 1 && product.size.k > 0,
-            // One channel a group has a kernel of its own, which takes no epilogue.
-            Kind::Conv(geometry) | Kind::ConvInput(geometry) => geometry.group_channels() > 1 && geometry.taps() > 0,
+            Kind::Conv(geometry) | Kind::ConvInput(geometry) => geometry.taps() > 0,
             Kind::ConvWeight(_) => false,
         };
         let inside = suits && dtype == DType::F32 && shape.count() >= EPILOGUE_AFTER;

@@ -54,8 +54,10 @@ fn unit(
     names: [&str; 2],
     [inputs, outputs, kernel, stride, groups]: [usize; 5],
 ) -> Sequential {
-    let net = if kernel > 1 { net.then(Same { kernel, stride }) } else { net };
-    net.then(conv2d(at / names[0], inputs, outputs, kernel).stride(stride).groups(groups).bias(false).init(WEIGHT))
+    // With stride 1 as many zeros are missing before as after.
+    let (net, padding) = if stride == 1 { (net, kernel / 2) } else { (net.then(Same { kernel, stride }), 0) };
+    let conv = conv2d(at / names[0], inputs, outputs, kernel).stride(stride).padding(padding).groups(groups);
+    net.then(conv.bias(false).init(WEIGHT))
         .then(batch_norm2d(at / names[1], outputs).eps(1e-3).momentum(Some(0.01)))
 }
 

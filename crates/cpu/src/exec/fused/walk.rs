@@ -305,6 +305,34 @@ unsafe fn repeat<T: Copy>(from: *const T, count: usize, times: usize, to: *mut T
     }
 }
 
+/// Copies elements that lie side by side: a few without a call, by moves that overlap.
+///
+/// # Safety
+/// There are `count` elements at `from`, and room for them at `to`, elsewhere.
+#[inline(always)]
+unsafe fn copy_run<T: Copy>(from: *const T, to: *mut T, count: usize) {
+    /// The first and the last `N` bytes of `bytes`.
+    #[inline(always)]
+    unsafe fn ends<const N: usize>(from: *const [u8; N], to: *mut [u8; N], bytes: usize) {
+        // SAFETY: `bytes` is at least `N`.
+        unsafe {
+            let (first, last) = (from.read_unaligned(), from.byte_add(bytes - N).read_unaligned());
+            to.write_unaligned(first);
+            to.byte_add(bytes - N).write_unaligned(last);
+        }
+    }
+    let bytes = count * size_of::<T>();
+    // SAFETY: the caller's promise.
+    unsafe {
+        match bytes {
+            16..32 => ends::<16>(from.cast(), to.cast(), bytes),
+            32..64 => ends::<32>(from.cast(), to.cast(), bytes),
+            64..=128 => ends::<64>(from.cast(), to.cast(), bytes),
+            _ => std::ptr::copy_nonoverlapping(from, to, count),
+        }
+    }
+}
+
 /// Copies the elements of a tile from memory to `out`.
 ///
 /// # Safety
@@ -342,7 +370,7 @@ pub unsafe fn gather(operand: &Operand, base: *const u8, tile: &Tile, order: Ord
             unsafe {
                 let (from, to) = (base.offset(position), out.add(place));
                 match stride {
-                    1 => std::ptr::copy_nonoverlapping(from, to, count),
+                    1 => copy_run(from, to, count),
                     0 => std::slice::from_raw_parts_mut(to, count).fill(*from),
                     // A stride that the compiler knows: by whole vectors.
                     -1 => (0..count).for_each(|i| *to.add(i) = *from.sub(i)),
@@ -374,7 +402,7 @@ pub unsafe fn scatter(operand: &Operand, base: *mut u8, tile: &Tile, order: Orde
             unsafe {
                 let to = base.offset(position);
                 match (stride, many) {
-                    (1, true) => std::ptr::copy_nonoverlapping(from.add(place), to, count),
+                    (1, true) => copy_run(from.add(place), to, count),
                     (1, false) => std::slice::from_raw_parts_mut(to, count).fill(*from),
                     (_, true) => (0..count).for_each(|i| *to.offset(i as isize * stride) = *from.add(place + i)),
                     (_, false) => (0..count).for_each(|i| *to.offset(i as isize * stride) = *from),
