@@ -448,3 +448,40 @@ impl Dims for Arc<Array> {
         self.shape().to_vec()
     }
 }
+
+#[test]
+fn one_value_a_row_lies_where_its_label_says() {
+    for dims in [[1, 1], [3, 17], [257, 16], [9, 300], [5, 4097], [700, 5], [2, 9000]] {
+        let [rows, columns] = dims;
+        // The first place, the last, one in between; and some that no row has.
+        let places = [0, columns as i64 - 1, columns as i64 / 2, -1, columns as i64];
+        let labels = || Tensor::from_vec((0..rows).map(|row| places[row % 5]).collect(), [rows, 1]);
+        check(&format!("a value in each of {rows} rows of {columns}"), || {
+            let x = values(&dims, DType::F32, 1);
+            let here = Tensor::iota(dims, 1, DType::I64).eq(labels());
+            let (sums, most) = (x.sum_keep(1), x.max_keep(1));
+            let of_row = sums.where_else(&here, -0.0);
+            // Also the other way round, of one value, and where a mask is wanted too.
+            let turned =
+                Tensor::full([1, 1], 3.0, DType::F32).where_else(&labels().eq(Tensor::iota(dims, 1, DType::I64)), 1.5);
+            vec![of_row + (&x - most).exp(), turned * &x - x.mean_keep(1), here.cast(DType::F32) * x.sum_keep(1)]
+        });
+        if columns > 1 {
+            check(&format!("the gradient of a cross-entropy of {rows} x {columns}"), || {
+                let x = values(&dims, DType::F32, 1);
+                let labels = Tensor::from_vec((0..rows).map(|row| places[row % 3]).collect(), [rows]);
+                let loss = x.cross_entropy(&labels);
+                let slope = loss.grad([&x]).remove(0);
+                vec![loss, slope]
+            });
+        }
+    }
+    // Columns, and a class axis that is not the last.
+    check("classes of pixels", || {
+        let x = values(&[3, 7, 50], DType::F32, 1);
+        let labels = Tensor::from_vec((0..150).map(|i| i % 7).collect::<Vec<i64>>(), [3, 50]);
+        let loss = x.cross_entropy(&labels);
+        let slope = loss.grad([&x]).remove(0);
+        vec![loss, slope]
+    });
+}

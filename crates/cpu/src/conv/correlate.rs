@@ -101,16 +101,15 @@ impl Plane<'_> {
             let from = self.from.as_ptr().wrapping_add(row * self.pitch + first);
             let mut sums = [[0.0; LANES]; ROWS];
             for (&w, &tap) in w.iter().zip(taps) {
-                for i in 0..ROWS {
+                for (i, sums) in sums.iter_mut().enumerate() {
                     // SAFETY: the caller's promise.
                     let values = unsafe { from.add(i * self.pitch + tap).cast::<[f32; LANES]>().read_unaligned() };
                     for lane in 0..LANES {
-                        sums[i][lane] = w.mul_add(values[lane], sums[i][lane]);
+                        sums[lane] = w.mul_add(values[lane], sums[lane]);
                     }
                 }
             }
-            for i in 0..ROWS {
-                let done = sums[i];
+            for (i, done) in sums.into_iter().enumerate() {
                 // What is too much of a short row lies where the next one is written.
                 let y = &mut y[(row + i) * width + first..];
                 match y.first_chunk_mut::<LANES>() {

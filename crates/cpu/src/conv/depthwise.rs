@@ -135,7 +135,12 @@ pub(super) fn strided_input_gradient(
             for (channel, dx) in (first..).zip(dx.chunks_exact_mut(plane)) {
                 let w = &w[channel % geometry.groups * outputs * taps..][..outputs * taps];
                 for (output, room) in room.chunks_exact_mut(frame.plane()).take(outputs).enumerate() {
-                    frame.draw(machine.simd, geometry.output, &dy[(channel * outputs + output) * positions..][..positions], room);
+                    frame.draw(
+                        machine.simd,
+                        geometry.output,
+                        &dy[(channel * outputs + output) * positions..][..positions],
+                        room,
+                    );
                 }
                 for phase in &phases {
                     let grid = phase.grid(&frame);

@@ -38,7 +38,7 @@ pub use wide::{conv_forward_f64, conv_input_gradient_f64, conv_weight_gradient_f
 pub use winograd::{ERROR as WINOGRAD_ERROR, suits as uses_winograd};
 
 /// y = conv(x, w), then `epilogue` on each finished tile: its batch item is (sample, group), its rows are the output
-/// channels of the group, its columns the output positions.
+/// channels of the group, its columns the output positions. (Where groups have one input channel, rows go on into the groups behind.)
 pub fn conv_forward(
     machine: &Machine,
     geometry: &ConvGeometry,

@@ -139,7 +139,12 @@ pub(super) fn input_gradient(
             each(machine, count * outputs, frame.plane(), |output| {
                 // SAFETY: the canvases of different planes are apart.
                 let canvas = unsafe { canvases.slice(output * frame.plane(), frame.plane()) };
-                frame.draw(machine.simd, geometry.output, &dy[(first * outputs + output) * positions..][..positions], canvas);
+                frame.draw(
+                    machine.simd,
+                    geometry.output,
+                    &dy[(first * outputs + output) * positions..][..positions],
+                    canvas,
+                );
             });
             for phase in &phases {
                 phase.run(machine, geometry, &frame, (weights, drawn), (count, found));

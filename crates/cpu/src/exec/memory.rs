@@ -29,8 +29,8 @@ pub struct Memory {
 
 /// Results from this size on are remembered.
 const LARGE: usize = 1 << 20;
-/// Most bytes of remembered results.
-const MOST_REMEMBERED: usize = 256 << 20;
+/// Most bytes of remembered results: logits of 4,096 tokens over 32,000 words, and their gradient, are 500 MiB each.
+const MOST_REMEMBERED: usize = 1 << 30;
 
 impl Memory {
     /// An array for a result, of unspecified content; `None` if none of this kind is free.

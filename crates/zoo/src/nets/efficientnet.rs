@@ -57,8 +57,7 @@ fn unit(
     // With stride 1 as many zeros are missing before as after.
     let (net, padding) = if stride == 1 { (net, kernel / 2) } else { (net.then(Same { kernel, stride }), 0) };
     let conv = conv2d(at / names[0], inputs, outputs, kernel).stride(stride).padding(padding).groups(groups);
-    net.then(conv.bias(false).init(WEIGHT))
-        .then(batch_norm2d(at / names[1], outputs).eps(1e-3).momentum(Some(0.01)))
+    net.then(conv.bias(false).init(WEIGHT)).then(batch_norm2d(at / names[1], outputs).eps(1e-3).momentum(Some(0.01)))
 }
 
 /// Zeros around a picture, so that a convolution gives `ceil(size / stride)` rows and columns.

@@ -260,6 +260,10 @@ impl Frame<'_> {
                         }
                     }
                     What::Spread { copy, always } => self.spread(line, copy, always, tile, out),
+                    What::OneHot => {
+                        self.one_hot(self.args(line), tile, out.cast());
+                        Arg { data: out, many: true }
+                    }
                     _ => {
                         self.source(line, tile, order, out);
                         Arg { data: out, many: true }
@@ -302,6 +306,26 @@ impl Frame<'_> {
             }
         }
         pass.stores.iter().for_each(|store| add(&store.operand));
+    }
+
+    /// Writes `other` to every point of a tile, and each row's value to the point that its label names.
+    ///
+    /// # Safety
+    /// `out` has room for the tile; the arguments are i64, f32 and f32.
+    unsafe fn one_hot(&self, [label, value, other]: [Arg; 3], tile: &Tile, out: *mut f32) {
+        // SAFETY: by the promise of the caller; a row has a value for each kept point of the tile.
+        unsafe {
+            let points = std::slice::from_raw_parts_mut(out, tile.kn * tile.rn);
+            points.fill(*other.data.cast());
+            for k in 0..tile.kn {
+                let at = *label.data.cast::<i64>().add(if label.many { k } else { 0 });
+                let r = usize::try_from(at).ok().and_then(|at| at.checked_sub(tile.r0)).filter(|&r| r < tile.rn);
+                if let Some(r) = r {
+                    let place = if self.program.order == Order::Rows { k * tile.rn + r } else { r * tile.kn + k };
+                    points[place] = *value.data.cast::<f32>().add(if value.many { k } else { 0 });
+                }
+            }
+        }
     }
 
     /// Repeats a row or a single value for every point of a tile.

@@ -12,6 +12,7 @@ mod joined;
 pub mod kernels;
 mod moments;
 mod parts;
+mod patterns;
 pub mod prepare;
 pub mod program;
 pub mod run;

@@ -41,22 +41,22 @@ pub fn prepare(
     builder.finish(threads)
 }
 
-struct Builder<'a> {
-    fused: &'a Fused,
+pub(super) struct Builder<'a> {
+    pub(super) fused: &'a Fused,
     output: Option<SlotId>,
     dtype_of: &'a dyn Fn(SlotId) -> DType,
     /// The folded axes; all of them where nothing is folded.
-    folded: AxisSet,
+    pub(super) folded: AxisSet,
     /// Tiles are squares over the innermost axis and the others.
     squares: bool,
     operands: Vec<Operand>,
     constants: Vec<u64>,
-    lines: Vec<Line>,
+    pub(super) lines: Vec<Line>,
     levels: Vec<usize>,
     costs: Vec<usize>,
     dtypes: Vec<DType>,
     /// The line of each instruction.
-    line_of: Vec<u16>,
+    pub(super) line_of: Vec<u16>,
     /// Spread lines made so far: (of, always, line).
     spreads: Vec<(u16, bool, u16)>,
     rows: usize,
@@ -94,6 +94,12 @@ impl<'a> Builder<'a> {
 
     fn instruction(&mut self, index: usize) -> Result<(), String> {
         let instr = self.fused.code[index];
+        if let Some(args) = self.one_hot(index) {
+            let level = args.iter().map(|&arg| self.levels[arg as usize]).max().unwrap_or(0);
+            let line = self.push(What::OneHot, args, instr.dtype, Kind::Full, level);
+            self.line_of.push(line);
+            return Ok(());
+        }
         let row = instr.row && !self.fused.reduced.is_empty();
         let space = self.fused.space;
         let size = instr.dtype.size();
@@ -187,38 +193,6 @@ impl<'a> Builder<'a> {
         }
         self.line_of.push(line);
         Ok(())
-    }
-
-    /// The lines y and g of `where(y <= 0, 0, g)`, if the instruction is that: one loop instead of two and a mask between them.
-    fn relu_gradient(&self, index: usize) -> Option<[u16; 2]> {
-        let code = &self.fused.code;
-        let instr = &code[index];
-        let zero = |register: u16| match code[register as usize].code {
-            Code::Op(Op::Full(value)) => value.f64().to_bits() == 0,
-            _ => false,
-        };
-        let [condition, taken, other] = instr.args;
-        let condition = match instr.code {
-            Code::Op(Op::Where) if instr.dtype == DType::F32 && zero(taken) => &code[condition as usize],
-            _ => return None,
-        };
-        let [y, limit, _] = condition.args;
-        let is_le = matches!(condition.code, Code::Op(Op::Binary(Binary::Le))) && zero(limit);
-        let line = |register: u16| self.line_of[register as usize];
-        (is_le && code[y as usize].dtype == DType::F32).then(|| [line(y), line(other)])
-    }
-
-    /// The lines that are GELU of f32 values, each with the line that is its slope there.
-    fn gelus(&self) -> Vec<[u16; 2]> {
-        let of = |op: Unary| {
-            self.fused.code.iter().zip(&self.line_of).filter_map(move |(instr, &line)| {
-                let full = self.lines[line as usize].kind == Kind::Full && instr.dtype == DType::F32;
-                (full && matches!(instr.code, Code::Op(Op::Unary(other)) if other == op)).then_some(line)
-            })
-        };
-        let x = |line: u16| self.lines[line as usize].args[0];
-        let pair = |gelu: u16| of(Unary::GeluSlope).find(|&slope| x(slope) == x(gelu)).map(|slope| [gelu, slope]);
-        of(Unary::Gelu).filter_map(pair).collect()
     }
 
     fn row(&mut self) -> Kind {
@@ -454,35 +428,5 @@ fn cost(op: &Op) -> usize {
         Op::Unary(Unary::Expm1 | Unary::Log1p | Unary::Sin | Unary::Cos) => 24,
         Op::Binary(Binary::Pow) => 48,
         _ => 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tensor::Tensor;
-    use tensor::plan::Kernel;
-
-    #[test]
-    fn gelu_and_its_slope_at_the_same_place_are_one_item() {
-        let cpu = crate::Cpu::new(1).unwrap();
-        let x = Tensor::from_vec(vec![1.0f32, -2.0, 3.0], [3]) * 2.0;
-        let pairs = |outputs: [Tensor; 2]| -> usize {
-            let plan = cpu.plan(&outputs.each_ref(), &[]).unwrap();
-            let prepared = plan.steps.iter().map(|step| match &step.kernel {
-                Kernel::Fused(fused) => prepare(fused, None, &|slot| plan.slots[slot].dtype, 1).unwrap(),
-                Kernel::Op { .. } => panic!("an op alone"),
-            });
-            let count = |program: Program| {
-                let items = program.passes.iter().flat_map(|pass| &pass.items);
-                items.filter(|item| matches!(item, Item::Gelu(_))).count()
-            };
-            prepared.map(count).sum()
-        };
-        assert_eq!(pairs([x.gelu(), x.gelu_slope()]), 1);
-        assert_eq!(pairs([x.gelu_slope(), x.gelu() + 1.0]), 1);
-        assert_eq!(pairs([x.gelu(), (&x + 1.0).gelu_slope()]), 0);
-        let wide = x.cast(DType::F64);
-        assert_eq!(pairs([wide.gelu(), wide.gelu_slope()]), 0);
     }
 }

@@ -100,6 +100,8 @@ pub enum What {
     Call { kernel: Kernel, arity: usize },
     /// A reduction.
     Fold(&'static Fold),
+    /// f32: of rows label, value and other: the value at the folded point that the label, an i64, names, the other elsewhere.
+    OneHot,
     /// A row or a single value repeated for every point; `always` writes it out even where one value would do.
     Spread { copy: Kernel, always: bool },
 }
@@ -182,6 +184,7 @@ impl Line {
         let arity = match self.what {
             What::Call { arity, .. } => arity,
             What::Fold(_) | What::Spread { .. } => 1,
+            What::OneHot => 3,
             _ => 0,
         };
         &self.args[..arity]
@@ -206,7 +209,7 @@ impl Pass {
             Some(What::Load { operand, .. }) => program.operands[*operand as usize].run().is_some(),
             _ => false,
         };
-        let computes = |item: &&Item| of(item).is_none_or(|what| matches!(what, What::Call { .. }));
+        let computes = |item: &&Item| of(item).is_none_or(|what| matches!(what, What::Call { .. } | What::OneHot));
         let one_chain = matches!(self.items.last(), Some(Item::Chain(_))) && self.chains().count() == 1;
         let simple = self.items.iter().filter(computes).count() <= 2 && !self.items.iter().any(jumps);
         self.folds.is_empty() && (one_chain || simple)
