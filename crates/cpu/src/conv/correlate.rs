@@ -22,7 +22,7 @@ pub(super) fn correlate(simd: Simd, grid: Grid, canvas: &[f32], w: &[f32], taps:
     simd.run(
         #[inline(always)]
         || {
-            // The widest vectors that waste no more of the last of a row than the narrowest do.
+            // The widest vectors that waste no more of the last of a row than the narrowest do; else 8 numbers, or 4 for rows so short.
             let least = width.next_multiple_of(4);
             for depth in 0..depths {
                 let plane = Plane {
@@ -38,7 +38,7 @@ pub(super) fn correlate(simd: Simd, grid: Grid, canvas: &[f32], w: &[f32], taps:
                         plane.correlate::<32, 2>(y);
                     } else if width.next_multiple_of(16) == least {
                         plane.correlate::<16, 4>(y);
-                    } else if width.next_multiple_of(8) == least || width > 4 {
+                    } else if width > 4 {
                         plane.correlate::<8, 8>(y);
                     } else {
                         plane.correlate::<4, 8>(y);

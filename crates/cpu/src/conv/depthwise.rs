@@ -13,9 +13,11 @@ use crate::scratch::with_scratch;
 
 /// With more output channels than this for one input channel, the matrix product is as good.
 const OUTPUTS_MOST: usize = 4;
-/// Numbers that a unit of work computes, if a channel has fewer: to begin one costs as much as a hundred. Its canvases are drawn
-/// before any is read, since a vector made of two that have just been stored has to wait for them.
+/// Numbers that a unit of work computes, if a channel has fewer: to begin one costs as much as a hundred.
 const UNIT: usize = 4096;
+/// Numbers of the canvases of a unit, which are drawn before any of them is read, since a vector made of two that have just been
+/// stored has to wait for them: 64 KiB.
+const DRAWN: usize = 1 << 14;
 /// Channels that the weight gradient takes at a time, one for each lane of a vector.
 const CHANNELS: usize = 16;
 /// Kernel positions whose sums the weight gradient keeps in registers: a 3 x 3 kernel.
@@ -38,7 +40,7 @@ pub(super) fn forward(
     let canvas = Canvas::forward(geometry, true);
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let (plane, positions, room) = (geometry.input_positions(), geometry.output_positions(), canvas.room(SLACK));
-    units(machine, geometry, y, (outputs, positions), epilogue, |first, y| {
+    units(machine, geometry, y, (outputs, positions), room, epilogue, |first, y| {
         let size = outputs * positions;
         with_scratch(y.len() / size * room, |drawn| {
             drawn.fill(0.0);
@@ -56,12 +58,13 @@ pub(super) fn forward(
 }
 
 /// Calls `unit(first, part)` for parts of `target`, from the group `first` of all samples on, which has `rows` planes, and then
-/// `epilogue`.
+/// `epilogue`. A unit draws `drawn` numbers for each of its groups.
 fn units(
     machine: &Machine,
     geometry: &ConvGeometry,
     target: &mut [f32],
     (rows, plane): (usize, usize),
+    drawn: usize,
     epilogue: Option<Epilogue<'_, f32>>,
     unit: impl Fn(usize, &mut [f32]) + Sync,
 ) {
@@ -69,7 +72,7 @@ fn units(
     if size == 0 {
         return;
     }
-    let together = (UNIT / size).min(groups.div_ceil(4 * machine.pool.threads())).max(1);
+    let together = (UNIT / size).min(DRAWN / drawn.max(1)).min(groups.div_ceil(4 * machine.pool.threads())).max(1);
     let all = Disjoint::new(target);
     machine.pool.run(groups.div_ceil(together), |number| {
         let first = number * together;
@@ -98,7 +101,7 @@ pub(super) fn input_gradient(
     let starts = (0..outputs).map(|output| output * canvas.room(SLACK));
     let all_taps: Vec<usize> = starts.flat_map(|start| canvas.taps.iter().map(move |tap| start + tap)).collect();
     let (plane, room) = (geometry.input_positions(), canvas.room(SLACK));
-    units(machine, geometry, dx, (1, plane), epilogue, |first, dx| {
+    units(machine, geometry, dx, (1, plane), outputs * room, epilogue, |first, dx| {
         with_scratch(dx.len() / plane * outputs * room, |drawn| {
             drawn.fill(0.0);
             let dy = dy[first * outputs * positions..].chunks_exact(positions.max(1));
@@ -127,7 +130,7 @@ pub(super) fn strided_input_gradient(
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
     let frame = Frame::new(geometry);
     let phases = phases(geometry, &frame);
-    units(machine, geometry, dx, (1, plane), epilogue, |first, dx| {
+    units(machine, geometry, dx, (1, plane), 0, epilogue, |first, dx| {
         with_scratch(outputs * frame.plane() + SLACK + plane + outputs * taps, |room| {
             let (room, rest) = room.split_at_mut(outputs * frame.plane() + SLACK);
             let (found, factors) = rest.split_at_mut(plane);

@@ -77,7 +77,8 @@ pub fn conv_forward(
 }
 
 /// dx = the adjoint of the convolution applied to dy: the gradient for x, and the transposed convolution. Tiles of the
-/// epilogue: batch item (sample, group), rows the input channels of the group, columns the input positions.
+/// epilogue: batch item (sample, group), rows the input channels of the group, columns the input positions. (Where groups have one
+/// input channel, rows go on into the groups behind.)
 pub fn conv_input_gradient(
     machine: &Machine,
     geometry: &ConvGeometry,

@@ -163,6 +163,10 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(1, 2, 2, 2, [1, 9, 48], [1, 3, 3], one, [0, 1, 1], one),
         geometry(1, 2, 2, 2, [2, 7, 64], [1, 3, 3], one, [0, 1, 1], one),
         geometry(2, 5, 5, 5, [1, 23, 20], [1, 3, 3], [1, 2, 2], [0, 1, 1], one),
+        geometry(2, 3, 3, 12, [1, 15, 20], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(2, 3, 3, 3, [1, 7, 9], [1, 1, 1], [1, 2, 2], none, one),
+        // Large canvases of small planes: few are drawn at a time.
+        geometry(2, 5, 5, 5, [1, 33, 33], [1, 3, 3], one, none, [1, 16, 16]),
         // Rows of one to four vectors, full or nearly; tall tiles of few output channels, in groups too.
         geometry(3, 1, 2, 6, [1, 9, 30], [1, 5, 5], one, [0, 2, 2], one),
         geometry(5, 1, 1, 8, [1, 7, 16], [1, 3, 3], one, [0, 1, 1], one),

@@ -78,7 +78,11 @@ pub fn run(
     }
     let kept = plan.slots.iter().filter(|slot| matches!(slot.place, Place::Fresh(_)));
     let kept = kept.map(|slot| slot.shape.count().saturating_mul(slot.dtype.size())).fold(0, usize::saturating_add);
-    let arena = if fits(kept) { memory.arena(prepared.bytes()) } else { None };
+    let room = || if fits(kept) { memory.arena(prepared.bytes()) } else { None };
+    let arena = room().or_else(|| {
+        memory.forget();
+        room()
+    });
     let Some(mut arena) = arena else {
         let message = format!("the plan needs {} bytes for its results and {} beside", kept, prepared.bytes());
         return Err(Error::new(ErrorKind::Device, "cpu", message).help("make the batch or the tensors smaller"));

@@ -59,6 +59,11 @@ impl Memory {
         }
     }
 
+    /// Gives the remembered results that nobody holds back to the system.
+    pub fn forget(&self) {
+        lock(&self.results).retain(|array| Arc::strong_count(array) > 1);
+    }
+
     /// An arena of at least `bytes`; `None` if there is not that much memory.
     pub fn arena(&self, bytes: usize) -> Option<Arena> {
         let free = lock(&self.arenas).pop();
