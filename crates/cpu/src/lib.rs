@@ -3,6 +3,7 @@
 mod attention;
 pub mod ceiling;
 pub mod conv;
+mod copy;
 mod device;
 mod exec;
 pub mod gemm;

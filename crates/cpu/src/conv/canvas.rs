@@ -5,8 +5,8 @@
 //! and rows likewise, so that neighbouring target positions are neighbours on the canvas too.
 
 use super::places::coordinates;
-use super::weave::copy_short;
 use super::{ConvGeometry, weave};
+use crate::copy::copy_short;
 use crate::gemm::{Lines, SMALL};
 use crate::machine::Machine;
 use crate::pool::Disjoint;

@@ -3,7 +3,7 @@
 //! Some rows at a time, each by vectors along it, so that there are enough chains of multiply-adds for none to wait for itself.
 
 use super::canvas::Grid;
-use super::weave::copy_short;
+use crate::copy::copy_short;
 use crate::simd::Simd;
 
 /// Elements that are read beyond the last position of a canvas, but for the shifts.

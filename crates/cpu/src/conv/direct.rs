@@ -4,8 +4,8 @@
 //! thrown away. The whole chain of a tile stays in registers.
 
 use super::canvas::{Canvas, Grid};
-use super::weave::copy_short;
 use super::{Chain, turned};
+use crate::copy::copy_short;
 use crate::gemm::{Epilogue, Factors, Kernel, MR_MAX, NR_MAX, Panels, Rows, SMALL, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;

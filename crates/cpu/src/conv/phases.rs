@@ -7,8 +7,8 @@
 use super::canvas::{Grid, each};
 use super::places::coordinates;
 use super::shifted::{Patches, samples_at_a_time};
-use super::weave::copy_short;
 use super::{ConvGeometry, direct, weave};
+use crate::copy::copy_short;
 use crate::gemm::{Epilogue, Job, Kernel, Lines, NR_MAX, Panels, Strided, Tile, run};
 use crate::machine::Machine;
 use crate::pool::Disjoint;

@@ -31,28 +31,3 @@ pub(super) fn apart(from: &[f32], even: &mut [f32], odd: &mut [f32]) {
         *even = *from;
     }
 }
-
-/// Copies the first elements of `from`: a few vector moves, which overlap, instead of a call.
-#[inline(always)]
-pub(super) fn copy_short(to: &mut [f32], from: &[f32]) {
-    let count = to.len();
-    let from = &from[..count];
-    match count {
-        1 => to[0] = from[0],
-        2..4 => copy_ends::<2>(to, from),
-        4..8 => copy_ends::<4>(to, from),
-        8..16 => copy_ends::<8>(to, from),
-        16..=32 => copy_ends::<16>(to, from),
-        _ => to.copy_from_slice(from),
-    }
-}
-
-/// The first and the last `N`.
-#[inline(always)]
-fn copy_ends<const N: usize>(to: &mut [f32], from: &[f32]) {
-    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
-        to[..N].copy_from_slice(first);
-        let count = to.len();
-        to[count - N..].copy_from_slice(last);
-    }
-}

@@ -2,6 +2,8 @@
 
 use tensor::{AxisSet, Layout, Shape};
 
+use crate::copy::copy_run;
+
 /// Nested loops over memory, outermost first. Neighbours that are one loop are merged.
 #[derive(Debug, Clone, Default)]
 pub struct Walk {
@@ -301,34 +303,6 @@ unsafe fn repeat<T: Copy>(from: *const T, count: usize, times: usize, to: *mut T
         let value = unsafe { *from.add(i) };
         for j in 0..times {
             unsafe { *to.add(i * times + j) = value };
-        }
-    }
-}
-
-/// Copies elements that lie side by side: a few without a call, by moves that overlap.
-///
-/// # Safety
-/// There are `count` elements at `from`, and room for them at `to`, elsewhere.
-#[inline(always)]
-unsafe fn copy_run<T: Copy>(from: *const T, to: *mut T, count: usize) {
-    /// The first and the last `N` bytes of `bytes`.
-    #[inline(always)]
-    unsafe fn ends<const N: usize>(from: *const [u8; N], to: *mut [u8; N], bytes: usize) {
-        // SAFETY: `bytes` is at least `N`.
-        unsafe {
-            let (first, last) = (from.read_unaligned(), from.byte_add(bytes - N).read_unaligned());
-            to.write_unaligned(first);
-            to.byte_add(bytes - N).write_unaligned(last);
-        }
-    }
-    let bytes = count * size_of::<T>();
-    // SAFETY: the caller's promise.
-    unsafe {
-        match bytes {
-            16..32 => ends::<16>(from.cast(), to.cast(), bytes),
-            32..64 => ends::<32>(from.cast(), to.cast(), bytes),
-            64..=128 => ends::<64>(from.cast(), to.cast(), bytes),
-            _ => std::ptr::copy_nonoverlapping(from, to, count),
         }
     }
 }

@@ -1,0 +1,63 @@
+//! Copies of a few elements without a call: vector moves that overlap.
+
+/// Copies elements that lie side by side.
+///
+/// # Safety
+/// There are `count` elements at `from`, and room for them at `to`, elsewhere.
+#[inline(always)]
+pub(crate) unsafe fn copy_run<T: Copy>(from: *const T, to: *mut T, count: usize) {
+    let bytes = count * size_of::<T>();
+    // SAFETY: the caller's promise.
+    unsafe {
+        match bytes {
+            4..8 => ends::<4>(from.cast(), to.cast(), bytes),
+            8..16 => ends::<8>(from.cast(), to.cast(), bytes),
+            16..32 => ends::<16>(from.cast(), to.cast(), bytes),
+            32..64 => ends::<32>(from.cast(), to.cast(), bytes),
+            64..=128 => ends::<64>(from.cast(), to.cast(), bytes),
+            _ => std::ptr::copy_nonoverlapping(from, to, count),
+        }
+    }
+}
+
+/// The first elements of `from`, as many as there is room for.
+#[inline(always)]
+pub(crate) fn copy_short(to: &mut [f32], from: &[f32]) {
+    let from = &from[..to.len()];
+    // SAFETY: both are as long, and a slice that is written lies apart from all others.
+    unsafe { copy_run(from.as_ptr(), to.as_mut_ptr(), from.len()) };
+}
+
+/// The first and the last `N` of `bytes` bytes, which are at least `N`.
+///
+/// # Safety
+/// As for [`copy_run`].
+#[inline(always)]
+unsafe fn ends<const N: usize>(from: *const [u8; N], to: *mut [u8; N], bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (first, last) = (from.read_unaligned(), from.byte_add(bytes - N).read_unaligned());
+        to.write_unaligned(first);
+        to.byte_add(bytes - N).write_unaligned(last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_any_length_are_copied_and_nothing_else_is_touched() {
+        for count in 0..200 {
+            let from: Vec<u8> = (0..count as u8).collect();
+            let mut to = vec![255; count + 2];
+            // SAFETY: there is room for all but the first and the last.
+            unsafe { copy_run(from.as_ptr(), to.as_mut_ptr().add(1), count) };
+            assert_eq!((to[0], &to[1..count + 1], to[count + 1]), (255, &from[..], 255));
+            let from: Vec<f32> = (0..count + 3).map(|i| i as f32).collect();
+            let mut to = vec![-1.0; count];
+            copy_short(&mut to, &from);
+            assert_eq!(to, from[..count]);
+        }
+    }
+}
