@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use glassbox::Cpu;
-use glassbox::train::event::grouped;
+use glassbox::train::event::{self, grouped};
 use glassbox::train::pictures::{as_seen, half_blocks, sheet, write_batch};
 use glassbox::train::{Error, Job, Preview, preview};
 use serde_json::json;
@@ -23,13 +23,13 @@ pub fn dry_run(cpu: &Cpu, job: &mut Job, picture: Option<&Path>, json: bool) -> 
         write_batch(&picture, &preview.batch.x, &preview.batch.shape, &job.splits.input)?;
     }
     let picture = seen.as_ref().map(|_| picture.display().to_string());
-    let Preview { parameters, memory, steps_per_epoch, steps, .. } = preview;
+    let Preview { parameters, frozen, memory, steps_per_epoch, steps, .. } = preview;
     if json {
         let origins: serde_json::Map<String, serde_json::Value> =
             job.settings.iter().map(|row| (row.name.to_owned(), row.source.to_string().into())).collect();
         say(json!({
-            "event": "end", "recipe": job.recipe, "parameters": parameters, "train_rows": rows[0], "val_rows": rows[1],
-            "test_rows": rows[2], "steps": steps, "steps_per_epoch": steps_per_epoch, "picture": picture,
+            "event": "end", "recipe": job.recipe, "parameters": parameters, "frozen": frozen, "train_rows": rows[0],
+            "val_rows": rows[1], "test_rows": rows[2], "steps": steps, "steps_per_epoch": steps_per_epoch, "picture": picture,
             "memory": {
                 "total": memory.total(ahead), "arena": memory.arena, "model": memory.model, "moments": memory.moments,
                 "batch": memory.batch,
@@ -39,7 +39,7 @@ pub fn dry_run(cpu: &Cpu, job: &mut Job, picture: Option<&Path>, json: bool) -> 
         return Ok(exit::OK);
     }
     let [train, val, test] = rows.map(grouped);
-    say(format_args!("{}: {} parameters", job.recipe, grouped(parameters)));
+    say(format_args!("{}: {}", job.recipe, event::parameters(parameters, frozen)));
     say(format_args!("rows: {train} to train, {val} to validate, {test} to test"));
     say(format_args!("steps: {} an epoch, {} in all", grouped(steps_per_epoch as usize), grouped(steps as usize)));
     say(format_args!(

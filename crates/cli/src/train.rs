@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Weights (.safetensors) that the net of the recipe images begins with
     #[arg(long, value_name = "FILE")]
     from: Option<String>,
-    /// What of them is kept as it is: backbone (all but the head), or a layer
+    /// What of them is kept as it is: backbone (all but the head), a layer, or ..=LAYER, all up to it
     #[arg(long, value_name = "LAYER")]
     freeze: Option<String>,
     /// Passes over the training rows

@@ -1,5 +1,8 @@
 //! Copies of a few elements without a call: vector moves that overlap.
 
+/// Bytes from which the copy of the system is as fast.
+const LONGEST: usize = 16 << 10;
+
 /// Copies elements that lie side by side.
 ///
 /// # Safety
@@ -15,8 +18,40 @@ pub(crate) unsafe fn copy_run<T: Copy>(from: *const T, to: *mut T, count: usize)
             16..32 => ends::<16>(from.cast(), to.cast(), bytes),
             32..64 => ends::<32>(from.cast(), to.cast(), bytes),
             64..=128 => ends::<64>(from.cast(), to.cast(), bytes),
+            129..=LONGEST => {
+                let (from, to): (*const [u8; 64], *mut [u8; 64]) = (from.cast(), to.cast());
+                for block in 0..bytes / 64 {
+                    to.add(block).write_unaligned(from.add(block).read_unaligned());
+                }
+                let last = bytes - 64;
+                to.byte_add(last).write_unaligned(from.byte_add(last).read_unaligned());
+            }
             _ => std::ptr::copy_nonoverlapping(from, to, count),
         }
+    }
+}
+
+/// Copies elements that lie side by side, the last first.
+///
+/// # Safety
+/// There are `count` elements that end with `last`, and room for them at `to`, elsewhere.
+#[inline(always)]
+pub(crate) unsafe fn copy_reversed<T: Copy>(last: *const T, to: *mut T, count: usize) {
+    if count == 0 {
+        return;
+    }
+    // SAFETY: of both: the caller's promise.
+    let from = unsafe { std::slice::from_raw_parts(last.sub(count - 1), count) };
+    let to = unsafe { std::slice::from_raw_parts_mut(to, count) };
+    // Groups of a length that the compiler knows are a load, a shuffle and a store each.
+    let ((groups, rest), (from_rest, from_groups)) = (to.as_chunks_mut::<8>(), from.as_rchunks::<8>());
+    for (to, from) in groups.iter_mut().zip(from_groups.iter().rev()) {
+        let mut group = *from;
+        group.reverse();
+        *to = group;
+    }
+    for (to, from) in rest.iter_mut().zip(from_rest.iter().rev()) {
+        *to = *from;
     }
 }
 
@@ -54,6 +89,13 @@ mod tests {
             // SAFETY: there is room for all but the first and the last.
             unsafe { copy_run(from.as_ptr(), to.as_mut_ptr().add(1), count) };
             assert_eq!((to[0], &to[1..count + 1], to[count + 1]), (255, &from[..], 255));
+            if let Some(last) = from.last() {
+                to.fill(255);
+                // SAFETY: as above.
+                unsafe { copy_reversed(last, to.as_mut_ptr().add(1), count) };
+                let reversed: Vec<u8> = from.iter().rev().copied().collect();
+                assert_eq!((to[0], &to[1..count + 1], to[count + 1]), (255, &reversed[..], 255));
+            }
             let from: Vec<f32> = (0..count + 3).map(|i| i as f32).collect();
             let mut to = vec![-1.0; count];
             copy_short(&mut to, &from);

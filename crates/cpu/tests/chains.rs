@@ -227,3 +227,47 @@ fn maxima_of_windows_are_the_first_of_the_largest() {
         }
     }
 }
+
+#[test]
+fn columns_are_folded_where_they_lie_at_the_edges_of_tiles() {
+    for rows in [1, 15, 16, 17, 33, 4097] {
+        for columns in [2, 17, 65, 130, 257] {
+            check(&format!("{rows} rows of {columns}"), || {
+                let wide = Tensor::from_array(odd(&[rows, columns + 5], 1));
+                let (x, even) = (wide.narrow(1, 3..columns + 3), Tensor::from_array(even(&[rows, columns], 2)));
+                vec![
+                    x.max(0),
+                    x.min(0),
+                    even.sum(0),
+                    even.prod(0),
+                    // From the last row to the first; one row many times; what is read elsewhere too.
+                    even.flip(0).sum(0),
+                    x.narrow(0, 0..1).expand([rows, columns]).sum(0),
+                    x.sum(0) + (&x * 2.0).max(0),
+                    x.flip(1).max(0),
+                ]
+            });
+        }
+    }
+}
+
+#[test]
+fn what_lies_across_is_turned_and_what_lies_backwards_is_read_from_its_end() {
+    for [n, a, b, c] in [[1, 8, 8, 8], [2, 9, 5, 7], [3, 16, 4, 33], [2, 64, 3, 8], [1, 70, 9, 130]] {
+        check(&format!("{n} {a} {b} {c}"), || {
+            let x = Tensor::from_array(odd(&[n, a, b, c], 1));
+            let turned = x.permute(&[0, 2, 3, 1]);
+            vec![
+                turned.clone(),
+                x.permute(&[0, 3, 1, 2]),
+                x.permute(&[3, 2, 1, 0]),
+                x.narrow(3, 1..c).permute(&[0, 2, 3, 1]),
+                &turned + &turned.flip(3),
+                turned.flip(1) * 2.0,
+                x.flip(3),
+                x.flip(0).flip(2),
+                x.narrow(3, 2..c - 1).flip(3),
+            ]
+        });
+    }
+}

@@ -1,44 +1,55 @@
 //! IEEE half precision and bfloat16 as bit patterns: conversions with round to nearest, ties to even.
 
 /// The f32 of half-precision `bits` (exact).
+#[inline(always)]
 pub fn f16_to_f32(bits: u16) -> f32 {
     let sign = u32::from(bits & 0x8000) << 16;
     let exponent = u32::from(bits >> 10 & 0x1F);
     let mantissa = u32::from(bits & 0x3FF);
-    let magnitude = match (exponent, mantissa) {
-        (0, m) => return f32::from_bits(sign | (m as f32 * 2f32.powi(-24)).to_bits()),
-        (31, m) => 0x7F80_0000 | m << 13,
-        (e, m) => (e + 112) << 23 | m << 13,
-    };
-    f32::from_bits(sign | magnitude)
+    // All three are computed and one is chosen: a loop of it becomes vector code.
+    let tiny = (mantissa as i32 as f32 * f32::from_bits(0x3380_0000)).to_bits(); // in 2^-24
+    let normal = (exponent + 112) << 23 | mantissa << 13;
+    let infinite = 0x7F80_0000 | mantissa << 13;
+    f32::from_bits(
+        sign | if exponent == 0 {
+            tiny
+        } else if exponent == 31 {
+            infinite
+        } else {
+            normal
+        },
+    )
 }
 
 /// Half-precision bits nearest to `x`; overflow gives infinity.
+#[inline(always)]
 pub fn f32_to_f16(x: f32) -> u16 {
     let bits = x.to_bits();
-    let sign = (bits >> 16 & 0x8000) as u16;
+    let sign = bits >> 16 & 0x8000;
     let magnitude = bits & 0x7FFF_FFFF;
-    if magnitude > 0x7F80_0000 {
-        return sign | 0x7E00 | (magnitude >> 13 & 0x1FF) as u16;
-    }
-    if magnitude < 0x3880_0000 {
-        // Below 2^-14 the half format is a fixed-point grid of 2^-24: adding 1/2 rounds to that grid.
-        let on_grid = f32::from_bits(magnitude) + 0.5;
-        return sign | (on_grid.to_bits() - 0.5f32.to_bits()) as u16;
-    }
+    let nan = 0x7E00 | magnitude >> 13 & 0x1FF;
+    // Below 2^-14 the half format is a fixed-point grid of 2^-24: adding 1/2 rounds to that grid.
+    let tiny = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0.5f32.to_bits());
     let rounded = magnitude + 0xFFF + (magnitude >> 13 & 1);
-    if rounded >= 0x4780_0000 { sign | 0x7C00 } else { sign | ((rounded - 0x3800_0000) >> 13) as u16 }
+    let normal = rounded.wrapping_sub(0x3800_0000) >> 13;
+    let finite = if magnitude < 0x3880_0000 { tiny } else { normal };
+    let number = if rounded >= 0x4780_0000 { 0x7C00 } else { finite };
+    (sign | if magnitude > 0x7F80_0000 { nan } else { number }) as u16
 }
 
 /// The f32 of bfloat16 `bits` (exact).
+#[inline(always)]
 pub fn bf16_to_f32(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
 /// bfloat16 bits nearest to `x`.
+#[inline(always)]
 pub fn f32_to_bf16(x: f32) -> u16 {
     let bits = x.to_bits();
-    if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) as u16 }
+    let nan = bits >> 16 | 0x40;
+    let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16;
+    (if x.is_nan() { nan } else { rounded }) as u16
 }
 
 #[cfg(test)]
@@ -57,6 +68,32 @@ mod tests {
                 assert_eq!(f32_to_bf16(x), bits, "bf16 {bits:#06x}");
             }
         }
+    }
+
+    #[test]
+    fn what_lies_between_two_halves_goes_to_the_nearer_and_from_the_middle_to_the_even_one() {
+        // f64 holds the middles exactly; the next after the greatest would be 65536.
+        let value = |bits: u16| if bits == 0x7C00 { 65536.0 } else { f64::from(f16_to_f32(bits)) };
+        for bits in 0..0x7C00u16 {
+            let (low, high) = (value(bits), value(bits + 1));
+            let middle = (low + high) / 2.0;
+            let even = bits + (bits & 1);
+            let cases = [(middle, even), (middle.next_down(), bits), (middle.next_up(), bits + 1)];
+            for (x, wanted) in cases {
+                // Next to the middle as f32: one step of its own.
+                let x = match x as f32 {
+                    near if f64::from(near) == middle && x < middle => near.next_down(),
+                    near if f64::from(near) == middle && x > middle => near.next_up(),
+                    near => near,
+                };
+                assert_eq!(f32_to_f16(x), wanted, "{x}");
+                assert_eq!(f32_to_f16(-x), wanted | 0x8000, "-{x}");
+            }
+        }
+        for (x, wanted) in [(f32::INFINITY, 0x7C00), (f32::MAX, 0x7C00), (f32::from_bits(1), 0), (-0.0, 0x8000)] {
+            assert_eq!(f32_to_f16(x), wanted, "{x}");
+        }
+        assert!(f16_to_f32(f32_to_f16(f32::NAN)).is_nan() && bf16_to_f32(f32_to_bf16(-f32::NAN)).is_nan());
     }
 
     #[test]

@@ -39,8 +39,10 @@ pub struct Start {
     pub threads: usize,
     /// Seed of everything random.
     pub seed: u64,
-    /// Numbers to learn.
+    /// Numbers of the net.
     pub parameters: usize,
+    /// Those of them that stay as they are.
+    pub frozen: usize,
     /// Rows for training, validation and testing.
     pub rows: [usize; 3],
     /// Epochs.
@@ -146,7 +148,7 @@ impl Event {
         match self {
             Event::Start(s) => json!({
                 "event": "start", "run": text(&s.run), "recipe": s.recipe, "device": "cpu", "simd": s.simd,
-                "threads": s.threads, "seed": s.seed, "parameters": s.parameters, "train_rows": s.rows[0],
+                "threads": s.threads, "seed": s.seed, "parameters": s.parameters, "frozen": s.frozen, "train_rows": s.rows[0],
                 "val_rows": s.rows[1], "test_rows": s.rows[2], "epochs": s.epochs, "step": s.step,
                 "steps": s.steps,
             }),
@@ -185,10 +187,10 @@ impl Start {
     fn line(&self) -> String {
         let [train, val, test] = self.rows.map(grouped);
         format!(
-            "{}: {} parameters, cpu {} x {}, seed {}, run {}\n\
+            "{}: {}, cpu {} x {}, seed {}, run {}\n\
              rows: {train} to train, {val} to validate, {test} to test; {}, {}",
             self.recipe,
-            grouped(self.parameters),
+            parameters(self.parameters, self.frozen),
             self.simd,
             counted(self.threads, "thread"),
             self.seed,
@@ -272,6 +274,12 @@ pub fn counted(number: usize, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
+/// How many parameters there are: `61,706 parameters`, `4,652,008 parameters, 83,472 of them frozen`.
+pub fn parameters(all: usize, frozen: usize) -> String {
+    let frozen = if frozen > 0 { format!(", {} of them frozen", grouped(frozen)) } else { String::new() };
+    format!("{}{frozen}", counted(all, "parameter"))
+}
+
 /// Seconds as "3.2 s", "4m12s" or "1h05m".
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
@@ -290,6 +298,8 @@ mod tests {
     fn numbers_and_times_read_well() {
         assert_eq!(["7", "61,706", "1,000,000"], [7, 61_706, 1_000_000].map(grouped)[..]);
         assert_eq!(["0 files", "1 file", "2,000 files"], [0, 1, 2000].map(|n| counted(n, "file"))[..]);
+        assert_eq!(parameters(61_706, 0), "61,706 parameters");
+        assert_eq!(parameters(4000, 1000), "4,000 parameters, 1,000 of them frozen");
         assert_eq!(["3.2 s", "4m12s", "1h05m"], [3.21, 252.0, 3900.0].map(duration)[..]);
     }
 

@@ -1,7 +1,7 @@
 //! What is to be trained: model, loss, optimiser, data, settings.
 
 use nn::{Average, Layer, Optimiser, Schedule, Scope};
-use tensor::Tensor;
+use tensor::{Tensor, Var};
 
 use crate::config::Settings;
 use crate::error::Result;
@@ -69,9 +69,14 @@ pub struct Job {
 }
 
 impl Job {
-    /// How many numbers there are to learn.
+    /// How many numbers the net has, frozen or not.
     pub fn parameters(&self) -> usize {
-        self.scope.parameters().iter().map(|var| var.shape().count()).sum()
+        count(&self.scope.parameters())
+    }
+
+    /// How many of them stay as they are.
+    pub fn frozen(&self) -> usize {
+        self.parameters() - count(&self.scope.trainable())
     }
 
     /// How many steps there are in all.
@@ -81,6 +86,10 @@ impl Job {
     pub fn steps(&self) -> Result<u64> {
         steps(&self.settings, self.splits.train.len())
     }
+}
+
+fn count(vars: &[Var]) -> usize {
+    vars.iter().map(|var| var.shape().count()).sum()
 }
 
 /// How many steps a training on `rows` rows makes.

@@ -10,8 +10,10 @@ use crate::step::{plan_of, training_loader};
 
 /// What a training would be.
 pub struct Preview {
-    /// Numbers to learn.
+    /// Numbers of the net.
     pub parameters: usize,
+    /// Those of them that stay as they are.
+    pub frozen: usize,
     /// Bytes that a step needs.
     pub memory: Memory,
     /// Steps in an epoch.
@@ -62,6 +64,7 @@ pub fn preview(cpu: &Cpu, job: &mut Job) -> Result<Preview> {
     };
     Ok(Preview {
         parameters: job.parameters(),
+        frozen: job.frozen(),
         memory,
         steps_per_epoch: steps_per_epoch(&job.settings, job.splits.train.len())?,
         steps: job.steps()?,

@@ -79,6 +79,7 @@ impl Session<'_> {
             threads: self.cpu.machine().pool.threads(),
             seed: self.job.settings.get_int("train.seed")? as u64,
             parameters: self.job.parameters(),
+            frozen: self.job.frozen(),
             rows: [splits.train.len(), splits.val.as_ref().map_or(0, |val| val.len()), splits.test.len()],
             epochs: Lengths::of(self.job)?.epochs(),
             step: self.state.step,

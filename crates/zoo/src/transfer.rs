@@ -14,7 +14,7 @@ const BACKBONE: &str = "backbone";
 pub(crate) fn with_transfer(settings: Settings) -> Settings {
     settings
         .path("model.from", "file of weights (.safetensors) that the net begins with; its head may have other classes")
-        .text("model.freeze", "", "what is kept as it is: backbone (all but the head), or a layer and all below it")
+        .text("model.freeze", "", "what is kept as it is: backbone (all but the head); a layer and those in it; ..=LAYER, all from the first layer to this one")
 }
 
 /// Gives the net of a scope the weights of the file that the settings name; whether they name one.
@@ -27,6 +27,9 @@ pub(crate) fn begin(at: &Scope, settings: &Settings) -> Result<bool> {
         from => load(at, Path::new(from)).map(|()| true),
     }
 }
+
+/// What stands before a layer of which all before it is frozen, too.
+const UP_TO: &str = "..=";
 
 /// Freezes what the settings say of the net of a scope.
 ///
@@ -53,15 +56,28 @@ fn layer_of(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(layer, _)| layer)
 }
 
-fn freeze_layer(at: &Scope, layer: &str) -> Result<()> {
-    let layer = layer.replace('.', "/");
+/// Whether a parameter is one of a layer or of those in it.
+fn is_in(name: &str, layer: &str) -> bool {
+    name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn freeze_layer(at: &Scope, wanted: &str) -> Result<()> {
+    let up_to = wanted.strip_prefix(UP_TO);
+    let layer = up_to.unwrap_or(wanted).replace('.', "/");
     let names: Vec<String> = at.parameters().iter().map(|var| var.name().to_owned()).collect();
-    if !names.iter().any(|name| name.strip_prefix(&layer).is_some_and(|rest| rest.starts_with('/'))) {
+    if !names.iter().any(|name| is_in(name, &layer)) {
         let layers = names.iter().map(|name| layer_of(name)).chain([BACKBONE]);
         let what = format!("the net has no layer {layer:?} to freeze");
         return Err(Error::usage(what, did_you_mean(&layer, layers)));
     }
-    at.freeze(&layer, true);
+    match up_to {
+        None => at.freeze(&layer, true),
+        // In the order of their declaration, which is that of the pass.
+        Some(_) => {
+            let last = names.iter().rposition(|name| is_in(name, &layer)).unwrap_or(0);
+            names[..=last].iter().for_each(|name| at.freeze(name, true));
+        }
+    }
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use crate::machine::Machine;
 use crate::pool::Disjoint;
 pub(crate) use driver::{Job, SMALL, run};
 pub(crate) use kernel::{Kernel, MR_MAX, NR_MAX, SIDE_B, SIDE_COLUMNS, SIDE_ROWS, SIDE_STEPS};
+pub(crate) use lines::RawLines;
 pub(crate) use pack::{Lines, Panels, Strided};
 use std::ops::Range;
 pub(crate) use tile::{Factors, Rows};

@@ -11,7 +11,7 @@ use super::program::{Kind, Line, Pass, What};
 use super::walk::{Order, Tile};
 use crate::simd::Simd;
 
-/// A tile to be folded: `rows` folded points of `width` kept ones each, tile[r][k]; or, with width 1, one line.
+/// A tile to be folded: `rows` folded points of `width` kept ones each, tile[r][k]; or, with width and stride 1, one line.
 pub struct Folded {
     /// The values.
     pub tile: *const u8,
@@ -19,6 +19,8 @@ pub struct Folded {
     pub rows: usize,
     /// Number of kept points.
     pub width: usize,
+    /// From one folded point to the next, in elements.
+    pub stride: isize,
     /// The chain that takes the first folded point.
     pub phase: usize,
 }
@@ -43,14 +45,18 @@ impl Frame<'_> {
     pub(super) fn fold_whole(&mut self, index: usize, line: &Line, fold: &Fold, tile: &Tile) {
         let Kind::Row(row) = line.kind else { return };
         let out = self.row_register(row, tile.k0, line.size);
-        let data = self.regs[line.args[0] as usize].data;
+        let (data, stride) = (self.regs[line.args[0] as usize].data, self.stride(line, tile));
         // SAFETY: see above.
         unsafe {
             if self.program.order == Order::Rows {
                 (fold.lines)(self.simd, data, tile.kn, tile.rn, out);
             } else {
                 (fold.start)(self.chains, tile.kn);
-                (fold.add)(self.simd, self.chains, &Folded { tile: data, rows: tile.rn, width: tile.kn, phase: 0 });
+                (fold.add)(
+                    self.simd,
+                    self.chains,
+                    &Folded { tile: data, rows: tile.rn, width: tile.kn, stride, phase: 0 },
+                );
                 (fold.finish)(self.simd, self.chains, tile.kn, out);
             }
         }
@@ -63,11 +69,23 @@ impl Frame<'_> {
         let What::Fold(fold) = line.what else { return };
         let (data, chains) = (self.regs[line.args[0] as usize].data, self.chains_of(number));
         let (lines, width) = if self.program.order == Order::Rows { (tile.kn, 1) } else { (1, tile.kn) };
+        let stride = self.stride(line, tile);
         for k in 0..lines {
             let data = data.wrapping_add(k * tile.rn * line.size);
-            let folded = Folded { tile: data, rows: tile.rn, width, phase: tile.r0 % LANES };
+            let folded = Folded { tile: data, rows: tile.rn, width, stride, phase: tile.r0 % LANES };
             // SAFETY: see above.
             unsafe { (fold.add)(self.simd, chains.wrapping_add(k * LANES * line.size), &folded) };
+        }
+    }
+
+    /// From one folded point of a tile to the next, of what a reduction reads.
+    fn stride(&self, line: &Line, tile: &Tile) -> isize {
+        match (self.program.order, &self.program.lines[line.args[0] as usize].what) {
+            (Order::Rows, _) => 1,
+            (_, &What::Load { operand, lines: true, .. }) => {
+                self.program.operands[operand as usize].lines().unwrap_or_default()
+            }
+            _ => tile.kn as isize,
         }
     }
 
@@ -115,12 +133,12 @@ impl Frame<'_> {
 
 #[inline(always)]
 unsafe fn add<T: Copy>(chains: *mut T, folded: &Folded, op: impl Fn(T, T) -> T) {
-    let &Folded { tile, rows, width, phase } = folded;
-    // SAFETY: the chains hold LANES * width values and the tile rows * width, which the caller promises.
+    let &Folded { tile, rows, width, stride, phase } = folded;
+    // SAFETY: the chains hold LANES * width values and the tile rows of width, stride apart, which the caller promises.
     unsafe {
-        let tile: &[T] = std::slice::from_raw_parts(tile.cast(), rows * width);
-        let chains = std::slice::from_raw_parts_mut(chains, LANES * width);
-        if width == 1 {
+        if (width, stride) == (1, 1) {
+            let chains = std::slice::from_raw_parts_mut(chains, LANES);
+            let tile: &[T] = std::slice::from_raw_parts(tile.cast(), rows);
             let mut local: [T; LANES] = std::array::from_fn(|lane| chains[lane]);
             let (head, tile) = tile.split_at(((LANES - phase) % LANES).min(rows));
             for (chain, x) in local[phase..].iter_mut().zip(head) {
@@ -138,15 +156,29 @@ unsafe fn add<T: Copy>(chains: *mut T, folded: &Folded, op: impl Fn(T, T) -> T) 
             chains.copy_from_slice(&local);
             return;
         }
-        let (mut lane, mut done) = (phase, 0);
-        while done < rows {
-            let here = (LANES - lane).min(rows - done);
-            let chains = &mut chains[lane * width..][..here * width];
-            for (chain, x) in chains.iter_mut().zip(&tile[done * width..][..here * width]) {
-                *chain = op(*chain, *x);
+        // The compiler must not see that a maximum goes where the first of two numbers came from: it would make stores under
+        // a mask, which some processors carry out number by number.
+        let to = std::hint::black_box(chains);
+        let mut row = 0;
+        while row < rows {
+            let lane = (phase + row) % LANES;
+            // Lines without gaps are one line.
+            let here = if stride == width as isize { (LANES - lane).min(rows - row) } else { 1 };
+            let line: *const T = tile.cast::<T>().offset(row as isize * stride);
+            let (from, to, count) = (chains.add(lane * width), to.add(lane * width), here * width);
+            let whole = count - count % LANES;
+            for at in (0..whole).step_by(LANES) {
+                let mut group: [T; LANES] = from.add(at).cast::<[T; LANES]>().read();
+                let other: [T; LANES] = line.add(at).cast::<[T; LANES]>().read();
+                for (chain, x) in group.iter_mut().zip(other) {
+                    *chain = op(*chain, x);
+                }
+                to.add(at).cast::<[T; LANES]>().write(group);
             }
-            done += here;
-            lane = 0;
+            for at in whole..count {
+                to.add(at).write(op(from.add(at).read(), line.add(at).read()));
+            }
+            row += here;
         }
     }
 }

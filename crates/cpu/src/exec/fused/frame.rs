@@ -140,7 +140,7 @@ impl Frame<'_> {
             match line.what {
                 What::Load { operand, .. } => {
                     let operand = &operands[operand as usize];
-                    gather(operand, self.memory(operand), tile, order, out);
+                    gather(self.simd, operand, self.memory(operand), tile, order, out);
                 }
                 What::Count { operand, dtype } => {
                     operands[operand as usize].runs(tile, order, |position, stride, count, place| {
@@ -241,7 +241,12 @@ impl Frame<'_> {
                         kernel(self.simd, &Call { out, args: self.args(line), len: points });
                         Arg { data: out, many: true }
                     }
-                    What::Load { operand, buffered, summed } => {
+                    What::Load { operand, lines: true, .. } => {
+                        let operand = &program.operands[operand as usize];
+                        let first = operand.first(tile) * operand.size as isize;
+                        Arg { data: self.memory(operand).wrapping_offset(first), many: true }
+                    }
+                    What::Load { operand, buffered, summed, .. } => {
                         let operand = &program.operands[operand as usize];
                         let single = !summed && program.by_chains && operand.same_for_all_kept();
                         match operand.direct(tile, order) {
@@ -254,7 +259,7 @@ impl Frame<'_> {
                                 Arg { data, many: true }
                             }
                             _ => {
-                                gather(operand, self.memory(operand), tile, order, out);
+                                gather(self.simd, operand, self.memory(operand), tile, order, out);
                                 Arg { data: out, many: true }
                             }
                         }

@@ -401,6 +401,8 @@ pub fn cast(from: DType, to: DType) -> Kernel {
         return copy(from);
     }
     match from {
+        DType::F16 if to == DType::F32 => kernel!(wide map1<u16, f32>(#[inline(always)] |x: u16| f16_to_f32(x))),
+        DType::BF16 if to == DType::F32 => kernel!(wide map1<u16, f32>(#[inline(always)] |x: u16| bf16_to_f32(x))),
         DType::F16 => casts!(plain u16, to, |x| f16_to_f32(x), 0.0),
         DType::BF16 => casts!(plain u16, to, |x| bf16_to_f32(x), 0.0),
         DType::F32 => casts!(wide f32, to, |x| x, 0.0),

@@ -27,6 +27,17 @@ pub struct Moments {
 /// Where arrays begin, and what is subtracted from each.
 type Arrays = [(*const f32, f32); 2];
 
+/// A part of a row.
+struct Row {
+    arrays: Arrays,
+    /// Whether the first array is summed, and nothing else.
+    alone: bool,
+    /// The chain of the first point.
+    phase: usize,
+    /// Number of points.
+    len: usize,
+}
+
 const X: usize = 0;
 const XX: usize = 1;
 const Y: usize = 2;
@@ -44,6 +55,11 @@ impl Moments {
     pub fn inputs(&self) -> Vec<u16> {
         let of = |array: &Array| [Some(array.line), array.less].into_iter().flatten();
         of(&self.x).chain(self.y.iter().flat_map(of)).collect()
+    }
+
+    /// Whether x is summed as it is, and nothing else.
+    fn alone(&self) -> bool {
+        matches!((self.x.less, self.sums), (None, [Some(_), None, None, None]))
     }
 
     /// Exchanges x and y, if there is room for the square of y.
@@ -168,7 +184,7 @@ impl Frame<'_> {
         for k in 0..tile.kn {
             let of_row = |number: u16| self.chains_of(number as usize).cast::<f32>().wrapping_add(k * LANES);
             let chains = moments.sums.map(|sum| sum.map_or(unused, of_row));
-            self.add_row(self.arrays(moments, tile, k), chains, tile, ahead);
+            self.add_row(moments, k, chains, tile, ahead);
         }
     }
 
@@ -178,7 +194,7 @@ impl Frame<'_> {
             let mut chains = [[0.0f32; LANES]; 4];
             let [x, xx, y, xy] = &mut chains;
             let pointers = [x, xx, y, xy].map(|chains| chains.as_mut_ptr());
-            self.add_row(self.arrays(moments, tile, k), pointers, tile, ahead);
+            self.add_row(moments, k, pointers, tile, ahead);
             for (sum, chains) in moments.sums.iter().zip(chains) {
                 let Some((_, row, size)) = sum.and_then(|number| self.row_of(pass, number)) else { continue };
                 let value = tensor::order::fold_lanes(chains, |a, b| a + b);
@@ -194,14 +210,11 @@ impl Frame<'_> {
     }
 
     /// Adds a row of a tile to chains.
-    fn add_row(&self, [(x, s), (y, t)]: Arrays, chains: [*mut f32; 4], tile: &Tile, ahead: &mut Ahead) {
-        for at in (0..tile.rn).step_by(SEGMENT) {
-            ahead.ask();
-            let y = if y.is_null() { y } else { y.wrapping_add(at) };
-            let (arrays, len) = ([(x.wrapping_add(at), s), (y, t)], SEGMENT.min(tile.rn - at));
-            // SAFETY: see above.
-            unsafe { add(self.simd, arrays, chains, (tile.r0 + at) % LANES, len) };
-        }
+    fn add_row(&self, moments: &Moments, k: usize, chains: [*mut f32; 4], tile: &Tile, ahead: &mut Ahead) {
+        let row =
+            Row { arrays: self.arrays(moments, tile, k), alone: moments.alone(), phase: tile.r0 % LANES, len: tile.rn };
+        // SAFETY: see above.
+        unsafe { add(self.simd, &row, chains, ahead) };
     }
 
     /// Line, row register and bytes of a value of a reduction.
@@ -226,31 +239,33 @@ impl Frame<'_> {
     }
 }
 
-/// Adds `len` points to the chains of the four sums, the first to the chain `phase`. (A number less zero is itself.)
+/// Adds the points of a row to the chains of the four sums; every [`SEGMENT`] points asks for what is needed next. (A number
+/// less zero is itself.)
 ///
 /// # Safety
-/// The first array, and the second if there is one, holds `len` floats; chains are 16 floats each.
-unsafe fn add(simd: Simd, arrays: Arrays, chains: [*mut f32; 4], phase: usize, len: usize) {
+/// The first array, and the second if there is one, holds as many floats; chains are 16 floats each.
+unsafe fn add(simd: Simd, row: &Row, chains: [*mut f32; 4], ahead: &mut Ahead) {
     // SAFETY of every block: by the promise of the caller; a `Simd` says what the processor has.
     unsafe {
         match simd.level() {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => simd.run(
                 #[inline(always)]
-                || loops::<std::arch::x86_64::__m256>(arrays, chains, phase, len),
+                || loops::<std::arch::x86_64::__m256>(row, chains, ahead),
             ),
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => simd.run(
                 #[inline(always)]
-                || loops::<std::arch::x86_64::__m512>(arrays, chains, phase, len),
+                || loops::<std::arch::x86_64::__m512>(row, chains, ahead),
             ),
-            _ => loops::<Plain>(arrays, chains, phase, len),
+            _ => loops::<Plain>(row, chains, ahead),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn loops<V: Vector>([(x, s), (y, t)]: Arrays, sums: [*mut f32; 4], phase: usize, len: usize) {
+unsafe fn loops<V: Vector>(row: &Row, sums: [*mut f32; 4], ahead: &mut Ahead) {
+    let &Row { arrays: [(x, s), (y, t)], alone, phase, len } = row;
     let points = |from: usize, to: usize, phase: usize| {
         for i in from..to {
             let lane = phase + i - from;
@@ -269,29 +284,53 @@ unsafe fn loops<V: Vector>([(x, s), (y, t)]: Arrays, sums: [*mut f32; 4], phase:
     };
     let head = ((LANES - phase) % LANES).min(len);
     let rest = len - (len - head) % LANES;
+    let groups = (rest - head) / LANES;
     points(0, head, phase);
     // SAFETY: within the arrays.
     unsafe {
-        if y.is_null() {
-            one::<V>(x.add(head), s, sums, (rest - head) / LANES);
+        if alone {
+            plain::<V>(x.add(head), sums[X], groups, ahead);
+        } else if y.is_null() {
+            one::<V>(x.add(head), s, sums, groups, ahead);
         } else {
-            two::<V>((x.add(head), s), (y.add(head), t), sums, (rest - head) / LANES);
+            two::<V>((x.add(head), s), (y.add(head), t), sums, groups, ahead);
         }
     }
     points(rest, len, 0);
 }
 
-/// One array, by groups of 16.
+/// One array as it is, by groups of 16.
 #[inline(always)]
-unsafe fn one<V: Vector>(x: *const f32, s: f32, [of_x, of_xx, ..]: [*mut f32; 4], groups: usize) {
+unsafe fn plain<V: Vector>(x: *const f32, of_x: *mut f32, groups: usize, ahead: &mut Ahead) {
     // SAFETY: of all that follows: within the array, by the promise of the caller, and within the chains.
     unsafe {
+        let mut sum = load::<V>(of_x);
+        for first in (0..groups).step_by(SEGMENT / LANES) {
+            ahead.ask();
+            for group in first..groups.min(first + SEGMENT / LANES) {
+                for v in 0..LANES / V::WIDTH {
+                    sum[v] = sum[v].add(V::load(x.add(group * LANES + v * V::WIDTH)));
+                }
+            }
+        }
+        store(sum, of_x);
+    }
+}
+
+/// One array and its squares, by groups of 16.
+#[inline(always)]
+unsafe fn one<V: Vector>(x: *const f32, s: f32, [of_x, of_xx, ..]: [*mut f32; 4], groups: usize, ahead: &mut Ahead) {
+    // SAFETY: of all that follows: as above.
+    unsafe {
         let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
-        for group in 0..groups {
-            for v in 0..LANES / V::WIDTH {
-                let a = V::load(x.add(group * LANES + v * V::WIDTH)).sub(s);
-                sum_x[v] = sum_x[v].add(a);
-                sum_xx[v] = sum_xx[v].add(a.mul(a));
+        for first in (0..groups).step_by(SEGMENT / LANES) {
+            ahead.ask();
+            for group in first..groups.min(first + SEGMENT / LANES) {
+                for v in 0..LANES / V::WIDTH {
+                    let a = V::load(x.add(group * LANES + v * V::WIDTH)).sub(s);
+                    sum_x[v] = sum_x[v].add(a);
+                    sum_xx[v] = sum_xx[v].add(a.mul(a));
+                }
             }
         }
         store(sum_x, of_x);
@@ -306,19 +345,23 @@ unsafe fn two<V: Vector>(
     (y, t): (*const f32, f32),
     [of_x, of_xx, of_y, of_xy]: [*mut f32; 4],
     groups: usize,
+    ahead: &mut Ahead,
 ) {
     // SAFETY: of all that follows: as above.
     unsafe {
         let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
         let (mut sum_y, mut sum_xy, t) = (load::<V>(of_y), load::<V>(of_xy), V::splat(t));
-        for group in 0..groups {
-            for v in 0..LANES / V::WIDTH {
-                let at = group * LANES + v * V::WIDTH;
-                let (a, b) = (V::load(x.add(at)).sub(s), V::load(y.add(at)).sub(t));
-                sum_x[v] = sum_x[v].add(a);
-                sum_xx[v] = sum_xx[v].add(a.mul(a));
-                sum_y[v] = sum_y[v].add(b);
-                sum_xy[v] = sum_xy[v].add(a.mul(b));
+        for first in (0..groups).step_by(SEGMENT / LANES) {
+            ahead.ask();
+            for group in first..groups.min(first + SEGMENT / LANES) {
+                for v in 0..LANES / V::WIDTH {
+                    let at = group * LANES + v * V::WIDTH;
+                    let (a, b) = (V::load(x.add(at)).sub(s), V::load(y.add(at)).sub(t));
+                    sum_x[v] = sum_x[v].add(a);
+                    sum_xx[v] = sum_xx[v].add(a.mul(a));
+                    sum_y[v] = sum_y[v].add(b);
+                    sum_xy[v] = sum_xy[v].add(a.mul(b));
+                }
             }
         }
         store(sum_x, of_x);

@@ -208,6 +208,7 @@ impl<'a> Parts<'a> {
     /// Whether the value of a line always lies in the memory of its operand or its store.
     fn in_memory(&self, line: u16, store: Option<&FullStore>) -> bool {
         let operand = match (&self.lines[line as usize].what, store) {
+            (What::Load { lines: true, .. }, _) => return true,
             (What::Load { operand, buffered: false, .. }, _) => &self.operands[*operand as usize],
             (What::Load { .. }, _) | (_, None) => return false,
             (_, Some(store)) => &store.operand,
@@ -217,7 +218,7 @@ impl<'a> Parts<'a> {
 
     /// The store whose memory may be the buffer of a line, the out `number` of the item `index`.
     fn own_store(&self, pass: &Pass, index: usize, number: usize, line: u16, last_use: &[usize]) -> Option<usize> {
-        if matches!(self.lines[line as usize].what, What::Load { .. } | What::Spread { .. }) {
+        if matches!(self.lines[line as usize].what, What::Spread { .. }) {
             return None;
         }
         let own = |store: &FullStore| {

@@ -66,7 +66,7 @@ impl<'a> Builder<'a> {
     fn new(fused: &'a Fused, output: Option<SlotId>, dtype_of: &'a dyn Fn(SlotId) -> DType) -> Builder<'a> {
         let inner = if output.is_none() { transposed(fused) } else { None };
         let folded = match inner {
-            Some(inner) => [inner].into_iter().collect(),
+            Some(inner) => inner,
             None if fused.reduced.is_empty() => AxisSet::all(fused.space.rank()),
             None => fused.reduced,
         };
@@ -218,7 +218,7 @@ impl<'a> Builder<'a> {
             (false, false) => Kind::Full,
         };
         self.operands.push(operand);
-        let what = What::Load { operand: self.operands.len() as u16 - 1, buffered: false, summed: false };
+        let what = What::Load { operand: self.operands.len() as u16 - 1, buffered: false, summed: false, lines: false };
         self.push(what, [0; 3], dtype, kind, 0)
     }
 
@@ -300,6 +300,14 @@ impl<'a> Builder<'a> {
             let folds = matches!(self.lines[index].what, What::Fold(_));
             if let What::Load { summed, .. } = &mut self.lines[of].what {
                 *summed |= folds;
+            }
+        }
+        for index in 0..self.lines.len() {
+            let folds = |line: &Line| matches!(line.what, What::Fold(_)) || !line.inputs().contains(&(index as u16));
+            let folded = order == Order::Columns && self.lines.iter().all(folds);
+            let stored = full_stores.iter().any(|store| store.line as usize == index);
+            if let What::Load { operand, lines, .. } = &mut self.lines[index].what {
+                *lines = folded && !stored && self.operands[*operand as usize].lines().is_some();
             }
         }
         let cost_of = |full: bool| -> usize {
@@ -406,16 +414,28 @@ impl Program {
     }
 }
 
-/// The innermost axis, if a program that folds nothing reads something transposed: what lies side by side is then wanted in
-/// different rows, and to go along a row would touch a line of memory for each number, and each line again for the next row.
-fn transposed(fused: &Fused) -> Option<usize> {
+/// The innermost axis, with those before that are one with it in memory, if a program that folds nothing reads something
+/// transposed: what lies side by side is then wanted in different rows, and to go along a row would touch a line of memory for
+/// each number, and each line again for the next row.
+fn transposed(fused: &Fused) -> Option<AxisSet> {
     let space = &fused.space;
     let inner = (0..space.rank()).rev().find(|&axis| space[axis] != 1)?;
     let across = |view: &View| {
         let strides = &view.layout.strides;
         !(-1..=1).contains(&strides[inner]) && (0..inner).any(|axis| strides[axis] == 1 && space[axis] >= LEAST_SQUARE)
     };
-    (fused.reduced.is_empty() && space[inner] >= LEAST_SQUARE && fused.loads.iter().any(across)).then_some(inner)
+    if !fused.reduced.is_empty() || space[inner] < LEAST_SQUARE || !fused.loads.iter().any(across) {
+        return None;
+    }
+    let one_with = |outer: usize, inner: usize| {
+        let one = |view: &View| view.layout.strides[outer] == view.layout.strides[inner] * space[inner] as isize;
+        fused.loads.iter().all(one)
+    };
+    let mut axes = vec![inner];
+    while let Some(outer) = axes[0].checked_sub(1).filter(|&outer| one_with(outer, axes[0])) {
+        axes.insert(0, outer);
+    }
+    Some(axes.into_iter().collect())
 }
 
 /// Cost of an op on f32 in additions, roughly measured.

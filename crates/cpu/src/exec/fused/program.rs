@@ -88,8 +88,9 @@ pub enum Kind {
 
 /// What a line does.
 pub enum What {
-    /// Reads an operand; `buffered` forbids to use the memory itself as the register, `summed` to use one value for all points.
-    Load { operand: u16, buffered: bool, summed: bool },
+    /// Reads an operand; `buffered` forbids to use the memory itself as the register, `summed` to use one value for all points;
+    /// of `lines` only columns are folded, line by line as they lie in memory.
+    Load { operand: u16, buffered: bool, summed: bool, lines: bool },
     /// Positions of an operand.
     Count { operand: u16, dtype: DType },
     /// Random numbers for the positions of an operand, under the key in a slot.

@@ -2,7 +2,9 @@
 
 use tensor::{AxisSet, Layout, Shape};
 
-use crate::copy::copy_run;
+use crate::copy::{copy_reversed, copy_run};
+use crate::gemm::{Kernel, RawLines};
+use crate::simd::Simd;
 
 /// Nested loops over memory, outermost first. Neighbours that are one loop are merged.
 #[derive(Debug, Clone, Default)]
@@ -191,6 +193,14 @@ impl Operand {
         order == Order::Rows && self.linear == Some(Order::Rows)
     }
 
+    /// Distance of folded points, if they lie evenly, and kept ones side by side.
+    pub fn lines(&self) -> Option<isize> {
+        match (&self.kept.dims[..], &self.reduced.dims[..]) {
+            ([Dim { stride: 1, .. }], [Dim { stride, .. }]) => Some(*stride),
+            _ => None,
+        }
+    }
+
     /// Whether all kept points have the same element.
     pub fn same_for_all_kept(&self) -> bool {
         self.kept.is_zero()
@@ -311,7 +321,17 @@ unsafe fn repeat<T: Copy>(from: *const T, count: usize, times: usize, to: *mut T
 ///
 /// # Safety
 /// `base` is the operand's memory, and `out` has room for the tile.
-pub unsafe fn gather(operand: &Operand, base: *const u8, tile: &Tile, order: Order, out: *mut u8) {
+pub unsafe fn gather(simd: Simd, operand: &Operand, base: *const u8, tile: &Tile, order: Order, out: *mut u8) {
+    if operand.size == size_of::<f32>()
+        && let Some((first, stride)) = operand.across(tile, order)
+        && let Ok(stride) = usize::try_from(stride)
+    {
+        let start = base.cast::<f32>().wrapping_offset(first);
+        let lines = RawLines { start, stride, count: tile.rn, more: false, whole: false };
+        // SAFETY: layouts stay within their slots, which the plan promises, and places within the tile.
+        unsafe { Kernel::of(simd).transpose(lines, tile.kn, out.cast(), tile.rn) };
+        return;
+    }
     #[inline(always)]
     unsafe fn copy<T: Copy>(operand: &Operand, base: *const T, tile: &Tile, order: Order, out: *mut T) {
         if let Some((position, stride)) = operand.across(tile, order) {
@@ -346,8 +366,7 @@ pub unsafe fn gather(operand: &Operand, base: *const u8, tile: &Tile, order: Ord
                 match stride {
                     1 => copy_run(from, to, count),
                     0 => std::slice::from_raw_parts_mut(to, count).fill(*from),
-                    // A stride that the compiler knows: by whole vectors.
-                    -1 => (0..count).for_each(|i| *to.add(i) = *from.sub(i)),
+                    -1 => copy_reversed(from, to, count),
                     _ => (0..count).for_each(|i| *to.add(i) = *from.offset(i as isize * stride)),
                 }
             }
