@@ -83,7 +83,7 @@ listed!(kinds -> Op {
     Op::Unary(_) => Op::Unary(Unary::Neg),
     Op::Binary(_) => Op::Binary(Binary::Add),
     Op::Where => Op::Where,
-    Op::Clamp { .. } => Op::Clamp { lo: ZERO, hi: ZERO },
+    Op::Clamp { .. } => Op::Clamp { lo: ZERO, hi: ZERO, ends: true },
     Op::Cast => Op::Cast,
     Op::Reduce { .. } => Op::Reduce { op: Reduction::Sum, axes: AxisSet(1) },
     Op::ArgReduce { .. } => Op::ArgReduce { max: true, axis: 0 },

@@ -37,6 +37,8 @@ pub enum Op {
         lo: Scalar,
         /// Upper limit.
         hi: Scalar,
+        /// Whether the gradient passes at the limits, too.
+        ends: bool,
     },
     /// To the node's dtype.
     Cast,

@@ -50,7 +50,7 @@ impl Tensor {
     /// ends too.)
     #[track_caller]
     pub fn hardtanh(&self, lo: f64, hi: f64) -> Tensor {
-        self.where_else(&self.gt(lo).and(self.lt(hi)), self.clamp(lo, hi).detach())
+        self.limited(lo.into(), hi.into(), false)
     }
 
     /// `min(max(x, 0), 6)` (Krizhevsky 2010).

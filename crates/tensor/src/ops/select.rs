@@ -44,14 +44,15 @@ pub static WHERE: Page = Page {
 pub static CLAMP: Page = Page {
     name: "clamp",
     formula: "y = min(max(x, lo), hi)",
-    gradient_formula: "g where lo <= x <= hi, else 0",
+    gradient_formula: "g where lo <= x <= hi, else 0; with open ends g where lo < y < hi",
     gradient: Some(|y, g| {
-        let Op::Clamp { lo, hi } = *y.op() else { return vec![None] };
-        let x = &y.inputs()[0];
-        vec![Some(g.keep_where(&x.ge(Operand::Scalar(lo)).and(x.le(Operand::Scalar(hi)))))]
+        let Op::Clamp { lo, hi, ends } = *y.op() else { return vec![None] };
+        let (x, lo, hi) = (&y.inputs()[0], Operand::Scalar(lo), Operand::Scalar(hi));
+        // Of y where it says the same: what comes after needs it anyway.
+        vec![Some(g.keep_where(&if ends { x.ge(lo).and(x.le(hi)) } else { y.gt(lo).and(y.lt(hi)) }))]
     }),
     reference: |node, inputs| {
-        let Op::Clamp { lo, hi } = *node.op() else { return Err("not clamp".into()) };
+        let Op::Clamp { lo, hi, .. } = *node.op() else { return Err("not clamp".into()) };
         let values = match inputs[0].values() {
             Values::F32(v) => Values::F32(v.iter().map(|&x| clamp(x, lo.f64() as f32, hi.f64() as f32)).collect()),
             Values::F64(v) => Values::F64(v.iter().map(|&x| clamp(x, lo.f64(), hi.f64())).collect()),
@@ -132,6 +133,12 @@ impl Tensor {
     /// Limits values to `lo..=hi`. The gradient passes where the value was inside, ends included. NaN stays.
     #[track_caller]
     pub fn clamp(&self, lo: impl Into<Scalar>, hi: impl Into<Scalar>) -> Tensor {
+        self.limited(lo.into(), hi.into(), true)
+    }
+
+    /// Limits to `lo..=hi`; whether the gradient passes at the `ends`.
+    #[track_caller]
+    pub(crate) fn limited(&self, lo: Scalar, hi: Scalar, ends: bool) -> Tensor {
         let at = Location::caller();
         if self.error().is_some() {
             return self.clone();
@@ -139,8 +146,7 @@ impl Tensor {
         if let Err(message) = crate::op::arithmetic("clamp", self.dtype()) {
             return Tensor::failed(Error::new(ErrorKind::DType, "clamp", message).note(provenance("x", self)), at);
         }
-        let (lo, hi) = (lo.into(), hi.into());
-        Tensor::node(Op::Clamp { lo, hi }, Inputs::One([self.clone()]), *self.shape(), self.dtype(), at)
+        Tensor::node(Op::Clamp { lo, hi, ends }, Inputs::One([self.clone()]), *self.shape(), self.dtype(), at)
     }
 
     /// The values as `dtype`: floats round to nearest even; float to integer truncates and saturates (NaN becomes 0);

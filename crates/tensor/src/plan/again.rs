@@ -83,6 +83,7 @@ pub(super) fn cost(op: &Op) -> Option<usize> {
     match op {
         Op::Unary(Unary::Neg | Unary::Abs | Unary::Relu | Unary::Not) => Some(1),
         Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Max | Binary::Min) => Some(1),
+        Op::Binary(Binary::And | Binary::Or | Binary::Xor) => Some(1),
         Op::Binary(op) if op.compares() => Some(1),
         _ => None,
     }

@@ -356,6 +356,24 @@ pub fn relu_gradient() -> Kernel {
     kernel!(wide map2<f32, f32, f32>(#[inline(always)] |y: f32, g: f32| if y <= 0.0 { 0.0 } else { g }))
 }
 
+/// The kernel that is g where lo < y < hi, else 0: arguments (y, g, both limits side by side), f32.
+pub fn inside() -> Kernel {
+    kernel!(wide where_inside())
+}
+
+#[inline(always)]
+unsafe fn where_inside(call: &Call) {
+    // SAFETY: by the promise of the kernel's caller.
+    unsafe {
+        let [low, high]: [f32; 2] = one(call.args[2]);
+        map2::<f32, f32, f32>(
+            call,
+            #[inline(always)]
+            |y, g| if (y > low) & (y < high) { g } else { 0.0 },
+        );
+    }
+}
+
 /// The kernel of limiting values of `dtype`: arguments (x, lo, hi), for integers lo and hi as i64.
 pub fn limits(dtype: DType) -> Option<Kernel> {
     Some(match dtype {

@@ -27,6 +27,29 @@ impl Builder<'_> {
         (is_le && code[y as usize].dtype == DType::F32).then(|| [line(y), line(other)])
     }
 
+    /// The lines y and g of `where(lo < y and y < hi, g, 0)`, and the limits, if the instruction is that: one loop instead of
+    /// four and three masks.
+    pub(super) fn inside(&self, index: usize) -> Option<(u16, u16, [f32; 2])> {
+        let code = &self.fused.code;
+        let number = |register: u16| match code[register as usize].code {
+            Code::Op(Op::Full(value)) => Some(value.f64()),
+            _ => None,
+        };
+        let of = |register: u16, op: Binary| {
+            let instr = &code[register as usize];
+            (instr.code == Code::Op(Op::Binary(op))).then_some(instr.args)
+        };
+        let [condition, g, zero] = code[index].args;
+        if code[index].code != Code::Op(Op::Where) || code[index].dtype != DType::F32 || number(zero)?.to_bits() != 0 {
+            return None;
+        }
+        let [above, below, _] = of(condition, Binary::And)?;
+        let ([y, low, _], [other, high, _]) = (of(above, Binary::Gt)?, of(below, Binary::Lt)?);
+        let line = |register: u16| self.line_of[register as usize];
+        let limits = [number(low)? as f32, number(high)? as f32];
+        (y == other && code[y as usize].dtype == DType::F32).then(|| (line(y), line(g), limits))
+    }
+
     /// The lines label, value and other of `where(iota == label, value, other)` with one label for each row, if the instruction is
     /// that: one loop that fills, instead of three over positions and masks.
     pub(super) fn one_hot(&self, index: usize) -> Option<[u16; 3]> {
@@ -99,6 +122,24 @@ mod tests {
             _ => (filled, counted),
         });
         assert_eq!((filled, counted), (1, 0));
+    }
+
+    #[test]
+    fn the_gradient_of_limits_is_one_loop() {
+        let x = Tensor::from_vec(vec![-1.0f32, 0.0, 0.5, 6.0, 7.0], [5]) * 2.0;
+        let y = x.relu6();
+        let gradient = (&y * &y).sum(..).grad([&x]).remove(0);
+        let of = programs(&[&gradient]);
+        let masks = of.iter().flat_map(|program| {
+            program.passes.iter().flat_map(|pass| &pass.items).map(move |item| {
+                let size = |line: u16| program.lines[line as usize].size;
+                match item {
+                    Item::Line(placed) => usize::from(size(placed.line) == 1),
+                    _ => 0,
+                }
+            })
+        });
+        assert_eq!(masks.sum::<usize>(), 0);
     }
 
     #[test]

@@ -153,13 +153,18 @@ impl<'a> Builder<'a> {
                 if let Some(of) = relu {
                     args[..2].copy_from_slice(&of);
                 }
+                let inside = self.inside(index);
+                if let Some((y, g, limits)) = inside {
+                    args = [y, g, self.packed(limits)];
+                }
                 let of = self.dtypes[args[0] as usize];
                 let (kernel, arity) = match op {
                     _ if relu.is_some() => (kernels::relu_gradient(), 2),
+                    _ if inside.is_some() => (kernels::inside(), 3),
                     Op::Unary(op) => (kernels::unary(op, of).ok_or_else(wrong)?, 1),
                     Op::Binary(op) => (kernels::binary(op, of).ok_or_else(wrong)?, 2),
                     Op::Where => (kernels::select(instr.dtype), 3),
-                    Op::Clamp { lo, hi } => {
+                    Op::Clamp { lo, hi, .. } => {
                         let limits = if of.is_float() { of } else { DType::I64 };
                         args[1] = self.constant(lo, limits);
                         args[2] = self.constant(hi, limits);
@@ -230,6 +235,15 @@ impl<'a> Builder<'a> {
         unsafe { std::ptr::copy_nonoverlapping(base, bits.as_mut_ptr(), dtype.size()) };
         self.constants.push(u64::from_ne_bytes(bits));
         self.push(What::Constant(self.constants.len() as u16 - 1), [0; 3], dtype, Kind::Uniform, 0)
+    }
+
+    /// A line of two f32, which only the kernel that wants them can read.
+    fn packed(&mut self, [low, high]: [f32; 2]) -> u16 {
+        let mut bits = [0; 8];
+        bits[..4].copy_from_slice(&low.to_ne_bytes());
+        bits[4..].copy_from_slice(&high.to_ne_bytes());
+        self.constants.push(u64::from_ne_bytes(bits));
+        self.push(What::Constant(self.constants.len() as u16 - 1), [0; 3], DType::F32, Kind::Uniform, 0)
     }
 
     /// The line that has the values of `line` for every point of a tile.
