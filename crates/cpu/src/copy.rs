@@ -1,6 +1,6 @@
 //! Copies of a few elements without a call: vector moves that overlap.
 
-/// Bytes from which the copy of the system is as fast.
+/// Bytes up to which runs are copied here: those of the largest tile. Longer ones are left to the system.
 const LONGEST: usize = 16 << 10;
 
 /// Copies elements that lie side by side.
@@ -89,17 +89,27 @@ mod tests {
             // SAFETY: there is room for all but the first and the last.
             unsafe { copy_run(from.as_ptr(), to.as_mut_ptr().add(1), count) };
             assert_eq!((to[0], &to[1..count + 1], to[count + 1]), (255, &from[..], 255));
-            if let Some(last) = from.last() {
-                to.fill(255);
-                // SAFETY: as above.
-                unsafe { copy_reversed(last, to.as_mut_ptr().add(1), count) };
-                let reversed: Vec<u8> = from.iter().rev().copied().collect();
-                assert_eq!((to[0], &to[1..count + 1], to[count + 1]), (255, &reversed[..], 255));
-            }
+            to.fill(255);
+            // SAFETY: as above; of no elements none is read.
+            unsafe { copy_reversed(from.as_ptr().wrapping_add(count).wrapping_sub(1), to.as_mut_ptr().add(1), count) };
+            let reversed: Vec<u8> = from.iter().rev().copied().collect();
+            assert_eq!((to[0], &to[1..count + 1], to[count + 1]), (255, &reversed[..], 255));
             let from: Vec<f32> = (0..count + 3).map(|i| i as f32).collect();
             let mut to = vec![-1.0; count];
             copy_short(&mut to, &from);
             assert_eq!(to, from[..count]);
+            // SAFETY: `from` holds more elements than are read.
+            unsafe { copy_reversed(&raw const from[count + 2], to.as_mut_ptr(), 0) };
+            // SAFETY: as above; there is room for as many.
+            unsafe { copy_reversed(from.as_ptr().wrapping_add(count + 2), to.as_mut_ptr(), count) };
+            assert!(to.iter().eq(from[3..].iter().rev()));
+        }
+        for count in [LONGEST - 1, LONGEST, LONGEST + 1] {
+            let from: Vec<u8> = (0..count).map(|i| (i % 251) as u8).collect();
+            let mut to = vec![255; count + 2];
+            // SAFETY: there is room for all but the first and the last.
+            unsafe { copy_run(from.as_ptr(), to.as_mut_ptr().add(1), count) };
+            assert_eq!((to[0], &to[1..count + 1], to[count + 1]), (255, &from[..], 255));
         }
     }
 }

@@ -188,6 +188,10 @@ fn the_gradient_of_a_relu_is_cut_where_its_value_is_not_positive() {
                 rows,
                 gradient(&x.clamp(0.0, 2.0)),
                 gradient(&x.maximum(Tensor::scalar(0f32))),
+                gradient(&x.relu6()),
+                gradient(&(x.hardtanh(-1.0, 1.0) * &g)),
+                gradient(&x.hardtanh(1.0, -1.0)),
+                x.maximum(&g).sum(1).relu6().sum(..).grad([&x]).remove(0),
             ]
         });
     }
@@ -247,6 +251,20 @@ fn columns_are_folded_where_they_lie_at_the_edges_of_tiles() {
                     x.flip(1).max(0),
                 ]
             });
+            check(&format!("{rows} rows of {columns}, several at once"), || {
+                let wide = Tensor::from_array(odd(&[rows, columns + 5], 1));
+                let x = wide.narrow(1, 3..columns + 3);
+                let of = |dtype: DType| x.clamp(-100.0, 100.0).cast(dtype).narrow(1, 1..columns);
+                vec![
+                    x.max(0),
+                    x.min(0),
+                    x.sum(0),
+                    of(DType::F64).sum(0),
+                    of(DType::I32).max(0),
+                    of(DType::I64).sum(0),
+                    of(DType::U8).min(0),
+                ]
+            });
         }
     }
 }
@@ -269,5 +287,29 @@ fn what_lies_across_is_turned_and_what_lies_backwards_is_read_from_its_end() {
                 x.narrow(3, 2..c - 1).flip(3),
             ]
         });
+    }
+    // Numbers of four bytes are moved as they are, whatever they would be as floats.
+    let bits: Vec<i32> = (0..16 * 24).map(|i| 0x7F80_0001 + i).collect();
+    let turned = Tensor::from_vec(bits.clone(), [16, 24]).transpose(0, 1);
+    let found = Cpu::new(1).unwrap().run(&[&turned], &[]).unwrap().remove(0);
+    let found = found.as_slice::<i32>().unwrap();
+    assert!(found.iter().enumerate().all(|(at, &x)| x == bits[at % 16 * 24 + at / 16]));
+}
+
+#[test]
+fn what_is_copied_to_where_it_is_kept_is_read_before() {
+    let cpu = Cpu::new(2).unwrap();
+    let dims = [40, 40];
+    let variable = || Var::new("v", even(&dims, 1));
+    for turn in [|x: &Tensor| x.transpose(0, 1), |x: &Tensor| x.flip(1), |x: &Tensor| x.flip(0)] {
+        let v = variable();
+        let next = turn(&v.tensor());
+        let wanted = reference::evaluate(&[&turn(&Tensor::from_array(even(&dims, 1)))]).unwrap().remove(0);
+        // Both the new value under two names and the old one, while the variable is overwritten.
+        let old = &v.tensor() + 0.0;
+        let found = cpu.run(&[&next, &next, &old], &[v.update(&next)]).unwrap();
+        let same = |found: &Array, wanted: &Array| bits(found) == bits(wanted);
+        assert!(same(&found[0], &wanted) && same(&found[1], &wanted) && same(&v.value(), &wanted));
+        assert!(same(&found[2], &even(&dims, 1)));
     }
 }

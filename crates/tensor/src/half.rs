@@ -7,18 +7,17 @@ pub fn f16_to_f32(bits: u16) -> f32 {
     let exponent = u32::from(bits >> 10 & 0x1F);
     let mantissa = u32::from(bits & 0x3FF);
     // All three are computed and one is chosen: a loop of it becomes vector code.
-    let tiny = (mantissa as i32 as f32 * f32::from_bits(0x3380_0000)).to_bits(); // in 2^-24
+    let tiny = (mantissa as i32 as f32 * f32::from_bits(0x3380_0000)).to_bits(); // in 2^-24; of i32, which vectors convert
     let normal = (exponent + 112) << 23 | mantissa << 13;
     let infinite = 0x7F80_0000 | mantissa << 13;
-    f32::from_bits(
-        sign | if exponent == 0 {
-            tiny
-        } else if exponent == 31 {
-            infinite
-        } else {
-            normal
-        },
-    )
+    let magnitude = if exponent == 0 {
+        tiny
+    } else if exponent == 31 {
+        infinite
+    } else {
+        normal
+    };
+    f32::from_bits(sign | magnitude)
 }
 
 /// Half-precision bits nearest to `x`; overflow gives infinity.

@@ -62,22 +62,26 @@ fn is_in(name: &str, layer: &str) -> bool {
 }
 
 fn freeze_layer(at: &Scope, wanted: &str) -> Result<()> {
-    let up_to = wanted.strip_prefix(UP_TO);
-    let layer = up_to.unwrap_or(wanted).replace('.', "/");
+    let up_to = wanted.starts_with(UP_TO);
+    let layer = wanted.trim_start_matches(UP_TO).replace('.', "/");
     let names: Vec<String> = at.parameters().iter().map(|var| var.name().to_owned()).collect();
-    if !names.iter().any(|name| is_in(name, &layer)) {
-        let layers = names.iter().map(|name| layer_of(name)).chain([BACKBONE]);
+    let Some(last) = names.iter().rposition(|name| is_in(name, &layer)) else {
         let what = format!("the net has no layer {layer:?} to freeze");
-        return Err(Error::usage(what, did_you_mean(&layer, layers)));
+        let before = if up_to { UP_TO } else { "" };
+        let layers: Vec<String> = names.iter().map(|name| format!("{before}{}", layer_of(name))).collect();
+        let others = [BACKBONE].into_iter().filter(|_| !up_to);
+        return Err(Error::usage(what, did_you_mean(wanted, layers.iter().map(String::as_str).chain(others))));
+    };
+    if !up_to {
+        at.freeze(&layer, true);
+        return Ok(());
     }
-    match up_to {
-        None => at.freeze(&layer, true),
-        // In the order of their declaration, which is that of the pass.
-        Some(_) => {
-            let last = names.iter().rposition(|name| is_in(name, &layer)).unwrap_or(0);
-            names[..=last].iter().for_each(|name| at.freeze(name, true));
-        }
+    if last + 1 == names.len() {
+        let what = format!("{wanted} freezes all of the net, and nothing is left to learn");
+        return Err(Error::usage(what, format!("name a layer before {}, or give --freeze {BACKBONE}", head(at))));
     }
+    // In the order of their declaration, which is that of the pass; of branches side by side, those declared before.
+    names[..=last].iter().for_each(|name| at.freeze(name, true));
     Ok(())
 }
 

@@ -48,7 +48,7 @@ pub static CLAMP: Page = Page {
     gradient: Some(|y, g| {
         let Op::Clamp { lo, hi, ends } = *y.op() else { return vec![None] };
         let (x, lo, hi) = (&y.inputs()[0], Operand::Scalar(lo), Operand::Scalar(hi));
-        // Of y where it says the same: what comes after needs it anyway.
+        // Of y where it says the same: what comes after often needs it anyway.
         vec![Some(g.keep_where(&if ends { x.ge(lo).and(x.le(hi)) } else { y.gt(lo).and(y.lt(hi)) }))]
     }),
     reference: |node, inputs| {

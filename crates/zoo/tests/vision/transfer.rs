@@ -50,21 +50,7 @@ fn the_head_alone_learns_and_the_backbone_stays_to_the_bit() {
         let kept = state[&name] == value;
         assert!(kept || name.starts_with("classifier.1."), "{name} changed");
     }
-    // A layer and those in it, or all from the first to it.
-    let learned = |freeze: &str| begun(freeze, "").unwrap().optimizer.parameters();
-    let all = learned("");
-    let place = |layer: &str| all.iter().position(|var| var.name().starts_with(layer)).unwrap();
-    let (first, next) = (place("features/2/"), place("features/3/"));
-    let names = |vars: &[tensor::Var]| vars.iter().map(|var| var.name().to_owned()).collect::<Vec<_>>();
-    assert_eq!(names(&learned("features/2")), names(&[&all[..first], &all[next..]].concat()));
-    assert_eq!(names(&learned("features.2")), names(&learned("features/2")));
-    assert_eq!(names(&learned("..=features/2")), names(&all[next..]));
-    let unfrozen: usize = all[next..].iter().map(|var| var.shape().count()).sum();
-    let partly = begun("..=features/2", "").unwrap();
-    assert_eq!(partly.frozen(), partly.parameters() - unfrozen);
     let fails = |freeze: &str, from: &str| begun(freeze, from).err().unwrap().to_string();
-    assert!(fails("feature", "").contains("no layer \"feature\" to freeze"));
-    assert!(fails("..=feature", "").contains("no layer \"feature\" to freeze"));
     std::fs::remove_file(&weights).unwrap();
     assert!(fails("", &from).contains("cannot read"), "{}", fails("", &from));
     // The run holds what it began with, and needs the file no more.
@@ -76,6 +62,35 @@ fn the_head_alone_learns_and_the_backbone_stays_to_the_bit() {
         Ok(())
     })
     .unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_layer_and_those_in_it_or_all_from_the_first_to_it_stay_as_they_are() {
+    let folder = folder("freezing");
+    pictures(&folder.join("data"));
+    let begun = |freeze: &str| {
+        let changes = [("model.name", "mobilenet_v2"), ("model.freeze", freeze), ("data.val", "0")];
+        job("images", &changes, Some(&folder.join("data")))
+    };
+    let learned = |freeze: &str| begun(freeze).unwrap().optimizer.parameters();
+    let all = learned("");
+    let place = |layer: &str| all.iter().position(|var| var.name().starts_with(layer)).unwrap();
+    let (first, next) = (place("features/2/"), place("features/3/"));
+    let names = |vars: &[tensor::Var]| vars.iter().map(|var| var.name().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&learned("features/2")), names(&[&all[..first], &all[next..]].concat()));
+    assert_eq!(names(&learned("features.2")), names(&learned("features/2")));
+    assert_eq!(names(&learned("..=features/2")), names(&all[next..]));
+    assert_eq!(names(&learned("..=features/18")), ["classifier/1/weight", "classifier/1/bias"]);
+    let unfrozen: usize = all[next..].iter().map(|var| var.shape().count()).sum();
+    let partly = begun("..=features/2").unwrap();
+    assert_eq!(partly.frozen(), partly.parameters() - unfrozen);
+    let fails = |freeze: &str| begun(freeze).err().unwrap().to_string();
+    assert!(fails("feature").contains("no layer \"feature\" to freeze"));
+    assert!(fails("..=features/2/conv/9/9").contains("no layer \"features/2/conv/9/9\" to freeze"));
+    assert!(fails("..=featurs/2/conv/2").contains("..=features/2/conv/2"), "{}", fails("..=featurs/2/conv/2"));
+    let wanted = "freezes all of the net, and nothing is left to learn";
+    assert!(fails("..=classifier/1").contains(wanted), "{}", fails("..=classifier/1"));
     std::fs::remove_dir_all(folder).unwrap();
 }
 

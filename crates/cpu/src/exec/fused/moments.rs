@@ -243,7 +243,7 @@ impl Frame<'_> {
 /// less zero is itself.)
 ///
 /// # Safety
-/// The first array, and the second if there is one, holds as many floats; chains are 16 floats each.
+/// The first array, and the second if there is one, holds `row.len` floats; chains are 16 floats each.
 unsafe fn add(simd: Simd, row: &Row, chains: [*mut f32; 4], ahead: &mut Ahead) {
     // SAFETY of every block: by the promise of the caller; a `Simd` says what the processor has.
     unsafe {
@@ -289,9 +289,9 @@ unsafe fn loops<V: Vector>(row: &Row, sums: [*mut f32; 4], ahead: &mut Ahead) {
     // SAFETY: within the arrays.
     unsafe {
         if alone {
-            plain::<V>(x.add(head), sums[X], groups, ahead);
+            one::<V, true>((x.add(head), s), sums, groups, ahead);
         } else if y.is_null() {
-            one::<V>(x.add(head), s, sums, groups, ahead);
+            one::<V, false>((x.add(head), s), sums, groups, ahead);
         } else {
             two::<V>((x.add(head), s), (y.add(head), t), sums, groups, ahead);
         }
@@ -299,42 +299,36 @@ unsafe fn loops<V: Vector>(row: &Row, sums: [*mut f32; 4], ahead: &mut Ahead) {
     points(rest, len, 0);
 }
 
-/// One array as it is, by groups of 16.
+/// One array, by groups of 16; of one that is summed `ALONE` neither a number is subtracted nor the squares are made.
 #[inline(always)]
-unsafe fn plain<V: Vector>(x: *const f32, of_x: *mut f32, groups: usize, ahead: &mut Ahead) {
+unsafe fn one<V: Vector, const ALONE: bool>(
+    (x, s): (*const f32, f32),
+    [of_x, of_xx, ..]: [*mut f32; 4],
+    groups: usize,
+    ahead: &mut Ahead,
+) {
     // SAFETY: of all that follows: within the array, by the promise of the caller, and within the chains.
     unsafe {
-        let mut sum = load::<V>(of_x);
-        for first in (0..groups).step_by(SEGMENT / LANES) {
-            ahead.ask();
-            for group in first..groups.min(first + SEGMENT / LANES) {
-                for v in 0..LANES / V::WIDTH {
-                    sum[v] = sum[v].add(V::load(x.add(group * LANES + v * V::WIDTH)));
-                }
-            }
-        }
-        store(sum, of_x);
-    }
-}
-
-/// One array and its squares, by groups of 16.
-#[inline(always)]
-unsafe fn one<V: Vector>(x: *const f32, s: f32, [of_x, of_xx, ..]: [*mut f32; 4], groups: usize, ahead: &mut Ahead) {
-    // SAFETY: of all that follows: as above.
-    unsafe {
         let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
-        for first in (0..groups).step_by(SEGMENT / LANES) {
+        for first in (0..groups.max(1)).step_by(SEGMENT / LANES) {
             ahead.ask();
             for group in first..groups.min(first + SEGMENT / LANES) {
-                for v in 0..LANES / V::WIDTH {
-                    let a = V::load(x.add(group * LANES + v * V::WIDTH)).sub(s);
-                    sum_x[v] = sum_x[v].add(a);
-                    sum_xx[v] = sum_xx[v].add(a.mul(a));
+                for (v, (sum_x, sum_xx)) in sum_x.iter_mut().zip(&mut sum_xx).enumerate().take(LANES / V::WIDTH) {
+                    let a = V::load(x.add(group * LANES + v * V::WIDTH));
+                    if ALONE {
+                        *sum_x = sum_x.add(a);
+                    } else {
+                        let a = a.sub(s);
+                        *sum_x = sum_x.add(a);
+                        *sum_xx = sum_xx.add(a.mul(a));
+                    }
                 }
             }
         }
         store(sum_x, of_x);
-        store(sum_xx, of_xx);
+        if !ALONE {
+            store(sum_xx, of_xx);
+        }
     }
 }
 
@@ -351,7 +345,7 @@ unsafe fn two<V: Vector>(
     unsafe {
         let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
         let (mut sum_y, mut sum_xy, t) = (load::<V>(of_y), load::<V>(of_xy), V::splat(t));
-        for first in (0..groups).step_by(SEGMENT / LANES) {
+        for first in (0..groups.max(1)).step_by(SEGMENT / LANES) {
             ahead.ask();
             for group in first..groups.min(first + SEGMENT / LANES) {
                 for v in 0..LANES / V::WIDTH {

@@ -207,13 +207,13 @@ impl<'a> Parts<'a> {
 
     /// Whether the value of a line always lies in the memory of its operand or its store.
     fn in_memory(&self, line: u16, store: Option<&FullStore>) -> bool {
-        let operand = match (&self.lines[line as usize].what, store) {
-            (What::Load { lines: true, .. }, _) => return true,
-            (What::Load { operand, buffered: false, .. }, _) => &self.operands[*operand as usize],
-            (What::Load { .. }, _) | (_, None) => return false,
-            (_, Some(store)) => &store.operand,
+        let direct = |operand: &Operand| !self.squares && operand.always_direct(self.order);
+        let loaded = match self.lines[line as usize].what {
+            What::Load { lines: true, .. } => true,
+            What::Load { operand, buffered: false, .. } => direct(&self.operands[operand as usize]),
+            _ => false,
         };
-        !self.squares && operand.always_direct(self.order)
+        loaded || store.is_some_and(|store| direct(&store.operand))
     }
 
     /// The store whose memory may be the buffer of a line, the out `number` of the item `index`.

@@ -140,6 +140,9 @@ mod tests {
             })
         });
         assert_eq!(masks.sum::<usize>(), 0);
+        let inside = of.iter().flat_map(|program| &program.lines);
+        let inside = inside.filter(|line| matches!(line.what, What::Call { arity: 3, .. }) && line.function.is_none());
+        assert_eq!(inside.count(), 1);
     }
 
     #[test]

@@ -316,12 +316,13 @@ impl<'a> Builder<'a> {
                 *summed |= folds;
             }
         }
-        for index in 0..self.lines.len() {
-            let folds = |line: &Line| matches!(line.what, What::Fold(_)) || !line.inputs().contains(&(index as u16));
-            let folded = order == Order::Columns && self.lines.iter().all(folds);
-            let stored = full_stores.iter().any(|store| store.line as usize == index);
-            if let What::Load { operand, lines, .. } = &mut self.lines[index].what {
-                *lines = folded && !stored && self.operands[*operand as usize].lines().is_some();
+        let mut folded = vec![order == Order::Columns; self.lines.len()];
+        let others = self.lines.iter().filter(|line| !matches!(line.what, What::Fold(_)));
+        let read = others.flat_map(|line| line.inputs().to_vec()).chain(full_stores.iter().map(|store| store.line));
+        read.for_each(|line| folded[line as usize] = false);
+        for (line, folded) in self.lines.iter_mut().zip(folded) {
+            if let What::Load { operand, lines, .. } = &mut line.what {
+                *lines = folded && self.operands[*operand as usize].lines().is_some();
             }
         }
         let cost_of = |full: bool| -> usize {
@@ -445,11 +446,11 @@ fn transposed(fused: &Fused) -> Option<AxisSet> {
         let one = |view: &View| view.layout.strides[outer] == view.layout.strides[inner] * space[inner] as isize;
         fused.loads.iter().all(one)
     };
-    let mut axes = vec![inner];
-    while let Some(outer) = axes[0].checked_sub(1).filter(|&outer| one_with(outer, axes[0])) {
-        axes.insert(0, outer);
+    let mut first = inner;
+    while first > 0 && one_with(first - 1, first) {
+        first -= 1;
     }
-    Some(axes.into_iter().collect())
+    Some((first..=inner).collect())
 }
 
 /// Cost of an op on f32 in additions, roughly measured.

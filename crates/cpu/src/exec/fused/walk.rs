@@ -322,6 +322,7 @@ unsafe fn repeat<T: Copy>(from: *const T, count: usize, times: usize, to: *mut T
 /// # Safety
 /// `base` is the operand's memory, and `out` has room for the tile.
 pub unsafe fn gather(simd: Simd, operand: &Operand, base: *const u8, tile: &Tile, order: Order, out: *mut u8) {
+    // Moves look at no bits: what has four bytes may go as f32.
     if operand.size == size_of::<f32>()
         && let Some((first, stride)) = operand.across(tile, order)
         && let Ok(stride) = usize::try_from(stride)
