@@ -73,7 +73,7 @@ fn a_layer_and_those_in_it_or_all_from_the_first_to_it_stay_as_they_are() {
         let changes = [("model.name", "mobilenet_v2"), ("model.freeze", freeze), ("data.val", "0")];
         job("images", &changes, Some(&folder.join("data")))
     };
-    let learned = |freeze: &str| begun(freeze).unwrap().optimizer.parameters();
+    let learned = |freeze: &str| begun(freeze).unwrap().scope.trainable();
     let all = learned("");
     let place = |layer: &str| all.iter().position(|var| var.name().starts_with(layer)).unwrap();
     let (first, next) = (place("features/2/"), place("features/3/"));
