@@ -1,4 +1,4 @@
-//! Copies of a few elements without a call: vector moves that overlap.
+//! Copies of runs without a call: vector moves, of which the last overlaps the one before; also from the last element to the first.
 
 /// Bytes up to which runs are copied here: those of the largest tile. Longer ones are left to the system.
 const LONGEST: usize = 16 << 10;

@@ -75,16 +75,19 @@ fn what_is_computed_again_has_the_same_bits() {
 
 #[test]
 fn large_values_that_wait_for_the_gradient_have_the_same_bits_the_second_time() {
-    check("normalised layers", || {
-        let weights: Vec<Tensor> = (0..5).map(|layer| values(&[64, 64], DType::F32, 10 + layer)).collect();
-        let mut y = values(&[4097, 64], DType::F32, 1);
-        for (layer, weight) in weights.iter().enumerate() {
-            let x = y.matmul(weight);
-            let normal = ((&x - x.mean_keep(0)) * (x.var_keep(0, 0.0) + 1e-5).rsqrt()).relu();
-            y = if layer % 2 == 1 { normal + &y } else { normal };
-        }
-        (&y * &y).mean(..).grad(&weights)
-    });
+    for limited in [false, true] {
+        check(&format!("normalised layers, limited: {limited}"), || {
+            let weights: Vec<Tensor> = (0..5).map(|layer| values(&[64, 64], DType::F32, 10 + layer)).collect();
+            let mut y = values(&[4097, 64], DType::F32, 1);
+            for (layer, weight) in weights.iter().enumerate() {
+                let x = y.matmul(weight);
+                let normal = (&x - x.mean_keep(0)) * (x.var_keep(0, 0.0) + 1e-5).rsqrt();
+                let normal = if limited { normal.relu6() } else { normal.relu() };
+                y = if layer % 2 == 1 { normal + &y } else { normal };
+            }
+            (&y * &y).mean(..).grad(&weights)
+        });
+    }
 }
 
 #[test]

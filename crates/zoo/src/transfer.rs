@@ -62,8 +62,8 @@ fn is_in(name: &str, layer: &str) -> bool {
 }
 
 fn freeze_layer(at: &Scope, wanted: &str) -> Result<()> {
-    let up_to = wanted.starts_with(UP_TO);
-    let layer = wanted.trim_start_matches(UP_TO).replace('.', "/");
+    let rest = wanted.strip_prefix(UP_TO);
+    let (up_to, layer) = (rest.is_some(), rest.unwrap_or(wanted).replace('.', "/"));
     let names: Vec<String> = at.parameters().iter().map(|var| var.name().to_owned()).collect();
     let Some(last) = names.iter().rposition(|name| is_in(name, &layer)) else {
         let what = format!("the net has no layer {layer:?} to freeze");

@@ -8,14 +8,19 @@ use super::prepare::Builder;
 use super::program::Kind;
 
 impl Builder<'_> {
+    /// The number that a register is everywhere, if the program says so.
+    fn number(&self, register: u16) -> Option<f64> {
+        match self.fused.code[register as usize].code {
+            Code::Op(Op::Full(value)) => Some(value.f64()),
+            _ => None,
+        }
+    }
+
     /// The lines y and g of `where(y <= 0, 0, g)`, if the instruction is that: one loop instead of two and a mask between them.
     pub(super) fn relu_gradient(&self, index: usize) -> Option<[u16; 2]> {
         let code = &self.fused.code;
         let instr = &code[index];
-        let zero = |register: u16| match code[register as usize].code {
-            Code::Op(Op::Full(value)) => value.f64().to_bits() == 0,
-            _ => false,
-        };
+        let zero = |register: u16| self.number(register).is_some_and(|number| number.to_bits() == 0);
         let [condition, taken, other] = instr.args;
         let condition = match instr.code {
             Code::Op(Op::Where) if instr.dtype == DType::F32 && zero(taken) => &code[condition as usize],
@@ -31,22 +36,21 @@ impl Builder<'_> {
     /// four and three masks.
     pub(super) fn inside(&self, index: usize) -> Option<(u16, u16, [f32; 2])> {
         let code = &self.fused.code;
-        let number = |register: u16| match code[register as usize].code {
-            Code::Op(Op::Full(value)) => Some(value.f64()),
-            _ => None,
-        };
         let of = |register: u16, op: Binary| {
             let instr = &code[register as usize];
             (instr.code == Code::Op(Op::Binary(op))).then_some(instr.args)
         };
         let [condition, g, zero] = code[index].args;
-        if code[index].code != Code::Op(Op::Where) || code[index].dtype != DType::F32 || number(zero)?.to_bits() != 0 {
+        if code[index].code != Code::Op(Op::Where)
+            || code[index].dtype != DType::F32
+            || self.number(zero)?.to_bits() != 0
+        {
             return None;
         }
         let [above, below, _] = of(condition, Binary::And)?;
         let ([y, low, _], [other, high, _]) = (of(above, Binary::Gt)?, of(below, Binary::Lt)?);
         let line = |register: u16| self.line_of[register as usize];
-        let limits = [number(low)? as f32, number(high)? as f32];
+        let limits = [self.number(low)? as f32, self.number(high)? as f32];
         (y == other && code[y as usize].dtype == DType::F32).then(|| (line(y), line(g), limits))
     }
 

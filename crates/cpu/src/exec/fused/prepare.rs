@@ -233,8 +233,7 @@ impl<'a> Builder<'a> {
         let mut bits = [0u8; 8];
         // SAFETY: the array holds one value of `dtype.size()` bytes.
         unsafe { std::ptr::copy_nonoverlapping(base, bits.as_mut_ptr(), dtype.size()) };
-        self.constants.push(u64::from_ne_bytes(bits));
-        self.push(What::Constant(self.constants.len() as u16 - 1), [0; 3], dtype, Kind::Uniform, 0)
+        self.constant_bits(bits, dtype)
     }
 
     /// A line of two f32, which only the kernel that wants them can read.
@@ -242,8 +241,12 @@ impl<'a> Builder<'a> {
         let mut bits = [0; 8];
         bits[..4].copy_from_slice(&low.to_ne_bytes());
         bits[4..].copy_from_slice(&high.to_ne_bytes());
+        self.constant_bits(bits, DType::F32)
+    }
+
+    fn constant_bits(&mut self, bits: [u8; 8], dtype: DType) -> u16 {
         self.constants.push(u64::from_ne_bytes(bits));
-        self.push(What::Constant(self.constants.len() as u16 - 1), [0; 3], DType::F32, Kind::Uniform, 0)
+        self.push(What::Constant(self.constants.len() as u16 - 1), [0; 3], dtype, Kind::Uniform, 0)
     }
 
     /// The line that has the values of `line` for every point of a tile.
