@@ -13,6 +13,7 @@ use tensor::{Array, ConvOptions, DType, Tensor, Var};
 use train::{Error, Input, Result, Settings, Splits};
 
 use crate::folder_data::class_pictures;
+use crate::images::cut;
 use crate::recipe::{Recipe, plain_loss};
 use crate::settings::{Defaults, settings};
 use crate::views::Views;
@@ -227,10 +228,7 @@ fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
             false => Transform::HorizontalFlip { probability: 0.5 },
         });
     }
-    let cut = settings.get_size("data.cut")?;
-    if cut > 0 {
-        splits.augment.push(Transform::Cutout { side: cut, colour: splits.input.mean.clone() });
-    }
+    cut(settings, &mut splits)?;
     Ok(splits)
 }
 

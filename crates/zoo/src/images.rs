@@ -74,13 +74,14 @@ fn defaults() -> Settings {
     .word("data.on_broken", "fail", &["fail", "skip"], "what to do with broken files")
     .flag("data.flip", true, "mirror half of the training pictures")
     .flag("data.crop", true, "move training pictures by up to an eighth")
+    .int("data.cut", 0, 0..=512, "side of a square of training pictures that is painted over with the mean colour, anywhere; 0: none")
     .int("data.window", 0, 0..=512, "the net sees squares of this side: of a training picture one anywhere, of others five, corners and middle; 0: all")
     .float("data.colour", 0.0, 0.0..=10.0, "training pictures change along the directions in which colours differ, by this share of how much they do; AlexNet: 0.1")
     .flag("train.balance", true, "rare classes weigh more, so that all classes count alike");
     transfer::with_transfer(settings)
 }
 
-/// A window at a random place of the picture with a border of an eighth, and its mirror image half of the time.
+/// A window at a random place of the picture with a border of an eighth, its mirror image half of the time, and a square painted over.
 fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
     let Some(dir) = dir else {
         return Err(Error::usage(
@@ -122,7 +123,23 @@ fn splits(settings: &Settings, dir: Option<&Path>) -> Result<Splits> {
     if settings.get_flag("data.flip")? {
         splits.augment.push(Transform::HorizontalFlip { probability: 0.5 });
     }
+    cut(settings, &mut splits)?;
     Ok(splits)
+}
+
+/// The square of `data.cut` is painted over last, wherever the picture was moved to.
+pub(crate) fn cut(settings: &Settings, splits: &mut Splits) -> Result<()> {
+    let side = settings.get_size("data.cut")?;
+    if let &[_, height, width] = &splits.input.shape[..]
+        && side > height.min(width)
+    {
+        let what = format!("squares of {side} x {side} cover whole pictures of {height} x {width}");
+        return Err(Error::usage(what, "cut less with --set data.cut=N: a quarter to a half of the side is usual"));
+    }
+    if side > 0 {
+        splits.augment.push(Transform::Cutout { side, colour: splits.input.mean.clone() });
+    }
+    Ok(())
 }
 
 /// The three directions in which the colours of pixels differ, each as long as they do (standard deviation).

@@ -91,6 +91,27 @@ fn windows_of_pictures_are_learned_and_five_of_each_are_asked() {
 }
 
 #[test]
+fn pieces_of_training_pictures_are_painted_over_in_the_mean_colour() {
+    let folder = folder("pieces");
+    stripes(&folder.join("data"), 20);
+    let changes = |side| {
+        [("model.width", "4"), ("data.size", "32"), ("data.cut", side), ("train.batch", "10"), ("train.epochs", "1")]
+    };
+    let job = |side| self::job("images", &changes(side), Some(&folder.join("data")));
+    let (with, without) = (job("32").unwrap(), job("0").unwrap());
+    assert_eq!(with.splits.augment.len(), without.splits.augment.len() + 1);
+    // As large as the pictures, about any of their pixels: at least a quarter is covered.
+    let cut = with.splits.input.prepare(&with.splits.augment[with.splits.augment.len() - 1..]);
+    let seen = cut.apply(with.splits.train.get(0).unwrap(), data::augmentation_key(0, 0, 0)).unwrap();
+    // The mean colour is 0 to the net.
+    let painted = |channel: usize| seen.x[channel * 1024..][..1024].iter().filter(|&&x| x.abs() < 1e-6).count();
+    assert!((0..3).all(|channel| painted(channel) >= 256), "{:?}", [0, 1, 2].map(painted));
+    let error = job("33").err().unwrap().to_string();
+    assert!(error.contains("squares of 33 x 33 cover whole pictures of 32 x 32"), "{error}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_net_of_few_passes_sees_white_pieces_and_learns_stripes() {
     let folder = folder("cifar");
     stripes(&folder.join("data"), 40);
