@@ -19,6 +19,7 @@ mod depthwise;
 mod direct;
 mod few;
 mod geometry;
+mod joined;
 mod phases;
 mod places;
 mod pointwise;
@@ -241,6 +242,9 @@ impl Chain<'_> {
         if few::suits(self, (k, positions)) {
             let pixels = few::Drawn { data: source, item_size: k * positions, width: positions };
             return few::run(self, machine, &pixels, (k, positions), target, epilogue);
+        }
+        if joined::suits(self, machine, (k, positions)) {
+            return joined::run(self, machine, source, (k, positions), target, epilogue);
         }
         let pixels = Strided {
             data: source,

@@ -266,6 +266,56 @@ fn one_picture_cut_among_threads_gives_the_bits_of_the_plain_loops() {
 }
 
 #[test]
+fn small_planes_side_by_side_give_the_bits_of_each_sample_alone() {
+    let one = [1, 1, 1];
+    let shapes = [
+        // In groups; rows that are no whole tiles.
+        geometry(5, 2, 2 * 99, 2 * 107, [1, 3, 3], one, one, [0, 0, 0], one),
+        // More samples than are taken at a time, and some left.
+        geometry(45, 1, 260, 261, [1, 7, 7], one, one, [0, 0, 0], one),
+        // Every second position.
+        geometry(3, 1, 250, 260, [1, 9, 9], one, [1, 2, 2], [0, 0, 0], one),
+    ];
+    for g in shapes {
+        let x = numbers(g.batch * g.channels * g.input_positions(), 1);
+        let w = numbers(g.outputs * g.group_channels(), 2);
+        let dy = numbers(g.batch * g.outputs * g.output_positions(), 3);
+        let alone = ConvGeometry { batch: 1, ..g };
+        let (from, to) = (g.channels * g.input_positions(), g.outputs * g.output_positions());
+        for machine in machines().into_iter().filter(|machine| [1, 3].contains(&machine.pool.threads())) {
+            let name = format!("{} x {}, {g:?}", machine.simd.level(), machine.pool.threads());
+            let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
+            let number = |mut tile: Tile<'_, f32>| {
+                for row in tile.rows.clone() {
+                    let number = tile.batch * 1000 + row;
+                    tile.row(row).iter_mut().zip(number..).for_each(|(value, number)| *value += number as f32);
+                }
+            };
+            conv_forward(&machine, &g, &x, &w, &mut y, Some(&number)).unwrap();
+            conv_input_gradient(&machine, &g, &w, &dy, &mut dx, Some(&number)).unwrap();
+            for sample in 0..g.batch {
+                let number = |values: &mut [f32], rows: usize| {
+                    let positions = values.len() / rows;
+                    for (row, values) in values.chunks_mut(positions).enumerate() {
+                        let (group, row) = (row / (rows / g.groups), row % (rows / g.groups));
+                        let number = (sample * g.groups + group) * 1000 + row;
+                        values.iter_mut().zip(number..).for_each(|(value, number)| *value += number as f32);
+                    }
+                };
+                let (mut expected, mut slopes) = (vec![f32::NAN; to], vec![f32::NAN; from]);
+                let (x, dy) = (&x[sample * from..][..from], &dy[sample * to..][..to]);
+                conv_forward(&machine, &alone, x, &w, &mut expected, None).unwrap();
+                conv_input_gradient(&machine, &alone, &w, dy, &mut slopes, None).unwrap();
+                number(&mut expected, g.outputs);
+                number(&mut slopes, g.channels);
+                assert!(bits(&y[sample * to..][..to]) == bits(&expected), "forward of {sample}, {name}");
+                assert!(bits(&dx[sample * from..][..from]) == bits(&slopes), "input gradient of {sample}, {name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn weight_gradients_of_large_images_go_on_from_sample_to_sample() {
     let g = geometry(3, 1, 1, 5, [1, 500, 401], [1, 1, 2], [1, 1, 1], [0, 0, 0], [1, 1, 1]);
     let (x, dy) = (numbers(3 * g.input_positions(), 1), numbers(15 * g.output_positions(), 3));
