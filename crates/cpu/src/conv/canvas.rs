@@ -7,7 +7,7 @@
 use super::places::coordinates;
 use super::{ConvGeometry, weave};
 use crate::copy::copy_short;
-use crate::gemm::{Lines, SMALL};
+use crate::gemm::SMALL;
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::simd::Simd;
@@ -104,6 +104,12 @@ impl Canvas {
         Grid { size: self.target, steps: self.steps, start: 0 }
     }
 
+    /// For each run of a source that lies side by side on the canvas: where it goes, where it comes from and its length. The canvas must
+    /// not be phased.
+    pub fn runs(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        self.runs.iter().map(|run| (run.to, run.from, run.count))
+    }
+
     /// For each (channel, tap): where it lies on canvases that follow each other without slack.
     pub fn shifts(&self, channels: usize) -> Vec<usize> {
         (0..channels).flat_map(|channel| self.taps.iter().map(move |tap| channel * self.size + tap)).collect()
@@ -154,15 +160,6 @@ impl Canvas {
             for i in 0..run.count {
                 to[i * self.to_step] = from[i * self.from_step];
             }
-        }
-    }
-
-    /// Copies planes that lie `stride` apart onto a canvas of zeros with `width` planes side by side, element by
-    /// element. The canvas must not be phased.
-    pub fn draw_planes(&self, simd: Simd, planes: &[f32], stride: usize, count: usize, width: usize, to: &mut [f32]) {
-        for run in &self.runs {
-            let lines = Lines { data: &planes[run.from..], stride, lanes: count, steps: run.count };
-            lines.pack(simd, width, &mut to[run.to * width..][..run.count * width]);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each plane is copied once onto a canvas; then every kernel position is a plain shift. The chains are those of the specification.
 
 use super::ConvGeometry;
+use super::abreast::{self, ABREAST, Drawn};
 use super::canvas::Canvas;
 use super::correlate::{SLACK, correlate};
 use super::phases::{Frame, phases, spread};
@@ -18,8 +19,6 @@ const UNIT: usize = 4096;
 /// Numbers of the canvases of a unit, which are drawn before any of them is read, since a vector made of two that have just been
 /// stored has to wait for them: 64 KiB.
 const DRAWN: usize = 1 << 14;
-/// Channels that the weight gradient takes at a time, one for each lane of a vector.
-const CHANNELS: usize = 16;
 /// Kernel positions whose sums the weight gradient keeps in registers: a 3 x 3 kernel.
 const TAPS: usize = 9;
 
@@ -37,6 +36,9 @@ pub(super) fn forward(
     y: &mut [f32],
     epilogue: Option<Epilogue<'_, f32>>,
 ) {
+    if abreast::suits(geometry) {
+        return abreast::forward(machine, geometry, x, w, y, epilogue);
+    }
     let canvas = Canvas::forward(geometry, true);
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let (plane, positions, room) = (geometry.input_positions(), geometry.output_positions(), canvas.room(SLACK));
@@ -94,6 +96,9 @@ pub(super) fn input_gradient(
     dx: &mut [f32],
     epilogue: Option<Epilogue<'_, f32>>,
 ) {
+    if abreast::suits_input_gradient(geometry) {
+        return abreast::input_gradient(machine, geometry, w, dy, dx, epilogue);
+    }
     let canvas = Canvas::backward(geometry);
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let positions = geometry.output_positions();
@@ -126,6 +131,9 @@ pub(super) fn strided_input_gradient(
     dx: &mut [f32],
     epilogue: Option<Epilogue<'_, f32>>,
 ) {
+    if abreast::suits_input_gradient(geometry) {
+        return abreast::input_gradient(machine, geometry, w, dy, dx, epilogue);
+    }
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
     let frame = Frame::new(geometry);
@@ -167,27 +175,29 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
     let canvas = Canvas::forward(geometry, false);
     let (outputs, taps, groups) = (geometry.group_outputs(), geometry.taps(), geometry.groups);
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
+    let planes = Drawn { positions: plane, size: canvas.room(0), runs: canvas.runs().collect() };
     let all = Disjoint::new(dw);
-    machine.pool.run(groups.div_ceil(CHANNELS), |unit| {
-        let first = unit * CHANNELS;
-        let channels = CHANNELS.min(groups - first);
+    machine.pool.run(groups.div_ceil(ABREAST), |unit| {
+        let first = unit * ABREAST;
+        let channels = ABREAST.min(groups - first);
         // SAFETY: the channels of different units are apart.
         let dw = unsafe { all.slice(first * outputs * taps, channels * outputs * taps) };
-        // Everything is interleaved: element i of channel c lies at i * CHANNELS + c.
-        let sums = outputs * taps * CHANNELS;
-        with_scratch(CHANNELS * (canvas.room(SLACK) + positions) + sums, |room| {
+        // Everything is interleaved: element i of channel c lies at i * ABREAST + c.
+        let sums = outputs * taps * ABREAST;
+        with_scratch(ABREAST * (canvas.room(0) + plane + positions) + sums, |room| {
             let (sums, room) = room.split_at_mut(sums);
-            let (drawn, slopes) = room.split_at_mut(CHANNELS * canvas.room(SLACK));
+            let (drawn, room) = room.split_at_mut(ABREAST * canvas.room(0));
+            let (slopes, turned) = room.split_at_mut(ABREAST * positions);
             sums.fill(0.0);
             drawn.fill(0.0);
             for sample in 0..geometry.batch {
                 let x = &x[(sample * groups + first) * plane..];
-                canvas.draw_planes(machine.simd, x, plane, channels, CHANNELS, drawn);
+                planes.draw(machine.simd, x, channels, turned, drawn);
                 for output in 0..outputs {
                     let dy = &dy[((sample * groups + first) * outputs + output) * positions..];
                     let lines = Lines { data: dy, stride: outputs * positions, lanes: channels, steps: positions };
-                    lines.pack(machine.simd, CHANNELS, slopes);
-                    let sums = &mut sums[output * taps * CHANNELS..][..taps * CHANNELS];
+                    lines.pack(machine.simd, ABREAST, slopes);
+                    let sums = &mut sums[output * taps * ABREAST..][..taps * ABREAST];
                     machine.simd.run(
                         #[inline(always)]
                         || canvas.correlate_channels(drawn, slopes, sums),
@@ -195,14 +205,14 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
                 }
             }
             for (c, dw) in dw.chunks_exact_mut(outputs * taps).enumerate() {
-                dw.iter_mut().enumerate().for_each(|(i, dw)| *dw = sums[i * CHANNELS + c]);
+                dw.iter_mut().enumerate().for_each(|(i, dw)| *dw = sums[i * ABREAST + c]);
             }
         });
     });
 }
 
 impl Canvas {
-    /// sums[tap] = fma(slopes[p], canvas[start(p) + tap], sums[tap]), p after p, for `CHANNELS` channels side by side.
+    /// sums[tap] = fma(slopes[p], canvas[start(p) + tap], sums[tap]), p after p, for `ABREAST` channels side by side.
     #[inline(always)]
     fn correlate_channels(&self, canvas: &[f32], slopes: &[f32], sums: &mut [f32]) {
         let (canvas, slopes) = (canvas.as_chunks().0, slopes.as_chunks().0);
@@ -222,10 +232,10 @@ impl Canvas {
     #[inline(always)]
     fn correlate_taps<const N: usize>(
         &self,
-        canvas: &[[f32; CHANNELS]],
-        slopes: &[[f32; CHANNELS]],
+        canvas: &[[f32; ABREAST]],
+        slopes: &[[f32; ABREAST]],
         taps: &[usize; N],
-        sums: &mut [[f32; CHANNELS]; N],
+        sums: &mut [[f32; ABREAST]; N],
     ) {
         let [depths, heights, width] = self.target;
         let mut local = *sums;
@@ -237,7 +247,7 @@ impl Canvas {
                     let row = &row[p * self.column_step()..];
                     for t in 0..N {
                         let values = &row[taps[t]];
-                        for c in 0..CHANNELS {
+                        for c in 0..ABREAST {
                             local[t][c] = slope[c].mul_add(values[c], local[t][c]);
                         }
                     }

@@ -11,6 +11,7 @@
 //! - weight gradient: `dw[o, c, kd, kh, kw]` = chain over k = (n, od, oh, ow) of `dy[n, o, p]`,
 //!   `x[n, c, p * stride + (kd, kh, kw) * dilation - padding]`.
 
+mod abreast;
 mod across;
 mod apart;
 mod canvas;

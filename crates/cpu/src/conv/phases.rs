@@ -60,13 +60,21 @@ impl Frame {
         (at[0] * self.size[1] + at[1]) * self.size[2] + at[2]
     }
 
+    /// For each row of a plane of dy: where it goes, where it comes from and its length.
+    #[inline(always)]
+    pub fn rows(&self, output: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
+        (0..output[0] * output[1]).map(move |row| {
+            let at = [row / output[1] + self.before[0], row % output[1] + self.before[1], self.before[2]];
+            (self.place(at), row * output[2], output[2])
+        })
+    }
+
     pub fn draw(&self, simd: Simd, output: [usize; 3], plane: &[f32], canvas: &mut [f32]) {
         simd.run(
             #[inline(always)]
             || {
-                for (row, from) in plane.chunks_exact(output[2].max(1)).enumerate() {
-                    let at = [row / output[1] + self.before[0], row % output[1] + self.before[1], self.before[2]];
-                    copy_short(&mut canvas[self.place(at)..][..output[2]], from);
+                for (to, from, count) in self.rows(output) {
+                    copy_short(&mut canvas[to..][..count], &plane[from..]);
                 }
             },
         );
@@ -250,6 +258,16 @@ impl Phase {
             epilogue: None,
         };
         run(machine, &job);
+    }
+
+    /// Where each position starts on the canvas, and its number in the input.
+    pub fn places(&self, geometry: &ConvGeometry, frame: &Frame) -> impl Iterator<Item = (usize, usize)> {
+        let (grid, ConvGeometry { input, stride, .. }) = (self.grid(frame), *geometry);
+        (0..self.count.iter().product()).map(move |number| {
+            let at = coordinates(number, self.count);
+            let [depth, height, width] = [0, 1, 2].map(|a| self.first[a] + at[a] * stride[a]);
+            (grid.neighbours(number).0, (depth * input[1] + height) * input[2] + width)
+        })
     }
 
     /// Where the positions lie on the canvas.

@@ -165,6 +165,11 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(2, 5, 5, 5, [1, 23, 20], [1, 3, 3], [1, 2, 2], [0, 1, 1], one),
         geometry(2, 3, 3, 12, [1, 15, 20], [1, 3, 3], one, [0, 1, 1], one),
         geometry(2, 3, 3, 3, [1, 7, 9], [1, 1, 1], [1, 2, 2], none, one),
+        // Channels abreast, some lanes idle: with strides, kernels of more than one axis, phases without a tap, and rows turned one by one.
+        geometry(2, 19, 19, 19, [1, 7, 9], [1, 3, 3], [1, 2, 2], [0, 1, 1], one),
+        geometry(2, 10, 10, 10, [3, 5, 6], [2, 3, 3], [2, 1, 2], [1, 1, 2], [1, 2, 1]),
+        geometry(3, 35, 35, 35, [1, 5, 6], [1, 1, 1], [1, 2, 3], none, one),
+        geometry(2, 8, 8, 8, [1, 8, 40], [1, 5, 3], [1, 2, 2], [0, 2, 1], one),
         // Large canvases of small planes: few are drawn at a time.
         geometry(2, 5, 5, 5, [1, 33, 33], [1, 3, 3], one, none, [1, 16, 16]),
         // Rows of one to four vectors, full or nearly; tall tiles of few output channels, in groups too.
