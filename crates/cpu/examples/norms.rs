@@ -55,8 +55,15 @@ type Build = fn(&Cpu, &[usize]) -> Graph;
 
 fn cases() -> Vec<(&'static str, Vec<Vec<usize>>, Build)> {
     let rows: &[&[usize]] = &[&[16, 1024], &[4096, 1024], &[2048, 384]];
-    let pictures: &[&[usize]] =
-        &[&[4, 2, 32, 32], &[64, 64, 32, 32], &[8, 256, 56, 56], &[8, 512, 28, 28], &[8, 2048, 7, 7]];
+    let pictures: &[&[usize]] = &[
+        &[4, 2, 32, 32],
+        &[64, 64, 32, 32],
+        &[8, 256, 56, 56],
+        &[8, 512, 28, 28],
+        &[8, 2048, 7, 7],
+        &[16, 384, 6, 6],
+        &[16, 960, 3, 3],
+    ];
     let shapes = |all: &[&[usize]]| all.iter().map(|shape| shape.to_vec()).collect::<Vec<_>>();
     vec![
         ("layer norm", shapes(rows), |cpu, shape| normed(cpu, shape, |x| x.layer_norm(1, 1e-5), false, false)),

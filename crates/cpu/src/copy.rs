@@ -31,6 +31,38 @@ pub(crate) unsafe fn copy_run<T: Copy>(from: *const T, to: *mut T, count: usize)
     }
 }
 
+/// Copies `times` runs of `count` elements, which begin so many elements apart in each place.
+///
+/// # Safety
+/// As for [`copy_run`], of each of them.
+#[inline(always)]
+pub(crate) unsafe fn copy_runs<T: Copy>(
+    (from, from_step): (*const T, isize),
+    (to, to_step): (*mut T, isize),
+    count: usize,
+    times: usize,
+) {
+    let bytes = count * size_of::<T>();
+    macro_rules! each {
+        (|$from:ident, $to:ident| $copy:expr) => {
+            for i in 0..times as isize {
+                let ($from, $to) = (from.wrapping_offset(i * from_step), to.wrapping_offset(i * to_step));
+                // SAFETY: the caller's promise.
+                unsafe { $copy }
+            }
+        };
+    }
+    // What is known of the length is found out once.
+    match bytes {
+        4..8 => each!(|from, to| ends::<4>(from.cast(), to.cast(), bytes)),
+        8..16 => each!(|from, to| ends::<8>(from.cast(), to.cast(), bytes)),
+        16..32 => each!(|from, to| ends::<16>(from.cast(), to.cast(), bytes)),
+        32..64 => each!(|from, to| ends::<32>(from.cast(), to.cast(), bytes)),
+        64..=128 => each!(|from, to| ends::<64>(from.cast(), to.cast(), bytes)),
+        _ => each!(|from, to| copy_run(from, to, count)),
+    }
+}
+
 /// Copies elements that lie side by side, the last first.
 ///
 /// # Safety
@@ -90,6 +122,14 @@ mod tests {
             unsafe { copy_run(from.as_ptr(), to.as_mut_ptr().add(1), count) };
             assert_eq!((to[0], &to[1..count + 1], to[count + 1]), (255, &from[..], 255));
             to.fill(255);
+            let mut runs = vec![255; 3 * (count + 2)];
+            // SAFETY: as above, for each third.
+            unsafe {
+                copy_runs((from.as_ptr(), 0), (runs.as_mut_ptr().add(1), (count + 2) as isize), count, 3);
+            }
+            for run in runs.chunks(count + 2) {
+                assert_eq!((run[0], &run[1..count + 1], run[count + 1]), (255, &from[..], 255));
+            }
             // SAFETY: as above; of no elements none is read.
             unsafe { copy_reversed(from.as_ptr().wrapping_add(count).wrapping_sub(1), to.as_mut_ptr().add(1), count) };
             let reversed: Vec<u8> = from.iter().rev().copied().collect();

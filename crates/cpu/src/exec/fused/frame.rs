@@ -284,7 +284,7 @@ impl Frame<'_> {
                 .is_some_and(|at| memory.wrapping_offset(at * operand.size as isize).cast_const() == value.data);
             if !(in_place && value.many) {
                 // SAFETY: see above.
-                unsafe { scatter(operand, memory, tile, order, value.data, value.many) };
+                unsafe { scatter(self.simd, operand, memory, tile, order, (value.data, value.many)) };
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use tensor::{AxisSet, Layout, Shape};
 
-use crate::copy::{copy_reversed, copy_run};
+use crate::copy::{copy_reversed, copy_run, copy_runs};
 use crate::gemm::{Kernel, RawLines};
 use crate::simd::Simd;
 
@@ -263,6 +263,27 @@ impl Operand {
         }
     }
 
+    /// From one row of a tile to the next in memory, if rows are broken into runs side by side and begin evenly.
+    #[inline(always)]
+    fn broken_rows(&self, tile: &Tile, order: Order) -> Option<isize> {
+        match (&self.kept.dims[..], &self.reduced.dims[..]) {
+            (&[Dim { stride, .. }], [_, .., Dim { stride: 1, .. }]) if order == Order::Rows && tile.kn > 1 => {
+                Some(stride)
+            }
+            _ => None,
+        }
+    }
+
+    /// Calls `run(position, count, place in the tile)` for each run of the first row of a tile whose rows are broken.
+    #[inline(always)]
+    fn first_row(&self, tile: &Tile, mut run: impl FnMut(isize, usize, usize)) {
+        let (start, mut place) = (self.offset + self.kept.at(tile.k0), 0);
+        self.reduced.runs(tile.r0, tile.rn, |position, _, count| {
+            run(start + position, count, place);
+            place += count;
+        });
+    }
+
     /// Calls `run(position, stride, count, place in the tile)` for each evenly strided run of a tile.
     #[inline(always)]
     pub fn runs(&self, tile: &Tile, order: Order, mut run: impl FnMut(isize, isize, usize, usize)) {
@@ -334,7 +355,18 @@ pub unsafe fn gather(simd: Simd, operand: &Operand, base: *const u8, tile: &Tile
         return;
     }
     #[inline(always)]
-    unsafe fn copy<T: Copy>(operand: &Operand, base: *const T, tile: &Tile, order: Order, out: *mut T) {
+    unsafe fn copy<T: Copy>(simd: Simd, operand: &Operand, base: *const T, tile: &Tile, order: Order, out: *mut T) {
+        if let Some(rows) = operand.broken_rows(tile, order) {
+            operand.first_row(tile, |position, count, place| {
+                let (from, to) = (base.wrapping_offset(position), out.wrapping_add(place));
+                simd.run(
+                    #[inline(always)]
+                    // SAFETY: as below.
+                    || unsafe { copy_runs((from, rows), (to, tile.rn as isize), count, tile.kn) },
+                );
+            });
+            return;
+        }
         if let Some((position, stride)) = operand.across(tile, order) {
             // SAFETY: as below.
             unsafe { transpose(base.offset(position), stride, tile, out) };
@@ -376,10 +408,10 @@ pub unsafe fn gather(simd: Simd, operand: &Operand, base: *const u8, tile: &Tile
     // SAFETY: by the promise of the caller.
     unsafe {
         match operand.size {
-            1 => copy::<u8>(operand, base, tile, order, out),
-            2 => copy::<u16>(operand, base.cast(), tile, order, out.cast()),
-            4 => copy::<u32>(operand, base.cast(), tile, order, out.cast()),
-            _ => copy::<u64>(operand, base.cast(), tile, order, out.cast()),
+            1 => copy::<u8>(simd, operand, base, tile, order, out),
+            2 => copy::<u16>(simd, operand, base.cast(), tile, order, out.cast()),
+            4 => copy::<u32>(simd, operand, base.cast(), tile, order, out.cast()),
+            _ => copy::<u64>(simd, operand, base.cast(), tile, order, out.cast()),
         }
     }
 }
@@ -388,9 +420,34 @@ pub unsafe fn gather(simd: Simd, operand: &Operand, base: *const u8, tile: &Tile
 ///
 /// # Safety
 /// `base` is the operand's memory, writable, and `from` holds the tile.
-pub unsafe fn scatter(operand: &Operand, base: *mut u8, tile: &Tile, order: Order, from: *const u8, many: bool) {
+pub unsafe fn scatter(
+    simd: Simd,
+    operand: &Operand,
+    base: *mut u8,
+    tile: &Tile,
+    order: Order,
+    (from, many): (*const u8, bool),
+) {
     #[inline(always)]
-    unsafe fn copy<T: Copy>(operand: &Operand, base: *mut T, tile: &Tile, order: Order, from: *const T, many: bool) {
+    unsafe fn copy<T: Copy>(
+        simd: Simd,
+        operand: &Operand,
+        base: *mut T,
+        tile: &Tile,
+        order: Order,
+        (from, many): (*const T, bool),
+    ) {
+        if let Some(rows) = operand.broken_rows(tile, order).filter(|_| many) {
+            operand.first_row(tile, |position, count, place| {
+                let (from, to) = (from.wrapping_add(place), base.wrapping_offset(position));
+                simd.run(
+                    #[inline(always)]
+                    // SAFETY: as in `gather`.
+                    || unsafe { copy_runs((from, tile.rn as isize), (to, rows), count, tile.kn) },
+                );
+            });
+            return;
+        }
         operand.runs(tile, order, |position, stride, count, place| {
             // SAFETY: as in `gather`.
             unsafe {
@@ -407,10 +464,10 @@ pub unsafe fn scatter(operand: &Operand, base: *mut u8, tile: &Tile, order: Orde
     // SAFETY: by the promise of the caller.
     unsafe {
         match operand.size {
-            1 => copy::<u8>(operand, base, tile, order, from, many),
-            2 => copy::<u16>(operand, base.cast(), tile, order, from.cast(), many),
-            4 => copy::<u32>(operand, base.cast(), tile, order, from.cast(), many),
-            _ => copy::<u64>(operand, base.cast(), tile, order, from.cast(), many),
+            1 => copy::<u8>(simd, operand, base, tile, order, (from, many)),
+            2 => copy::<u16>(simd, operand, base.cast(), tile, order, (from.cast(), many)),
+            4 => copy::<u32>(simd, operand, base.cast(), tile, order, (from.cast(), many)),
+            _ => copy::<u64>(simd, operand, base.cast(), tile, order, (from.cast(), many)),
         }
     }
 }
