@@ -19,10 +19,14 @@ const UNITS_PER_THREAD: usize = 4;
 
 /// With more output channels than this, packing the patches pays: 71 against 86 GFLOP/s at 64, 74 against 31 at 16.
 const OUTPUTS_MOST: usize = 32;
+/// A 1 x 1 kernel has no patches: with more input channels than this, x is packed once and read by all outputs.
+const CHANNELS_MOST: usize = 32;
 
 /// Whether this is the faster way. The bits are the same either way.
 pub(super) fn suits(geometry: &ConvGeometry) -> bool {
+    let patches = !geometry.is_pointwise() || geometry.group_channels() <= CHANNELS_MOST;
     geometry.group_outputs() <= OUTPUTS_MOST
+        && patches
         && geometry.batch * geometry.output_positions() * geometry.group_channels() * geometry.taps() > 0
         && geometry.group_outputs() > 0
 }
