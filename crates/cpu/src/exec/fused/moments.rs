@@ -27,11 +27,12 @@ pub struct Moments {
 /// Where arrays begin, and what is subtracted from each.
 type Arrays = [(*const f32, f32); 2];
 
+/// Rows whose sums are made side by side, if they are summed as they are: the chains of one wait for themselves.
+const TOGETHER: usize = 4;
+
 /// A part of a row.
 struct Row {
     arrays: Arrays,
-    /// Whether the first array is summed, and nothing else.
-    alone: bool,
     /// The chain of the first point.
     phase: usize,
     /// Number of points.
@@ -181,26 +182,33 @@ impl Frame<'_> {
     pub(super) fn add_sums(&self, moments: &Moments, tile: &Tile, ahead: &mut Ahead) {
         let mut unused = [0.0f32; LANES];
         let unused = unused.as_mut_ptr();
-        for k in 0..tile.kn {
-            let of_row = |number: u16| self.chains_of(number as usize).cast::<f32>().wrapping_add(k * LANES);
-            let chains = moments.sums.map(|sum| sum.map_or(unused, of_row));
-            self.add_row(moments, k, chains, tile, ahead);
+        let of_row = |k: usize| {
+            moments.sums.map(|sum| {
+                sum.map_or(unused, |number| self.chains_of(number as usize).cast::<f32>().wrapping_add(k * LANES))
+            })
+        };
+        let mut k = 0;
+        while k < tile.kn {
+            k += self.add_rows(moments, k, std::array::from_fn(|i| of_row(k + i)), tile, ahead);
         }
     }
 
     /// The sums of whole rows.
     pub(super) fn whole_sums(&mut self, moments: &Moments, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
-        for k in 0..tile.kn {
-            let mut chains = [[0.0f32; LANES]; 4];
-            let [x, xx, y, xy] = &mut chains;
-            let pointers = [x, xx, y, xy].map(|chains| chains.as_mut_ptr());
-            self.add_row(moments, k, pointers, tile, ahead);
-            for (sum, chains) in moments.sums.iter().zip(chains) {
-                let Some((_, row, size)) = sum.and_then(|number| self.row_of(pass, number)) else { continue };
-                let value = tensor::order::fold_lanes(chains, |a, b| a + b);
-                // SAFETY: a row register has room for a value of each kept point.
-                unsafe { self.row_register(row, tile.k0 + k, size).cast::<f32>().write(value) };
+        let mut k = 0;
+        while k < tile.kn {
+            let mut chains = [[[0.0f32; LANES]; 4]; TOGETHER];
+            let pointers = chains.each_mut().map(|of_row| of_row.each_mut().map(|chains| chains.as_mut_ptr()));
+            let done = self.add_rows(moments, k, pointers, tile, ahead);
+            for (k, chains) in (k..).zip(&chains[..done]) {
+                for (sum, &chains) in moments.sums.iter().zip(chains) {
+                    let Some((_, row, size)) = sum.and_then(|number| self.row_of(pass, number)) else { continue };
+                    let value = tensor::order::fold_lanes(chains, |a, b| a + b);
+                    // SAFETY: a row register has room for a value of each kept point.
+                    unsafe { self.row_register(row, tile.k0 + k, size).cast::<f32>().write(value) };
+                }
             }
+            k += done;
         }
         for number in moments.sums.into_iter().flatten() {
             if let Some((line, row, size)) = self.row_of(pass, number) {
@@ -209,12 +217,30 @@ impl Frame<'_> {
         }
     }
 
-    /// Adds a row of a tile to chains.
-    fn add_row(&self, moments: &Moments, k: usize, chains: [*mut f32; 4], tile: &Tile, ahead: &mut Ahead) {
-        let row =
-            Row { arrays: self.arrays(moments, tile, k), alone: moments.alone(), phase: tile.r0 % LANES, len: tile.rn };
-        // SAFETY: see above.
-        unsafe { add(self.simd, &row, chains, ahead) };
+    /// Adds rows of a tile, from row `k` on, to the chains of each; returns how many.
+    fn add_rows(
+        &self,
+        moments: &Moments,
+        k: usize,
+        chains: [[*mut f32; 4]; TOGETHER],
+        tile: &Tile,
+        ahead: &mut Ahead,
+    ) -> usize {
+        let (phase, len) = (tile.r0 % LANES, tile.rn);
+        let (of, to) = (|k: usize| self.arrays(moments, tile, k)[0].0, chains.map(|[of_x, ..]| of_x));
+        // SAFETY of all: see above.
+        if moments.alone() && k + TOGETHER <= tile.kn {
+            let rows = std::array::from_fn(|i| of(k + i));
+            unsafe { add_alone::<TOGETHER>(self.simd, rows, to, (phase, len), ahead) };
+            return TOGETHER;
+        }
+        if moments.alone() {
+            unsafe { add_alone::<1>(self.simd, [of(k)], [to[0]], (phase, len), ahead) };
+            return 1;
+        }
+        let row = Row { arrays: self.arrays(moments, tile, k), phase, len };
+        unsafe { add(self.simd, &row, chains[0], ahead) };
+        1
     }
 
     /// Line, row register and bytes of a value of a reduction.
@@ -246,26 +272,106 @@ impl Frame<'_> {
 /// The first array, and the second if there is one, holds `row.len` floats; chains are 16 floats each.
 unsafe fn add(simd: Simd, row: &Row, chains: [*mut f32; 4], ahead: &mut Ahead) {
     // SAFETY of every block: by the promise of the caller; a `Simd` says what the processor has.
+    macro_rules! run {
+        ($vector:ty) => {
+            simd.run(
+                #[inline(always)]
+                || unsafe { loops::<$vector>(row, chains, ahead) },
+            )
+        };
+    }
+    match simd.level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => run!(std::arch::x86_64::__m256),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => run!(std::arch::x86_64::__m512),
+        _ => run!(Plain),
+    }
+}
+
+/// The same of rows of which only their sums are wanted: the first chains, for points that begin with chain `phase`.
+///
+/// # Safety
+/// Each row holds `len` floats; chains are 16 floats each.
+unsafe fn add_alone<const ROWS: usize>(
+    simd: Simd,
+    rows: [*const f32; ROWS],
+    chains: [*mut f32; ROWS],
+    (phase, len): (usize, usize),
+    ahead: &mut Ahead,
+) {
+    // SAFETY of every block: as above.
+    macro_rules! run {
+        ($vector:ty) => {
+            simd.run(
+                #[inline(always)]
+                || unsafe { alone::<$vector, ROWS>(rows, chains, (phase, len), ahead) },
+            )
+        };
+    }
+    match simd.level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => run!(std::arch::x86_64::__m256),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => run!(std::arch::x86_64::__m512),
+        _ => run!(Plain),
+    }
+}
+
+/// Points before the first whole group of 16, and those that end the last one.
+#[inline(always)]
+fn whole_groups(phase: usize, len: usize) -> (usize, usize) {
+    let head = ((LANES - phase) % LANES).min(len);
+    (head, len - (len - head) % LANES)
+}
+
+#[inline(always)]
+unsafe fn alone<V: Vector, const ROWS: usize>(
+    rows: [*const f32; ROWS],
+    chains: [*mut f32; ROWS],
+    (phase, len): (usize, usize),
+    ahead: &mut Ahead,
+) {
+    let (head, rest) = whole_groups(phase, len);
+    macro_rules! points {
+        ($from:expr, $to:expr, $phase:expr) => {
+            for (row, chains) in rows.iter().zip(chains) {
+                for i in $from..$to {
+                    // SAFETY: `i` is below `len`, and the chain below 16.
+                    unsafe { *chains.add($phase + i - $from) += *row.add(i) };
+                }
+            }
+        };
+    }
+    points!(0, head, phase);
+    // SAFETY: of all that follows: within the rows, by the promise of the caller, and within the chains.
     unsafe {
-        match simd.level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => simd.run(
-                #[inline(always)]
-                || loops::<std::arch::x86_64::__m256>(row, chains, ahead),
-            ),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => simd.run(
-                #[inline(always)]
-                || loops::<std::arch::x86_64::__m512>(row, chains, ahead),
-            ),
-            _ => loops::<Plain>(row, chains, ahead),
+        let mut sums = [[V::splat(0.0); LANES / 4]; ROWS];
+        for (sums, chains) in sums.iter_mut().zip(chains) {
+            *sums = load::<V>(chains);
+        }
+        for first in (head..rest.max(head + 1)).step_by(SEGMENT) {
+            for _ in 0..ROWS {
+                ahead.ask();
+            }
+            for at in (first..rest.min(first + SEGMENT)).step_by(LANES) {
+                for v in 0..LANES / V::WIDTH {
+                    for (sums, row) in sums.iter_mut().zip(rows) {
+                        sums[v] = sums[v].add(V::load(row.add(at + v * V::WIDTH)));
+                    }
+                }
+            }
+        }
+        for (sums, chains) in sums.into_iter().zip(chains) {
+            store(sums, chains);
         }
     }
+    points!(rest, len, 0);
 }
 
 #[inline(always)]
 unsafe fn loops<V: Vector>(row: &Row, sums: [*mut f32; 4], ahead: &mut Ahead) {
-    let &Row { arrays: [(x, s), (y, t)], alone, phase, len } = row;
+    let &Row { arrays: [(x, s), (y, t)], phase, len } = row;
     let points = |from: usize, to: usize, phase: usize| {
         for i in from..to {
             let lane = phase + i - from;
@@ -282,16 +388,13 @@ unsafe fn loops<V: Vector>(row: &Row, sums: [*mut f32; 4], ahead: &mut Ahead) {
             }
         }
     };
-    let head = ((LANES - phase) % LANES).min(len);
-    let rest = len - (len - head) % LANES;
+    let (head, rest) = whole_groups(phase, len);
     let groups = (rest - head) / LANES;
     points(0, head, phase);
     // SAFETY: within the arrays.
     unsafe {
-        if alone {
-            one::<V, true>((x.add(head), s), sums, groups, ahead);
-        } else if y.is_null() {
-            one::<V, false>((x.add(head), s), sums, groups, ahead);
+        if y.is_null() {
+            one::<V>((x.add(head), s), sums, groups, ahead);
         } else {
             two::<V>((x.add(head), s), (y.add(head), t), sums, groups, ahead);
         }
@@ -299,9 +402,9 @@ unsafe fn loops<V: Vector>(row: &Row, sums: [*mut f32; 4], ahead: &mut Ahead) {
     points(rest, len, 0);
 }
 
-/// One array, by groups of 16; of one that is summed `ALONE` neither a number is subtracted nor the squares are made.
+/// One array, by groups of 16.
 #[inline(always)]
-unsafe fn one<V: Vector, const ALONE: bool>(
+unsafe fn one<V: Vector>(
     (x, s): (*const f32, f32),
     [of_x, of_xx, ..]: [*mut f32; 4],
     groups: usize,
@@ -315,20 +418,14 @@ unsafe fn one<V: Vector, const ALONE: bool>(
             for group in first..groups.min(first + SEGMENT / LANES) {
                 for (v, (sum_x, sum_xx)) in sum_x.iter_mut().zip(&mut sum_xx).enumerate().take(LANES / V::WIDTH) {
                     let a = V::load(x.add(group * LANES + v * V::WIDTH));
-                    if ALONE {
-                        *sum_x = sum_x.add(a);
-                    } else {
-                        let a = a.sub(s);
-                        *sum_x = sum_x.add(a);
-                        *sum_xx = sum_xx.add(a.mul(a));
-                    }
+                    let a = a.sub(s);
+                    *sum_x = sum_x.add(a);
+                    *sum_xx = sum_xx.add(a.mul(a));
                 }
             }
         }
         store(sum_x, of_x);
-        if !ALONE {
-            store(sum_xx, of_xx);
-        }
+        store(sum_xx, of_xx);
     }
 }
 
