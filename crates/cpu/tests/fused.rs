@@ -50,6 +50,20 @@ fn sums_keep_their_order_at_the_borders_of_lanes_and_blocks() {
 }
 
 #[test]
+fn several_sums_of_columns_keep_their_order_whoever_makes_which_chain() {
+    // One block and some, rows that are no multiple of the chains, more columns than a tile has.
+    for dims in [[1100, 256], [4096, 300], [8205, 257], [300, 1500]] {
+        check(&format!("columns of {dims:?}"), || {
+            let (x, dy) = (values(&dims, DType::F32, 1), values(&dims, DType::F32, 2));
+            let (mean, scale) = (values(&[dims[0], 1], DType::F32, 3), values(&[1, dims[1]], DType::F32, 4));
+            let both = [(&x - &mean) * &dy, dy.clone()].map(|terms| terms.sum(0));
+            let [weight, bias] = &both;
+            vec![weight * 2.0 + bias, weight.clone(), (&x * &scale).max(0)]
+        });
+    }
+}
+
+#[test]
 fn what_is_computed_again_has_the_same_bits() {
     for dims in [[1, 1], [1, 40], [40, 1], [3, 17], [257, 16], [9, 300], [5, 4097], [4097, 5]] {
         for kept in [false, true] {

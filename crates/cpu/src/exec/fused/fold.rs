@@ -3,7 +3,7 @@
 use tensor::DType;
 use tensor::op::Reduction;
 use tensor::ops::binary::{max, min};
-use tensor::order::{LANES, fold, fold_lanes};
+use tensor::order::{BLOCK, LANES, fold, fold_lanes};
 
 use super::frame::Frame;
 use super::kernels::Arg;
@@ -89,8 +89,31 @@ impl Frame<'_> {
         }
     }
 
+    /// Begins the chains of a pass for `kn` kept points.
+    pub(super) fn start_chains(&self, pass: &Pass, kn: usize) {
+        for (number, &line) in pass.folds.iter().enumerate() {
+            let What::Fold(fold) = self.program.lines[line as usize].what else { continue };
+            // SAFETY: see above.
+            unsafe { (fold.start)(self.chains_of(number), kn) };
+        }
+    }
+
+    /// Brings what the chains of a pass come to in the block from `block` on to its places.
+    pub(super) fn finish_chains(&self, pass: &Pass, (k0, kn): (usize, usize), block: usize) {
+        for (number, &line) in pass.folds.iter().enumerate() {
+            let line = &self.program.lines[line as usize];
+            let Kind::Row(row) = line.kind else { continue };
+            let out = if self.program.blocks() == 1 {
+                self.row_register(row, k0, line.size)
+            } else {
+                self.block_result(number, block / BLOCK, k0, line.size)
+            };
+            self.finish_fold(line, number, kn, out);
+        }
+    }
+
     /// Writes what the chains of a reduction come to, for each of `kn` kept points.
-    pub(super) fn finish_fold(&self, line: &Line, number: usize, kn: usize, out: *mut u8) {
+    fn finish_fold(&self, line: &Line, number: usize, kn: usize, out: *mut u8) {
         let What::Fold(fold) = line.what else { return };
         let chains = self.chains_of(number);
         let (lines, width) = if self.program.order == Order::Rows { (kn, 1) } else { (1, kn) };
@@ -107,7 +130,7 @@ impl Frame<'_> {
     }
 
     /// Where the result of a block of a reduction goes, for the kept points from `k0` on.
-    pub(super) fn block_result(&self, fold: usize, block: usize, k0: usize, size: usize) -> *mut u8 {
+    fn block_result(&self, fold: usize, block: usize, k0: usize, size: usize) -> *mut u8 {
         let skipped = if self.shared { k0 } else { k0 - self.base };
         let before = (fold * self.program.blocks() + block) * self.capacity * 8;
         self.partial.wrapping_add(before + skipped * size)

@@ -385,39 +385,40 @@ impl Frame<'_> {
         let mut block = r0;
         loop {
             let end = r1.min(block + BLOCK);
-            for (number, &fold_line) in pass.folds.iter().enumerate() {
-                let What::Fold(fold) = program.lines[fold_line as usize].what else { continue };
-                // SAFETY: see above.
-                unsafe { (fold.start)(self.chains_of(number), kn) };
-            }
+            self.start_chains(pass, kn);
             let mut r = block;
             while r < end {
                 let rn = program.tile_reduced.min(end - r).min(program.run - r % program.run);
                 let tile = Tile { k0, kn, r0: r, rn };
                 let after = if program.by_chains { next_of_chains(r, block, end) } else { r + rn };
-                let next = (after + rn <= r1).then_some(Tile { r0: after, ..tile });
-                let mut ahead = self.ahead(pass, &tile, next.as_ref(), pass.moments.len() * kn * rn.div_ceil(SEGMENT));
-                self.tile(pass, &tile, &mut ahead);
-                pass.moments.iter().for_each(|moments| self.add_sums(moments, &tile, &mut ahead));
-                for &number in &pass.apart {
-                    self.add_fold(pass, number as usize, &tile);
-                }
+                self.folded(pass, &tile, (after + rn <= r1).then_some(Tile { r0: after, ..tile }));
                 r = after;
             }
-            for (number, &fold_line) in pass.folds.iter().enumerate() {
-                let line = &program.lines[fold_line as usize];
-                let Kind::Row(row) = line.kind else { continue };
-                let out = if program.blocks() == 1 {
-                    self.row_register(row, k0, line.size)
-                } else {
-                    self.block_result(number, block / BLOCK, k0, line.size)
-                };
-                self.finish_fold(line, number, kn, out);
-            }
+            self.finish_chains(pass, (k0, kn), block);
             block = end;
             if block >= r1 {
                 return;
             }
+        }
+    }
+
+    /// Every 16th row of a block from `r` to `end`, which all are added to the same chain.
+    pub(super) fn chain_of_rows(&mut self, pass: &Pass, kn: usize, mut r: usize, end: usize) {
+        while r < end {
+            let (tile, after) = (Tile { k0: 0, kn, r0: r, rn: 1 }, r + LANES);
+            self.folded(pass, &tile, (after < end).then_some(Tile { r0: after, ..tile }));
+            r = after;
+        }
+    }
+
+    /// Computes a tile and adds it to the chains of what is folded; meanwhile asks for the `next` one.
+    fn folded(&mut self, pass: &Pass, tile: &Tile, next: Option<Tile>) {
+        let calls = pass.moments.len() * tile.kn * tile.rn.div_ceil(SEGMENT);
+        let mut ahead = self.ahead(pass, tile, next.as_ref(), calls);
+        self.tile(pass, tile, &mut ahead);
+        pass.moments.iter().for_each(|moments| self.add_sums(moments, tile, &mut ahead));
+        for &number in &pass.apart {
+            self.add_fold(pass, number as usize, tile);
         }
     }
 

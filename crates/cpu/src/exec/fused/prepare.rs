@@ -344,6 +344,7 @@ impl<'a> Builder<'a> {
             tile_reduced: 1,
             run: usize::MAX,
             by_chains: false,
+            chains_shared: false,
             uniform: all().filter(|&line| self.lines[line as usize].kind == Kind::Uniform).collect(),
             before: all().filter(|line| plain_row(line) && self.levels[*line as usize] == 0).collect(),
             passes: Vec::new(),

@@ -20,7 +20,12 @@ const UNITS_PER_THREAD: usize = 4;
 impl Program {
     /// Bytes of shared working memory that [`Program::run`] needs.
     pub fn shared_bytes(&self) -> usize {
-        if self.split() { self.row_bytes(self.kept) + self.partial_bytes(self.kept) } else { 0 }
+        let rows = self.row_bytes(self.kept) + self.partial_bytes(self.kept);
+        match (self.split(), self.chains_shared) {
+            (true, _) => rows,
+            (false, true) => rows + self.chain_bytes(),
+            (false, false) => 0,
+        }
     }
 
     /// Runs the program over its whole space. `result` is the first byte of [`super::program::RESULT`].
@@ -35,6 +40,10 @@ impl Program {
         let target = Target { program: self, slots, result: Shared(result), simd: machine.simd };
         if self.split() {
             self.run_split(machine, &target, units);
+            return;
+        }
+        if self.chains_shared && units > 1 {
+            self.run_chains(machine, &target);
             return;
         }
         let tiles = self.kept.div_ceil(self.tile_kept);
@@ -69,10 +78,41 @@ impl Program {
         self.most_folds() == 0 && self.rows == 0 || (!self.resident && self.blocks() > 1 && self.kept <= 64)
     }
 
+    /// Sums of columns, chain by chain: one for each unit.
+    fn run_chains(&self, machine: &Machine, target: &Target<'_>) {
+        let rows = target.slots.extra;
+        let partial = rows.wrapping_add(self.row_bytes(self.kept));
+        let chains = partial.wrapping_add(self.partial_bytes(self.kept));
+        let all = Shares { rows: Shared(rows), partial: Shared(partial), chains: Some(Shared(chains)) };
+        let pass = &self.passes[0];
+        target.frame(Some(&all), |frame| {
+            frame.uniform();
+            frame.row_lines(&self.before, 0, self.kept);
+        });
+        for block in (0..self.reduced).step_by(BLOCK) {
+            target.frame(Some(&all), |frame| frame.start_chains(pass, self.kept));
+            machine.pool.run(LANES.min(self.reduced - block), |chain| {
+                target.frame(Some(&all), |frame| {
+                    frame.uniform();
+                    frame.bind_rows(0);
+                    frame.chain_of_rows(pass, self.kept, block + chain, self.reduced.min(block + BLOCK));
+                });
+            });
+            target.frame(Some(&all), |frame| frame.finish_chains(pass, (0, self.kept), block));
+        }
+        target.frame(Some(&all), |frame| {
+            frame.uniform();
+            frame.bind_rows(0);
+            frame.combine(pass, 0, self.kept);
+            frame.row_lines(&pass.after, 0, self.kept);
+            frame.store_rows(0, self.kept);
+        });
+    }
+
     fn run_split(&self, machine: &Machine, target: &Target<'_>, units: usize) {
         let rows = target.slots.extra;
         let partial = rows.wrapping_add(self.row_bytes(self.kept));
-        let all = Shares { rows: Shared(rows), partial: Shared(partial) };
+        let all = Shares { rows: Shared(rows), partial: Shared(partial), chains: None };
         let tiles = self.kept.div_ceil(self.tile_kept);
         target.frame(Some(&all), |frame| {
             frame.uniform();
@@ -126,6 +166,10 @@ impl Program {
         (self.rows * kept * 8).next_multiple_of(64)
     }
 
+    fn chain_bytes(&self) -> usize {
+        (self.most_folds() * LANES * self.tile_kept * 8).next_multiple_of(64)
+    }
+
     fn partial_bytes(&self, kept: usize) -> usize {
         if self.blocks() == 1 { 0 } else { (self.most_folds() * self.blocks() * kept * 8).next_multiple_of(64) }
     }
@@ -139,10 +183,11 @@ unsafe impl Sync for Shared {}
 // SAFETY: as above.
 unsafe impl Send for Shared {}
 
-/// Row registers and block results that units share.
+/// Row registers and block results that units share, and chains if they do.
 struct Shares {
     rows: Shared,
     partial: Shared,
+    chains: Option<Shared>,
 }
 
 /// What all units of a run have in common.
@@ -163,7 +208,8 @@ impl Target<'_> {
         let own = if shares.is_some() { 0 } else { program.tile_kept };
         let rows = program.row_bytes(own);
         let partial = program.partial_bytes(own);
-        let chains = round(program.most_folds() * LANES * program.tile_kept * 8);
+        let shared_chains = shares.and_then(|shares| shares.chains);
+        let chains = if shared_chains.is_some() { 0 } else { program.chain_bytes() };
         let strips = program.strips * LONGEST * size_of::<f32>();
         let tiles = program.bytes * program.points;
         let bytes = regs + cells + rows + partial + chains + strips + tiles;
@@ -193,7 +239,7 @@ impl Target<'_> {
                 rows: shares.map_or(rows_at, |shares| shares.rows.0),
                 capacity: if shares.is_some() { program.kept } else { program.tile_kept },
                 shared: shares.is_some(),
-                chains: chains_at,
+                chains: shared_chains.map_or(chains_at, |chains| chains.0),
                 partial: shares.map_or(partial_at, |shares| shares.partial.0),
                 strips: strips_at,
                 tiles: strips_at.wrapping_add(strips),

@@ -87,8 +87,9 @@ impl Program {
                     // All 16 chains of several sums would not stay in the first-level cache; and what has one value for all
                     // kept points is a single number here.
                     self.by_chains = true;
-                    let cuts =
-                        kept.div_ceil(LONG_LINE).max(if threads > 1 { threads.min(kept / SHORT_LINE) } else { 1 });
+                    self.chains_shared = (2..=LANES).contains(&threads) && kept <= LONG_LINE && self.passes.len() == 1;
+                    let wanted = if threads > 1 && !self.chains_shared { threads.min(kept / SHORT_LINE) } else { 1 };
+                    let cuts = kept.div_ceil(LONG_LINE).max(wanted);
                     (kept.div_ceil(cuts).next_multiple_of(16), 1)
                 } else {
                     let rows = (room / columns).max(1);
