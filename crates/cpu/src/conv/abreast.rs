@@ -97,7 +97,17 @@ pub(super) struct Drawn {
 }
 
 impl Drawn {
-    /// Copies `count` planes that follow each other onto canvases of zeros; there is room for as many in `turned`, unless rows are long.
+    /// Whether rows are turned one by one; else whole planes are first.
+    fn by_rows(&self) -> bool {
+        self.runs.iter().all(|&(.., steps)| steps >= ROW)
+    }
+
+    /// Numbers that are turned before they are drawn.
+    pub fn turned(&self) -> usize {
+        if self.by_rows() { 0 } else { self.positions * ABREAST }
+    }
+
+    /// Copies `count` planes that follow each other onto canvases of zeros, by way of `turned`.
     pub fn draw(&self, simd: Simd, planes: &[f32], count: usize, turned: &mut [f32], canvases: &mut [f32]) {
         let Drawn { positions, ref runs, .. } = *self;
         let turn = |(from, steps): (usize, usize), to: &mut [f32]| {
@@ -105,11 +115,11 @@ impl Drawn {
             lines.pack(simd, ABREAST, to);
         };
         let canvases = canvases.as_chunks_mut::<ABREAST>().0;
-        if runs.iter().all(|&(.., steps)| steps >= ROW) {
+        if self.by_rows() {
             runs.iter().for_each(|&(to, from, steps)| turn((from, steps), canvases[to..][..steps].as_flattened_mut()));
             return;
         }
-        turn((0, positions), &mut turned[..positions * ABREAST]);
+        turn((0, positions), &mut turned[..self.turned()]);
         for &(to, from, steps) in runs {
             canvases[to..][..steps].copy_from_slice(&turned.as_chunks().0[from..][..steps]);
         }
@@ -143,7 +153,7 @@ fn run(
     let together = (UNIT / (ABREAST * plane)).min(all_parts.div_ceil(4 * machine.pool.threads())).max(1);
     let all = Disjoint::new(target);
     machine.pool.run(all_parts.div_ceil(together), |unit| {
-        with_scratch((drawn.size + drawn.positions.max(plane) + taps) * ABREAST, |room| {
+        with_scratch((drawn.size + taps) * ABREAST + drawn.turned().max(plane * ABREAST), |room| {
             let (canvas, rest) = room.split_at_mut(drawn.size * ABREAST);
             let (factors, turned) = rest.split_at_mut(taps * ABREAST);
             canvas.fill(0.0);

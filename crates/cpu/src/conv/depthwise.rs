@@ -6,7 +6,7 @@ use super::ConvGeometry;
 use super::abreast::{self, ABREAST, Drawn};
 use super::canvas::Canvas;
 use super::correlate::{SLACK, correlate};
-use super::phases::{Frame, phases, spread};
+use super::phases::{self, Frame, phases, spread};
 use crate::gemm::{Epilogue, Lines, Tile};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
@@ -99,6 +99,9 @@ pub(super) fn input_gradient(
     if abreast::suits_input_gradient(geometry) {
         return abreast::input_gradient(machine, geometry, w, dy, dx, epilogue);
     }
+    if phases::suits(geometry) {
+        return strided_input_gradient(machine, geometry, w, dy, dx, epilogue);
+    }
     let canvas = Canvas::backward(geometry);
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let positions = geometry.output_positions();
@@ -123,7 +126,7 @@ pub(super) fn input_gradient(
 }
 
 /// The same where the stride is above 1: phase by phase.
-pub(super) fn strided_input_gradient(
+fn strided_input_gradient(
     machine: &Machine,
     geometry: &ConvGeometry,
     w: &[f32],
@@ -131,9 +134,6 @@ pub(super) fn strided_input_gradient(
     dx: &mut [f32],
     epilogue: Option<Epilogue<'_, f32>>,
 ) {
-    if abreast::suits_input_gradient(geometry) {
-        return abreast::input_gradient(machine, geometry, w, dy, dx, epilogue);
-    }
     let (outputs, taps) = (geometry.group_outputs(), geometry.taps());
     let (plane, positions) = (geometry.input_positions(), geometry.output_positions());
     let frame = Frame::new(geometry);
@@ -184,7 +184,7 @@ pub(super) fn weight_gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f
         let dw = unsafe { all.slice(first * outputs * taps, channels * outputs * taps) };
         // Everything is interleaved: element i of channel c lies at i * ABREAST + c.
         let sums = outputs * taps * ABREAST;
-        with_scratch(ABREAST * (canvas.room(0) + plane + positions) + sums, |room| {
+        with_scratch(ABREAST * (canvas.room(0) + positions) + planes.turned() + sums, |room| {
             let (sums, room) = room.split_at_mut(sums);
             let (drawn, room) = room.split_at_mut(ABREAST * canvas.room(0));
             let (slopes, turned) = room.split_at_mut(ABREAST * positions);

@@ -103,16 +103,12 @@ pub fn conv_input_gradient(
         apart::input_gradient(machine, geometry, w, dy, dx, epilogue);
         return Ok(());
     }
-    if phases::suits(geometry) && !depthwise::suits(geometry) {
-        phases::input_gradient(machine, geometry, w, dy, dx, epilogue);
+    if depthwise::suits(geometry) {
+        depthwise::input_gradient(machine, geometry, w, dy, dx, epilogue);
         return Ok(());
     }
-    if depthwise::suits(geometry) {
-        if phases::suits(geometry) {
-            depthwise::strided_input_gradient(machine, geometry, w, dy, dx, epilogue);
-        } else {
-            depthwise::input_gradient(machine, geometry, w, dy, dx, epilogue);
-        }
+    if phases::suits(geometry) {
+        phases::input_gradient(machine, geometry, w, dy, dx, epilogue);
         return Ok(());
     }
     let weights = Strided {

@@ -11,9 +11,9 @@ use super::chain::Function;
 use super::frame::Frame;
 use super::kernels::Arg;
 use super::program::{Kind, Line, Pass, Placed, What};
-use super::vector::{Plain, Vector};
+use super::vector::{Vector, with_vectors};
 use super::walk::{Operand, Order, Tile};
-use crate::simd::{Level, Simd};
+use crate::simd::Simd;
 
 /// A sum of products: x, s, t, u of the first term, the same of the second, v.
 #[derive(Debug, Clone, PartialEq)]
@@ -248,22 +248,8 @@ impl Frame<'_> {
 /// # Safety
 /// Ports hold `len` floats, or one; `out` has room, and lies over none of them.
 unsafe fn run(simd: Simd, ports: &[Values; PORTS], two: bool, out: *mut f32, len: usize) {
-    // SAFETY of every block: by the promise of the caller; a `Simd` says what the processor has.
-    macro_rules! run {
-        ($vector:ty) => {
-            simd.run(
-                #[inline(always)]
-                || unsafe { lines::<$vector>(ports, two, out, len) },
-            )
-        };
-    }
-    match simd.level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => run!(std::arch::x86_64::__m256),
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => run!(std::arch::x86_64::__m512),
-        _ => run!(Plain),
-    }
+    // SAFETY: by the promise of the caller; a `Simd` says what the processor has.
+    with_vectors!(simd, |V| unsafe { lines::<V>(ports, two, out, len) });
 }
 
 #[inline(always)]

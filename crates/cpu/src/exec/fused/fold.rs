@@ -29,7 +29,7 @@ pub struct Folded {
 pub struct Fold {
     /// Sets chains of this width to the identity.
     pub start: unsafe fn(chains: *mut u8, width: usize),
-    /// Adds a tile to the chains.
+    /// Adds a tile to the chains; of columns (a width above 1) no others are touched than those of its rows.
     pub add: unsafe fn(Simd, chains: *mut u8, &Folded),
     /// Folds the chains into one value for each kept point.
     pub finish: unsafe fn(Simd, chains: *mut u8, width: usize, out: *mut u8),

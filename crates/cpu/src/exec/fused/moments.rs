@@ -11,9 +11,9 @@ use super::chain::Function;
 use super::frame::Frame;
 use super::kernels::Arg;
 use super::program::{Kind, Line, Pass, What};
-use super::vector::{Plain, Vector};
+use super::vector::{Vector, with_vectors};
 use super::walk::Tile;
-use crate::simd::{Level, Simd};
+use crate::simd::Simd;
 
 /// Sums made in one loop.
 #[derive(Debug, PartialEq)]
@@ -271,22 +271,8 @@ impl Frame<'_> {
 /// # Safety
 /// The first array, and the second if there is one, holds `row.len` floats; chains are 16 floats each.
 unsafe fn add(simd: Simd, row: &Row, chains: [*mut f32; 4], ahead: &mut Ahead) {
-    // SAFETY of every block: by the promise of the caller; a `Simd` says what the processor has.
-    macro_rules! run {
-        ($vector:ty) => {
-            simd.run(
-                #[inline(always)]
-                || unsafe { loops::<$vector>(row, chains, ahead) },
-            )
-        };
-    }
-    match simd.level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => run!(std::arch::x86_64::__m256),
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => run!(std::arch::x86_64::__m512),
-        _ => run!(Plain),
-    }
+    // SAFETY: by the promise of the caller; a `Simd` says what the processor has.
+    with_vectors!(simd, |V| unsafe { loops::<V>(row, chains, ahead) });
 }
 
 /// The same of rows of which only their sums are wanted: the first chains, for points that begin with chain `phase`.
@@ -300,22 +286,8 @@ unsafe fn add_alone<const ROWS: usize>(
     (phase, len): (usize, usize),
     ahead: &mut Ahead,
 ) {
-    // SAFETY of every block: as above.
-    macro_rules! run {
-        ($vector:ty) => {
-            simd.run(
-                #[inline(always)]
-                || unsafe { alone::<$vector, ROWS>(rows, chains, (phase, len), ahead) },
-            )
-        };
-    }
-    match simd.level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => run!(std::arch::x86_64::__m256),
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => run!(std::arch::x86_64::__m512),
-        _ => run!(Plain),
-    }
+    // SAFETY: as above.
+    with_vectors!(simd, |V| unsafe { alone::<V, ROWS>(rows, chains, (phase, len), ahead) });
 }
 
 /// Points before the first whole group of 16, and those that end the last one.
@@ -417,8 +389,7 @@ unsafe fn one<V: Vector>(
             ahead.ask();
             for group in first..groups.min(first + SEGMENT / LANES) {
                 for (v, (sum_x, sum_xx)) in sum_x.iter_mut().zip(&mut sum_xx).enumerate().take(LANES / V::WIDTH) {
-                    let a = V::load(x.add(group * LANES + v * V::WIDTH));
-                    let a = a.sub(s);
+                    let a = V::load(x.add(group * LANES + v * V::WIDTH)).sub(s);
                     *sum_x = sum_x.add(a);
                     *sum_xx = sum_xx.add(a.mul(a));
                 }

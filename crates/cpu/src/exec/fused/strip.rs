@@ -6,7 +6,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::vector::{Plain, Vector};
+use super::vector::{Plain, Vector, with_vectors};
 use crate::simd::{Level, Simd};
 
 /// Vectors in the accumulator: with half of the 16 registers of AVX2 taken, the other half is free for arguments.
@@ -120,21 +120,7 @@ pub fn length(simd: Simd) -> usize {
 /// over another one is the same from its first float on.
 pub unsafe fn run(simd: Simd, steps: &[Step], ports: &[Port], spare: *mut f32, len: usize) {
     // SAFETY: by the promise of the caller; a `Simd` says what the processor has.
-    unsafe {
-        match simd.level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => simd.run(
-                #[inline(always)]
-                || strips::<std::arch::x86_64::__m256>(steps, ports, spare, len),
-            ),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => simd.run(
-                #[inline(always)]
-                || strips::<std::arch::x86_64::__m512>(steps, ports, spare, len),
-            ),
-            _ => strips::<Plain>(steps, ports, spare, len),
-        }
-    }
+    with_vectors!(simd, |V| unsafe { strips::<V>(steps, ports, spare, len) });
 }
 
 /// More ports than a chain has.

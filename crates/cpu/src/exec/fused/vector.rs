@@ -35,6 +35,29 @@ pub trait Vector: Copy {
     unsafe fn relu(self) -> Self;
 }
 
+/// `$call`, compiled for the processor that `$simd` stands for, with `$vector` for its widest registers.
+macro_rules! with_vectors {
+    ($simd:expr, |$vector:ident| $call:expr) => {{
+        macro_rules! run {
+            ($register:ty) => {{
+                type $vector = $register;
+                $simd.run(
+                    #[inline(always)]
+                    || $call,
+                )
+            }};
+        }
+        match $simd.level() {
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Level::Avx2 => run!(std::arch::x86_64::__m256),
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Level::Avx512 => run!(std::arch::x86_64::__m512),
+            _ => run!($crate::exec::fused::vector::Plain),
+        }
+    }};
+}
+pub(super) use with_vectors;
+
 /// Four floats as any processor has them: loops that the compiler makes vector instructions of.
 #[derive(Clone, Copy)]
 pub struct Plain([f32; 4]);
