@@ -147,8 +147,19 @@ fn dependents(root: &Tensor, wrt: &[&Tensor]) -> Dependents {
         } else if visited.get(node.id()) == NONE {
             visited.set(node.id(), 0);
             stack.push((node, true));
-            stack.extend(node.inputs().iter().map(|input| (input, false)));
+            // Last pushed is first visited. The gradient of a parameter seen through a view, a scale or a bias, then comes when
+            // what it is the sum of does, and not after all others.
+            let (views, others): (Vec<_>, Vec<_>) = node.inputs().iter().partition(|input| shows_leaf(input));
+            stack.extend(views.into_iter().chain(others).map(|input| (input, false)));
         }
     }
     Dependents { order, places, count: count as usize }
+}
+
+/// Whether a node is a view of a leaf, or of such a view.
+fn shows_leaf(node: &Tensor) -> bool {
+    match node.inputs() {
+        [input] if node.op().is_view() => input.inputs().is_empty() || shows_leaf(input),
+        _ => false,
+    }
 }
