@@ -136,7 +136,7 @@ impl Finder<'_> {
         let mut factors = Vec::new();
         let mut free = root;
         while factors.len() < 2
-            && (free || self.once(line))
+            && (free || self.once(line) || self.cheap(line))
             && let Some((Function::Mul, a, b)) = self.function(line)
         {
             let inner = |line: u16| {
@@ -172,25 +172,43 @@ impl Finder<'_> {
         (self.once(line) || (cheap(x) && cheap(s))).then_some((x, s))
     }
 
+    /// A product that is as well made where it is read: of memory and a number of the column.
+    fn cheap(&self, line: u16) -> bool {
+        let Some((Function::Mul, a, b)) = self.function(line) else { return false };
+        let loaded = |line: u16| matches!(self.lines[line as usize].what, What::Load { .. });
+        [(a, b), (b, a)].into_iter().any(|(of, by)| of != by && loaded(of) && self.columns(by).is_some())
+    }
+
+    fn columns(&self, line: u16) -> Option<u16> {
+        if self.order == Order::Rows { self.lines[line as usize].columns(self.operands) } else { None }
+    }
+
     fn port(&self, line: u16) -> Port {
         match self.lines[line as usize].what {
             What::Spread { .. } => Port::Spread(self.lines[line as usize].args[0]),
-            What::Load { operand, buffered: false, .. }
-                // (A program that folds never writes what it reads.)
-                if self.order == Order::Rows && self.operands[operand as usize].is_one_line() =>
-            {
-                Port::Columns(operand)
-            }
-            _ => Port::Line(line),
+            _ => self.columns(line).map_or(Port::Line(line), Port::Columns),
         }
     }
 }
 
-/// Where the values of a port lie, from the first point of a line of a tile on: one for each point, or one for all.
+/// Where the values of a port lie, from the first line of a tile on: one for each point, or one for all of a line.
 #[derive(Clone, Copy)]
 struct Values {
     data: *const f32,
     many: bool,
+    /// From a line to the next, in numbers.
+    step: usize,
+}
+
+/// A sum of products over the lines of a tile.
+struct Lines {
+    ports: [Values; PORTS],
+    /// Whether there is a second term.
+    two: bool,
+    out: *mut f32,
+    /// Lines, and points of each.
+    count: usize,
+    len: usize,
 }
 
 // SAFETY notes in this block: sums are of f32; their lines have a value for each point of a tile, for each row, or one.
@@ -198,74 +216,89 @@ impl Frame<'_> {
     /// Computes a sum of products on one tile; meanwhile asks for what is needed next.
     pub(super) fn affine(&mut self, placed: &Placed, affine: &Affine, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
         let out = self.place(placed, pass, tile);
-        let (lines, len) = self.lines_of(tile);
-        for number in 0..lines {
-            let mut ports: [Values; PORTS] =
-                std::array::from_fn(|port| self.of_port(&affine.ports[port], tile, number, len));
-            if affine.ports[U] == ONE {
-                ports.swap(T, U);
-            }
-            for at in (0..len).step_by(SEGMENT) {
-                ahead.ask();
-                let out = out.cast::<f32>().wrapping_add(number * len + at);
-                let here =
-                    ports.map(|port| Values { data: port.data.wrapping_add(if port.many { at } else { 0 }), ..port });
-                // SAFETY: see above; the buffer has room for the tile.
-                unsafe { run(self.simd, &here, affine.two, out, SEGMENT.min(len - at)) };
-            }
+        let (count, len) = self.lines_of(tile);
+        let mut ports: [Values; PORTS] = std::array::from_fn(|port| self.of_port(&affine.ports[port], tile, len));
+        if affine.ports[U] == ONE {
+            ports.swap(T, U);
         }
+        let lines = Lines { ports, two: affine.two, out: out.cast(), count, len };
+        // SAFETY: see above; the buffer has room for the tile.
+        unsafe { run(self.simd, &lines, ahead) };
         self.regs[placed.line as usize] = Arg { data: out, many: true };
     }
 
-    /// The values of a port for one line of a tile: one for each point, or one.
-    fn of_port(&self, port: &Port, tile: &Tile, number: usize, len: usize) -> Values {
-        let of = |arg: Arg| Values { data: arg.data.cast(), many: arg.many };
-        let after = |values: Values, points: usize| Values { data: values.data.wrapping_add(points), ..values };
+    /// The values of a port for the lines of a tile, each of `len` points.
+    fn of_port(&self, port: &Port, tile: &Tile, len: usize) -> Values {
+        let of = |line: u16, step: usize| {
+            let Arg { data, many } = self.regs[line as usize];
+            Values { data: data.cast(), many, step: if many { step } else { 0 } }
+        };
         match *port {
-            Port::Neutral(ref value) => Values { data: value, many: false },
-            Port::Line(line) => {
-                let values = of(self.regs[line as usize]);
-                if values.many { after(values, number * len) } else { values }
-            }
-            Port::Spread(line) => {
-                let values = of(self.regs[line as usize]);
-                match self.program.order {
-                    Order::Rows if values.many => Values { many: false, ..after(values, number) },
-                    _ => values,
-                }
-            }
-            Port::Columns(operand) => {
-                let operand = &self.program.operands[operand as usize];
-                let first = operand.first(tile) * operand.size as isize;
-                Values { data: self.memory(operand).wrapping_offset(first).cast(), many: true }
-            }
+            Port::Neutral(ref value) => Values { data: value, many: false, step: 0 },
+            Port::Line(line) => of(line, len),
+            Port::Spread(line) if self.program.order == Order::Rows => Values { many: false, ..of(line, 1) },
+            Port::Spread(line) => of(line, 0),
+            Port::Columns(operand) => Values { data: self.columns(operand, tile), many: true, step: 0 },
         }
+    }
+
+    /// Where the numbers of the columns of a tile lie, of an operand that is the same for each row.
+    pub(super) fn columns(&self, operand: u16, tile: &Tile) -> *const f32 {
+        let operand = &self.program.operands[operand as usize];
+        let first = operand.first(tile) * operand.size as isize;
+        self.memory(operand).wrapping_offset(first).cast_const().cast()
     }
 }
 
-/// Writes `len` points.
+/// Writes lines of points; every [`SEGMENT`] points asks for what is needed next.
 ///
 /// # Safety
-/// Ports hold `len` floats, or one; `out` has room, and lies over none of them.
-unsafe fn run(simd: Simd, ports: &[Values; PORTS], two: bool, out: *mut f32, len: usize) {
+/// Ports hold as many floats as their steps and `len` say; `out` has room for all lines, and lies over none of them.
+unsafe fn run(simd: Simd, lines: &Lines, ahead: &mut Ahead) {
     // SAFETY: by the promise of the caller; a `Simd` says what the processor has.
-    with_vectors!(simd, |V| unsafe { lines::<V>(ports, two, out, len) });
+    with_vectors!(simd, |V| unsafe { all::<V>(lines, ahead) });
 }
 
 #[inline(always)]
-unsafe fn lines<V: Vector>(ports: &[Values; PORTS], two: bool, out: *mut f32, len: usize) {
-    let is = |many: [usize; 3]| (0..PORTS).all(|port| ports[port].many == many.contains(&port));
+unsafe fn all<V: Vector>(lines: &Lines, ahead: &mut Ahead) {
+    let many = (0..PORTS).filter(|&port| lines.ports[port].many).fold(0, |all, port| all | bit(port));
+    macro_rules! cases {
+        ($($case:expr),*) => {
+            match lines.two {
+                $(two if (many, two) == (bit(X) | $case, $case & bit(X2) != 0) => each::<V, { $case }>(lines, ahead),)*
+                true => each::<V, { bit(X2) | ANY }>(lines, ahead),
+                false => each::<V, { ANY }>(lines, ahead),
+            }
+        };
+    }
     // SAFETY: by the promise of the caller.
     unsafe {
-        match two {
-            false if is([X, X, X]) => line::<V, 0>(ports, out, len),
-            false if is([X, U, X]) => line::<V, { bit(U) }>(ports, out, len),
-            false if is([X, LAST, X]) => line::<V, { bit(LAST) }>(ports, out, len),
-            false if is([X, U, LAST]) => line::<V, { bit(U) | bit(LAST) }>(ports, out, len),
-            false => line::<V, { ANY }>(ports, out, len),
-            true if is([X, X2, X]) => line::<V, { bit(X2) }>(ports, out, len),
-            true if is([X, X2, LAST]) => line::<V, { bit(X2) | bit(LAST) }>(ports, out, len),
-            true => line::<V, { bit(X2) | ANY }>(ports, out, len),
+        cases!(
+            0,
+            bit(U),
+            bit(LAST),
+            bit(U) | bit(LAST),
+            bit(X2),
+            bit(X2) | bit(LAST),
+            bit(T) | bit(X2),
+            bit(T) | bit(X2) | bit(LAST)
+        )
+    }
+}
+
+/// `MANY` as for [`line`].
+#[inline(always)]
+unsafe fn each<V: Vector, const MANY: u32>(lines: &Lines, ahead: &mut Ahead) {
+    for number in 0..lines.count {
+        for at in (0..lines.len).step_by(SEGMENT) {
+            ahead.ask();
+            let mut ports = lines.ports;
+            for port in &mut ports {
+                port.data = port.data.wrapping_add(number * port.step + if port.many { at } else { 0 });
+            }
+            let out = lines.out.wrapping_add(number * lines.len + at);
+            // SAFETY: by the promise of the caller.
+            unsafe { line::<V, MANY>(&ports, out, SEGMENT.min(lines.len - at)) };
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod fold;
 mod frame;
 mod joined;
 pub mod kernels;
+mod later;
 mod moments;
 mod parts;
 mod patterns;

@@ -1,4 +1,5 @@
-//! Sums made together: those of one or two arrays, of their squares and their product, each array less a number of its row.
+//! Sums made together: those of one or two arrays, of their squares and their product, each array less a number of its row
+//! or times a number of its column.
 //!
 //! Normalisations and their gradients are made of such sums. A sum folds in 16 chains, additions of which each waits for
 //! the one before; several sums side by side take little longer than one, and what is summed never goes through memory.
@@ -12,7 +13,7 @@ use super::frame::Frame;
 use super::kernels::Arg;
 use super::program::{Kind, Line, Pass, What};
 use super::vector::{Vector, with_vectors};
-use super::walk::Tile;
+use super::walk::{Operand, Tile};
 use crate::simd::Simd;
 
 /// Sums made in one loop.
@@ -24,15 +25,22 @@ pub struct Moments {
     pub sums: [Option<u16>; 4],
 }
 
-/// Where arrays begin, and what is subtracted from each.
-type Arrays = [(*const f32, f32); 2];
+/// Where the values of an array lie; null if there is none.
+#[derive(Clone, Copy)]
+struct Values {
+    data: *const f32,
+    /// What is subtracted from each.
+    less: f32,
+    /// By which they are multiplied, or null.
+    times: *const f32,
+}
 
 /// Rows whose sums are made side by side, if they are summed as they are: the chains of one wait for themselves.
 const TOGETHER: usize = 4;
 
 /// A part of a row.
 struct Row {
-    arrays: Arrays,
+    arrays: [Values; 2],
     /// The chain of the first point.
     phase: usize,
     /// Number of points.
@@ -44,11 +52,24 @@ const XX: usize = 1;
 const Y: usize = 2;
 const XY: usize = 3;
 
-/// A line less a number of its row.
+/// A line, less a number of its row or times a number of its column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Array {
     line: u16,
+    /// A line of one value a row.
     less: Option<u16>,
+    /// An operand of one value a column.
+    times: Option<u16>,
+}
+
+impl Array {
+    fn plain(line: u16) -> Array {
+        Array { line, less: None, times: None }
+    }
+
+    fn is_plain(&self) -> bool {
+        (self.less, self.times) == (None, None)
+    }
 }
 
 impl Moments {
@@ -60,7 +81,7 @@ impl Moments {
 
     /// Whether x is summed as it is, and nothing else.
     fn alone(&self) -> bool {
-        matches!((self.x.less, self.sums), (None, [Some(_), None, None, None]))
+        self.x.is_plain() && matches!(self.sums, [Some(_), None, None, None])
     }
 
     /// Exchanges x and y, if there is room for the square of y.
@@ -75,12 +96,12 @@ impl Moments {
 }
 
 /// What of these reductions is made together.
-pub fn find(lines: &[Line], levels: &[usize], folds: &[u16]) -> Vec<Moments> {
+pub fn find(lines: &[Line], operands: &[Operand], levels: &[usize], folds: &[u16]) -> Vec<Moments> {
+    let term = |fold: u16| term(lines, operands, lines[fold as usize].args[0]);
     let mut all: Vec<(usize, Moments)> = Vec::new();
     let sums = folds.iter().enumerate().filter(|&(_, &fold)| lines[fold as usize].function == Some(Function::Sum));
-    let mut sums: Vec<(usize, u16, Term)> = sums
-        .map(|(number, &fold)| (levels[fold as usize], number as u16, term(lines, lines[fold as usize].args[0])))
-        .collect();
+    let mut sums: Vec<(usize, u16, Term)> =
+        sums.map(|(number, &fold)| (levels[fold as usize], number as u16, term(fold))).collect();
     // What needs two arrays first: what needs one finds them there.
     sums.sort_by_key(|(.., term)| match term {
         Term::Product(..) => 0,
@@ -147,33 +168,49 @@ enum Term {
     Product(Array, Array),
 }
 
-fn term(lines: &[Line], line: u16) -> Term {
-    if let (Some(Function::Mul), &[a, b]) = (lines[line as usize].function, lines[line as usize].inputs()) {
-        match (array(lines, a), array(lines, b)) {
+fn term(lines: &[Line], operands: &[Operand], line: u16) -> Term {
+    let array = |line: u16| array(lines, operands, line);
+    let whole = array(line).unwrap_or(Array::plain(line));
+    if let (Some(Function::Mul), &[a, b]) = (lines[line as usize].function, lines[line as usize].inputs())
+        && whole.times.is_none()
+    {
+        match (array(a), array(b)) {
             (Some(x), Some(y)) if x == y => return Term::Square(x),
             (Some(x), Some(y)) => return Term::Product(x, y),
             _ => {}
         }
     }
-    Term::One(array(lines, line).unwrap_or(Array { line, less: None }))
+    Term::One(whole)
 }
 
-/// A line of a value a point, taken apart if it is a difference of one and a number of the row.
-fn array(lines: &[Line], line: u16) -> Option<Array> {
+/// A line of a value a point, taken apart if it is a difference of one and a number of the row, or a product of one and a number
+/// of the column.
+fn array(lines: &[Line], operands: &[Operand], line: u16) -> Option<Array> {
     let many = |line: u16| {
         let line = &lines[line as usize];
         line.kind == Kind::Full && !matches!(line.what, What::Spread { .. })
     };
-    if let (Some(Function::Sub), &[a, b]) = (lines[line as usize].function, lines[line as usize].inputs()) {
+    let parts = |line: u16| match (lines[line as usize].function, lines[line as usize].inputs()) {
+        (Some(function), &[a, b]) => Some((function, a, b)),
+        _ => None,
+    };
+    let difference = |line: u16| {
+        let Some((Function::Sub, a, b)) = parts(line) else { return None };
         let less = match lines[b as usize].what {
             What::Spread { .. } => Some(lines[b as usize].args[0]),
             _ => (lines[b as usize].kind == Kind::Uniform).then_some(b),
         };
-        if less.is_some() && many(a) {
-            return Some(Array { line: a, less });
-        }
-    }
-    many(line).then_some(Array { line, less: None })
+        (less.is_some() && many(a)).then_some(Array { line: a, less, times: None })
+    };
+    let product = |line: u16| {
+        let Some((Function::Mul, a, b)) = parts(line) else { return None };
+        [(a, b), (b, a)].into_iter().find_map(|(of, by)| {
+            let times = lines[by as usize].columns(operands);
+            let whole = many(of) && of != by && difference(of).is_none();
+            (times.is_some() && whole).then_some(Array { line: of, less: None, times })
+        })
+    };
+    difference(line).or_else(|| product(line)).or_else(|| many(line).then_some(Array::plain(line)))
 }
 
 // SAFETY notes in this block: sums are of f32; their lines have a value for each point of a tile, or one for each row.
@@ -227,7 +264,7 @@ impl Frame<'_> {
         ahead: &mut Ahead,
     ) -> usize {
         let (phase, len) = (tile.r0 % LANES, tile.rn);
-        let (of, to) = (|k: usize| self.arrays(moments, tile, k)[0].0, chains.map(|[of_x, ..]| of_x));
+        let (of, to) = (|k: usize| self.arrays(moments, tile, k)[0].data, chains.map(|[of_x, ..]| of_x));
         // SAFETY of all: see above.
         if moments.alone() && k + TOGETHER <= tile.kn {
             let rows = std::array::from_fn(|i| of(k + i));
@@ -250,18 +287,19 @@ impl Frame<'_> {
         if let Kind::Row(row) = of.kind { Some((line, row, of.size)) } else { None }
     }
 
-    /// Where the arrays of row `k` of a tile begin, and what is subtracted from each.
-    fn arrays(&self, moments: &Moments, tile: &Tile, k: usize) -> Arrays {
-        let of = |array: Array| {
-            let data = self.regs[array.line as usize].data.cast::<f32>().wrapping_add(k * tile.rn);
-            let less = array.less.map_or(0.0, |line| {
+    /// Where the values of the arrays of row `k` of a tile lie.
+    fn arrays(&self, moments: &Moments, tile: &Tile, k: usize) -> [Values; 2] {
+        let of = |array: Array| Values {
+            data: self.regs[array.line as usize].data.cast::<f32>().wrapping_add(k * tile.rn),
+            less: array.less.map_or(0.0, |line| {
                 let value = self.regs[line as usize];
                 // SAFETY: see above.
                 unsafe { *value.data.cast::<f32>().wrapping_add(if value.many { k } else { 0 }) }
-            });
-            (data, less)
+            }),
+            times: array.times.map_or(std::ptr::null(), |operand| self.columns(operand, tile)),
         };
-        [of(moments.x), moments.y.map_or((std::ptr::null(), 0.0), of)]
+        let none = Values { data: std::ptr::null(), less: 0.0, times: std::ptr::null() };
+        [of(moments.x), moments.y.map_or(none, of)]
     }
 }
 
@@ -269,7 +307,8 @@ impl Frame<'_> {
 /// less zero is itself.)
 ///
 /// # Safety
-/// The first array, and the second if there is one, holds `row.len` floats; chains are 16 floats each.
+/// The first array, and the second if there is one, holds `row.len` floats, and so does what multiplies them; chains are 16 floats
+/// each.
 unsafe fn add(simd: Simd, row: &Row, chains: [*mut f32; 4], ahead: &mut Ahead) {
     // SAFETY: by the promise of the caller; a `Simd` says what the processor has.
     with_vectors!(simd, |V| unsafe { loops::<V>(row, chains, ahead) });
@@ -343,17 +382,42 @@ unsafe fn alone<V: Vector, const ROWS: usize>(
 
 #[inline(always)]
 unsafe fn loops<V: Vector>(row: &Row, sums: [*mut f32; 4], ahead: &mut Ahead) {
-    let &Row { arrays: [(x, s), (y, t)], phase, len } = row;
+    let (x, y) = (&row.arrays[0], &row.arrays[1]);
+    // SAFETY: of all: the promise of the caller.
+    unsafe {
+        match (x.times.is_null(), y.data.is_null(), y.times.is_null()) {
+            (true, true, _) => row_of::<V, false, false, false>(row, sums, ahead),
+            (false, true, _) => row_of::<V, true, false, false>(row, sums, ahead),
+            (true, false, true) => row_of::<V, false, true, false>(row, sums, ahead),
+            (false, false, true) => row_of::<V, true, true, false>(row, sums, ahead),
+            (true, false, false) => row_of::<V, false, true, true>(row, sums, ahead),
+            (false, false, false) => row_of::<V, true, true, true>(row, sums, ahead),
+        }
+    }
+}
+
+/// `TX` and `TY`: whether x and y are multiplied; `TWO`: whether there is a y.
+#[inline(always)]
+unsafe fn row_of<V: Vector, const TX: bool, const TWO: bool, const TY: bool>(
+    row: &Row,
+    sums: [*mut f32; 4],
+    ahead: &mut Ahead,
+) {
+    let &Row { arrays: [x, y], phase, len } = row;
     let points = |from: usize, to: usize, phase: usize| {
         for i in from..to {
             let lane = phase + i - from;
             // SAFETY: `i` is below `len`, and `lane` below 16.
             unsafe {
-                let a = *x.add(i) - s;
+                let value = |of: &Values, times: bool| {
+                    let value = *of.data.add(i);
+                    if times { value * *of.times.add(i) } else { value - of.less }
+                };
+                let a = value(&x, TX);
                 *sums[X].add(lane) += a;
                 *sums[XX].add(lane) += a * a;
-                if !y.is_null() {
-                    let b = *y.add(i) - t;
+                if TWO {
+                    let b = value(&y, TY);
                     *sums[Y].add(lane) += b;
                     *sums[XY].add(lane) += a * b;
                 }
@@ -361,76 +425,39 @@ unsafe fn loops<V: Vector>(row: &Row, sums: [*mut f32; 4], ahead: &mut Ahead) {
         }
     };
     let (head, rest) = whole_groups(phase, len);
-    let groups = (rest - head) / LANES;
+    let end = rest.max(head + 1);
     points(0, head, phase);
-    // SAFETY: within the arrays.
+    // SAFETY: of all that follows: within the arrays, by the promise of the caller, and within the chains.
     unsafe {
-        if y.is_null() {
-            one::<V>((x.add(head), s), sums, groups, ahead);
-        } else {
-            two::<V>((x.add(head), s), (y.add(head), t), sums, groups, ahead);
+        let [mut of_x, mut of_xx, mut of_y, mut of_xy] = sums.map(|sums| load::<V>(sums));
+        let (less_x, less_y) = (V::splat(x.less), V::splat(y.less));
+        macro_rules! value {
+            ($of:ident, $times:ident, $less:ident, $at:expr) => {{
+                let value = V::load($of.data.add($at));
+                if $times { value.mul(V::load($of.times.add($at))) } else { value.sub($less) }
+            }};
+        }
+        for first in (head..end).step_by(SEGMENT) {
+            ahead.ask();
+            for at in (first..rest.min(first + SEGMENT)).step_by(LANES) {
+                for v in 0..LANES / V::WIDTH {
+                    let at = at + v * V::WIDTH;
+                    let a = value!(x, TX, less_x, at);
+                    of_x[v] = of_x[v].add(a);
+                    of_xx[v] = of_xx[v].add(a.mul(a));
+                    if TWO {
+                        let b = value!(y, TY, less_y, at);
+                        of_y[v] = of_y[v].add(b);
+                        of_xy[v] = of_xy[v].add(a.mul(b));
+                    }
+                }
+            }
+        }
+        for (sums, chains) in [of_x, of_xx, of_y, of_xy].into_iter().zip(sums) {
+            store(sums, chains);
         }
     }
     points(rest, len, 0);
-}
-
-/// One array, by groups of 16.
-#[inline(always)]
-unsafe fn one<V: Vector>(
-    (x, s): (*const f32, f32),
-    [of_x, of_xx, ..]: [*mut f32; 4],
-    groups: usize,
-    ahead: &mut Ahead,
-) {
-    // SAFETY: of all that follows: within the array, by the promise of the caller, and within the chains.
-    unsafe {
-        let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
-        for first in (0..groups.max(1)).step_by(SEGMENT / LANES) {
-            ahead.ask();
-            for group in first..groups.min(first + SEGMENT / LANES) {
-                for (v, (sum_x, sum_xx)) in sum_x.iter_mut().zip(&mut sum_xx).enumerate().take(LANES / V::WIDTH) {
-                    let a = V::load(x.add(group * LANES + v * V::WIDTH)).sub(s);
-                    *sum_x = sum_x.add(a);
-                    *sum_xx = sum_xx.add(a.mul(a));
-                }
-            }
-        }
-        store(sum_x, of_x);
-        store(sum_xx, of_xx);
-    }
-}
-
-/// Two arrays, by groups of 16.
-#[inline(always)]
-unsafe fn two<V: Vector>(
-    (x, s): (*const f32, f32),
-    (y, t): (*const f32, f32),
-    [of_x, of_xx, of_y, of_xy]: [*mut f32; 4],
-    groups: usize,
-    ahead: &mut Ahead,
-) {
-    // SAFETY: of all that follows: as above.
-    unsafe {
-        let (mut sum_x, mut sum_xx, s) = (load::<V>(of_x), load::<V>(of_xx), V::splat(s));
-        let (mut sum_y, mut sum_xy, t) = (load::<V>(of_y), load::<V>(of_xy), V::splat(t));
-        for first in (0..groups.max(1)).step_by(SEGMENT / LANES) {
-            ahead.ask();
-            for group in first..groups.min(first + SEGMENT / LANES) {
-                for v in 0..LANES / V::WIDTH {
-                    let at = group * LANES + v * V::WIDTH;
-                    let (a, b) = (V::load(x.add(at)).sub(s), V::load(y.add(at)).sub(t));
-                    sum_x[v] = sum_x[v].add(a);
-                    sum_xx[v] = sum_xx[v].add(a.mul(a));
-                    sum_y[v] = sum_y[v].add(b);
-                    sum_xy[v] = sum_xy[v].add(a.mul(b));
-                }
-            }
-        }
-        store(sum_x, of_x);
-        store(sum_xx, of_xx);
-        store(sum_y, of_y);
-        store(sum_xy, of_xy);
-    }
 }
 
 /// 16 chains in registers; those past the end are not used.

@@ -54,7 +54,7 @@ impl<'a> Parts<'a> {
     /// `together`: whether sums are made together. Returns the bytes of buffers for each point.
     pub fn fill(&self, pass: &mut Pass, after: &[u16], rows: bool, together: bool) -> usize {
         if together {
-            pass.moments = find(self.lines, self.levels, &pass.folds);
+            pass.moments = find(self.lines, self.operands, self.levels, &pass.folds);
         }
         let Pass { folds, moments, stores, .. } = &*pass;
         let of_fold = |fold: u16| {

@@ -8,6 +8,7 @@ use tensor::{AxisSet, DType, Layout, Shape};
 use super::chain::Function;
 use super::fold;
 use super::kernels;
+use super::later::postpone;
 use super::parts::Parts;
 use super::program::{FullStore, Item, Kind, Line, Pass, Program, RESULT, What};
 use super::tiles::{MOST_COLUMNS, RESIDENT_BYTES};
@@ -270,6 +271,7 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(mut self, threads: usize) -> Result<Program, String> {
+        postpone(&self.lines, &mut self.levels);
         let space = self.fused.space;
         let sizes = |folded: bool| -> usize {
             (0..space.rank()).filter(|&axis| self.folded.contains(axis) == folded).map(|axis| space[axis]).product()
@@ -398,7 +400,12 @@ impl<'a> Builder<'a> {
             let costs = self.lines.iter().zip(&self.costs);
             let dear = costs.clone().any(|(line, &cost)| line.kind == Kind::Full && cost >= DEAR);
             let resident = if dear { RESIDENT_BYTES } else { CHEAP_BYTES };
-            program.choose_tiles(shortest, buffered, threads, resident);
+            let loaded =
+                self.lines.iter().filter(|line| line.kind == Kind::Full && matches!(line.what, What::Load { .. }));
+            let moved =
+                loaded.filter(|line| line.columns(&self.operands).is_none()).map(|line| line.size).sum::<usize>()
+                    + stores.clone().map(|operand| operand.size).sum::<usize>();
+            program.choose_tiles((shortest, buffered, moved), threads, resident);
         }
         if program.resident {
             let mut whole = Pass::default();

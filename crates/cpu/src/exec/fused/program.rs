@@ -192,6 +192,15 @@ impl Line {
         };
         &self.args[..arity]
     }
+
+    /// The operand that it loads, if all rows read the same of it, and as it lies in memory. (A program that folds never writes
+    /// what it reads.)
+    pub fn columns(&self, operands: &[Operand]) -> Option<u16> {
+        match self.what {
+            What::Load { operand, buffered: false, .. } if operands[operand as usize].is_one_line() => Some(operand),
+            _ => None,
+        }
+    }
 }
 
 impl Item {

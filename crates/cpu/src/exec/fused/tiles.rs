@@ -35,8 +35,14 @@ impl Program {
     }
 
     /// `shortest`: the shortest run of folded points in memory, if an operand jumps; `buffered`: whether there is a buffer for
-    /// each value of a tile, as parts of several rows need; `resident`: bytes of buffers up to which whole rows are kept.
-    pub(super) fn choose_tiles(&mut self, shortest: Option<usize>, buffered: bool, threads: usize, resident: usize) {
+    /// each value of a tile, as parts of several rows need; `moved`: bytes of memory that go with each point; `resident`: bytes of
+    /// buffers up to which whole rows are kept.
+    pub(super) fn choose_tiles(
+        &mut self,
+        (shortest, buffered, moved): (Option<usize>, bool, usize),
+        threads: usize,
+        resident: usize,
+    ) {
         let bytes = self.bytes.max(4);
         let room = TILE_BYTES / bytes;
         // A power of two, so that tiles never cross a block.
@@ -58,8 +64,8 @@ impl Program {
                 self.resident = true;
                 // Short runs of neighbouring rows are taken together: memory comes in long stretches, not in single lines.
                 let together = shortest.map_or(1, |run| LONG_RUN / run.max(1)).min(RESIDENT_BYTES / (reduced * bytes));
-                // What is computed once a row is computed for several rows at a time.
-                let rows = (TILE_BYTES / bytes).clamp(room, BLOCK.max(room)) / reduced;
+                // What is computed once a row is computed for several rows at a time, as many as stay in the second-level cache.
+                let rows = RESIDENT_BYTES / (reduced * (self.bytes + moved).max(4));
                 let rows = rows.min(MOST_ROWS).min(kept.div_ceil(4 * threads)).max(room / reduced);
                 (rows.max(together).clamp(1, kept), reduced)
             }
