@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use glassbox_cpu::Cpu;
+use glassbox_cpu::simd::Simd;
 use tensor::{Array, ConvOptions, DType, ErrorKind, RandomKey, Shape, Tensor, Values, Var, reference};
 
 fn values(dims: &[usize], dtype: DType, seed: u64) -> Tensor {
@@ -19,18 +20,21 @@ fn bits(array: &Array) -> Vec<u64> {
     }
 }
 
-/// Runs what `build` makes, fused and not, on 1 and 3 threads, and compares with the reference.
+/// Runs what `build` makes, fused and not, on 1 and 3 threads and at every vector width, and compares with the reference.
 fn check(name: &str, build: impl Fn() -> Vec<Tensor>) {
     let wanted = build();
     let wanted = reference::evaluate(&wanted.iter().collect::<Vec<_>>()).unwrap();
-    for threads in [1, 3] {
-        let cpu = Cpu::new(threads).unwrap();
+    let widths = Simd::available().into_iter().map(|simd| Cpu::with(3, simd.level()));
+    for cpu in [Cpu::new(1)].into_iter().chain(widths) {
+        let cpu = cpu.unwrap();
+        let (threads, width) = (cpu.machine().pool.threads(), cpu.machine().simd.level());
         for fused in [true, false] {
             let graph = build();
             let graph: Vec<&Tensor> = graph.iter().collect();
             let found = if fused { cpu.run(&graph, &[]) } else { cpu.run_unfused(&graph, &[]) }.unwrap();
             for (output, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
-                assert!(bits(found) == bits(wanted), "{name}: output {output}, {threads} threads, fused {fused}");
+                let same = bits(found) == bits(wanted);
+                assert!(same, "{name}: output {output}, {threads} threads, {width}, fused {fused}");
             }
         }
     }
@@ -61,6 +65,43 @@ fn several_sums_of_columns_keep_their_order_whoever_makes_which_chain() {
             vec![weight * 2.0 + bias, weight.clone(), (&x * &scale).max(0)]
         });
     }
+    // A value of every point is stored where two sums are made.
+    check("two sums and a store", || {
+        let (a, b) = (values(&[700, 300], DType::F32, 1), values(&[700, 300], DType::F32, 2));
+        let product = &a * &b;
+        vec![product.sum(0), b.sum(0), product]
+    });
+}
+
+#[test]
+fn sums_of_columns_made_beside_whole_rows_keep_their_order() {
+    // Rows that are no multiple of the chains, fewer than they are, more than a block; rows too long for several at a time.
+    for dims in [[700, 256], [7, 1024], [16, 300], [4101, 257], [37, 1100], [35, 3000], [20, 4096]] {
+        check(&format!("layer norm of {dims:?}"), || {
+            let [x, dy] = [1, 2].map(|seed| values(&dims, DType::F32, seed));
+            let [scale, bias] = [3, 4].map(|seed| values(&[dims[1]], DType::F32, seed));
+            let y = x.layer_norm(1, 1e-5) * &scale + &bias;
+            let mut all = (&y * &dy).sum(..).grad([&x, &scale, &bias]);
+            all.push(y);
+            all
+        });
+        check(&format!("a scale alone, of {dims:?}, the gradient behind the forward pass"), || {
+            let [x, dy] = [1, 2].map(|seed| values(&dims, DType::F32, seed));
+            let scale = values(&[dims[1]], DType::F32, 3);
+            let y = (x.layer_norm(1, 1e-5) * &scale).cumsum(-1);
+            (y * &dy).sum(..).grad([&x, &scale])
+        });
+    }
+    // What the columns read lies in other rows than the one that was just made, or the rows read what the columns make.
+    check("rows and columns that wait for each other", || {
+        let [x, dy] = [1, 2].map(|seed| values(&[256, 256], DType::F32, seed));
+        let share = x.softmax(-1);
+        let turned = [share.flip(0), share.transpose(0, 1), share.clone()].map(|share| (share * &dy).sum(0));
+        let largest = x.max(1);
+        let [forth, back] = [largest.clone(), largest.flip(0)].map(|most| (&dy * most.unsqueeze(1)).sum(0));
+        let shares = (&x / x.sum(0)).softmax(-1);
+        turned.into_iter().chain([forth, back, (&dy * &largest).sum(0), shares, share]).collect()
+    });
 }
 
 #[test]

@@ -21,6 +21,8 @@ const CHANNELS_LEAST: usize = 8;
 const LONG_ROW: usize = 14;
 /// Positions of a canvas: 16 of them, which are read again under each tap, are 64 KiB.
 const CANVAS_MOST: usize = 1 << 10;
+/// Positions of a plane that is not drawn on a canvas, but turned.
+const PLANE_MOST: usize = 4 * CANVAS_MOST;
 /// Rows from this length on are turned one by one.
 const ROW: usize = 16;
 /// Numbers that a unit of work computes, at least.
@@ -35,13 +37,17 @@ type Lanes = [f32; ABREAST];
 
 /// Whether this is the faster way. A function of the shape alone (and the bits are the same either way).
 pub(super) fn suits(geometry: &ConvGeometry) -> bool {
-    single(geometry) && geometry.output[2] < LONG_ROW && Canvas::forward(geometry, false).room(0) <= CANVAS_MOST
+    let small = geometry.output[2] < LONG_ROW && geometry.input_positions() <= PLANE_MOST;
+    single(geometry) && small && Canvas::forward(geometry, false).room(0) <= CANVAS_MOST
 }
 
 /// The same of the input gradient; with a stride, long rows do not fill vectors either.
 pub(super) fn suits_input_gradient(geometry: &ConvGeometry) -> bool {
     let short = geometry.input[2] < LONG_ROW || geometry.stride[2] > 1;
-    single(geometry) && short && Frame::new(geometry).plane() <= CANVAS_MOST
+    // (A unit of work is 16 planes.)
+    let units = geometry.batch * geometry.groups.div_ceil(ABREAST);
+    let small = short && units > 1 && geometry.input_positions() <= PLANE_MOST;
+    single(geometry) && small && Frame::new(geometry).plane() <= CANVAS_MOST
 }
 
 /// Whether each channel has one output channel, and there are enough.

@@ -124,7 +124,9 @@ impl ConvGeometry {
             far.checked_add(self.padding[axis])?.checked_add(self.input[axis])
         };
         let small = |size: usize| size < i32::MAX as usize;
-        let indexable = (0..3).all(|axis| reach(axis).is_some_and(small))
+        let canvas = (0..3).try_fold(1usize, |all, axis| all.checked_mul(reach(axis)?));
+        let indexable = canvas.is_some()
+            && (0..3).all(|axis| reach(axis).is_some_and(small))
             && [channels, outputs].iter().all(|&planes| {
                 let positions = |space| product([1, planes], space).is_ok_and(small);
                 positions(self.input) && positions(self.output)

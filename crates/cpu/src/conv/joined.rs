@@ -18,7 +18,7 @@ const PART: usize = 1 << 13;
 
 /// Whether this is the faster way. The bits are the same either way.
 pub(super) fn suits(chain: &Chain<'_>, machine: &Machine, (k, positions): (usize, usize)) -> bool {
-    let (nr, samples) = (Kernel::of(machine.simd).nr, chain.items / chain.groups.max(1));
+    let (nr, samples) = (Kernel::of(machine.simd).nr, chain.items / chain.groups);
     let idle = samples * positions.next_multiple_of(nr) - (samples * positions).next_multiple_of(nr);
     (idle * chain.rows).saturating_mul(k) > COPY * (chain.rows + k) * samples * positions
 }

@@ -47,7 +47,7 @@ pub(super) struct Frame {
 impl Frame {
     pub fn new(geometry: &ConvGeometry) -> Frame {
         let ConvGeometry { input, kernel, output, stride, padding, dilation, .. } = *geometry;
-        let before = [0, 1, 2].map(|a| (kernel[a].max(1) - 1) * dilation[a] / stride[a] + 1);
+        let before = [0, 1, 2].map(|a| (kernel[a].max(1) - 1) * dilation[a] / stride[a]);
         let size = [0, 1, 2].map(|a| before[a] + output[a].max((input[a].max(1) - 1 + padding[a]) / stride[a] + 1));
         Frame { size, before }
     }

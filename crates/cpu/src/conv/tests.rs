@@ -165,6 +165,11 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(2, 5, 5, 5, [1, 23, 20], [1, 3, 3], [1, 2, 2], [0, 1, 1], one),
         geometry(2, 3, 3, 12, [1, 15, 20], [1, 3, 3], one, [0, 1, 1], one),
         geometry(2, 3, 3, 3, [1, 7, 9], [1, 1, 1], [1, 2, 2], none, one),
+        // Channels abreast without samples, without an input, with more padding than kernel, with a target that is cropped.
+        geometry(0, 20, 20, 20, [1, 6, 6], [1, 3, 3], one, [0, 1, 1], one),
+        geometry(2, 20, 20, 20, [1, 0, 0], [1, 3, 3], one, [0, 2, 2], one),
+        geometry(2, 20, 20, 20, [1, 4, 5], [1, 3, 3], [1, 2, 2], [0, 4, 4], one),
+        geometry(2, 20, 20, 20, [1, 8, 9], [1, 2, 2], [1, 3, 3], [0, 0, 0], one),
         // Channels abreast, some lanes idle: with strides, kernels of more than one axis, phases without a tap, and rows turned one by one.
         geometry(2, 19, 19, 19, [1, 7, 9], [1, 3, 3], [1, 2, 2], [0, 1, 1], one),
         geometry(2, 10, 10, 10, [3, 5, 6], [2, 3, 3], [2, 1, 2], [1, 1, 2], [1, 2, 1]),
@@ -401,4 +406,8 @@ fn wrong_sizes_are_errors() {
     assert!(matches!(forward(&ConvGeometry { groups: 2, ..g }, 32), Err(ConvError::Groups { .. })));
     assert!(matches!(forward(&ConvGeometry { stride: [1, 0, 1], ..g }, 32), Err(ConvError::Step { .. })));
     assert!(matches!(forward(&ConvGeometry { input: [usize::MAX; 3], ..g }, 32), Err(ConvError::Overflow { .. })));
+    // Small planes, but no canvas for them.
+    let (stride, padding) = ([(1 << 22) - 1; 3], [1 << 21; 3]);
+    let far = ConvGeometry { input: [1; 3], output: [2; 3], kernel: [3; 3], stride, padding, ..g };
+    assert!(matches!(forward(&far, 2), Err(ConvError::Overflow { .. })));
 }

@@ -1,6 +1,7 @@
 //! Running plans: kernels made ready once for a plan, then run step by step over its slots.
 
 mod attention;
+mod beside;
 mod bind;
 mod contract;
 mod fused;
@@ -36,10 +37,12 @@ pub struct Prepared {
 /// A kernel call made ready.
 enum Ready {
     Fused(Box<Program>),
+    /// A program of whole rows, and sums of columns that are made beside it: what follows or precedes it in the plan.
+    Beside(Box<Program>, Box<Program>),
     Contraction(Box<Contraction>),
     Attention(Box<AttentionCall>),
     Op(OpCall),
-    /// Nothing: the step that follows does its work.
+    /// Nothing: its work is done by another step.
     Done,
 }
 
@@ -55,6 +58,7 @@ impl Prepared {
             steps.push(ready(&plan, step, threads).map_err(|message| failure(step, ErrorKind::Device, message))?);
         }
         drop_constant_bases(&plan, &mut steps);
+        beside::join(&plan, &mut steps, threads);
         let extra = steps.iter().map(Ready::shared_bytes).max().unwrap_or(0);
         Ok(Prepared { plan: Arc::new(plan), steps, extra })
     }
@@ -72,6 +76,10 @@ impl Prepared {
             match ready {
                 Ready::Fused(program) => {
                     program.run(machine, slots, std::ptr::null_mut());
+                    Ok(())
+                }
+                Ready::Beside(rows, columns) => {
+                    rows.run_with(columns, machine, slots);
                     Ok(())
                 }
                 Ready::Contraction(contraction) => contraction.run(machine, slots),
@@ -92,6 +100,7 @@ impl Ready {
     fn shared_bytes(&self) -> usize {
         match self {
             Ready::Fused(program) => program.shared_bytes(),
+            Ready::Beside(_, columns) => columns.shared_bytes(),
             Ready::Contraction(contraction) => contraction.shared_bytes(),
             Ready::Attention(_) | Ready::Op(_) | Ready::Done => 0,
         }

@@ -6,6 +6,8 @@
 
 use std::ops::{Add, Mul, Sub};
 
+use tensor::order::LANES;
+
 use super::ahead::{Ahead, SEGMENT};
 use super::chain::Function;
 use super::frame::Frame;
@@ -34,6 +36,8 @@ enum Port {
     Spread(u16),
     /// What a line loads, the same for each row, from its place in memory.
     Columns(u16),
+    /// The same of columns: one number for each line of a tile.
+    Single(u16),
 }
 
 /// The ports: x, s, t and u of the first term, the same of the second, and v.
@@ -55,8 +59,13 @@ impl Affine {
     pub fn inputs(&self) -> impl Iterator<Item = u16> {
         self.ports.into_iter().filter_map(|port| match port {
             Port::Line(line) | Port::Spread(line) => Some(line),
-            Port::Neutral(_) | Port::Columns(_) => None,
+            Port::Neutral(_) | Port::Columns(_) | Port::Single(_) => None,
         })
+    }
+
+    /// Whether nothing is added to its terms, so that they can be added to a sum.
+    pub fn is_open(&self) -> bool {
+        self.ports[LAST] == NEUTRAL.ports[LAST]
     }
 }
 
@@ -186,6 +195,11 @@ impl Finder<'_> {
     fn port(&self, line: u16) -> Port {
         match self.lines[line as usize].what {
             What::Spread { .. } => Port::Spread(self.lines[line as usize].args[0]),
+            What::Load { operand, buffered: false, .. }
+                if self.order == Order::Columns && self.operands[operand as usize].one_a_line().is_some() =>
+            {
+                Port::Single(operand)
+            }
             _ => self.columns(line).map_or(Port::Line(line), Port::Columns),
         }
     }
@@ -198,6 +212,8 @@ struct Values {
     many: bool,
     /// From a line to the next, in numbers.
     step: usize,
+    /// The same, if it is a register, which holds all of a tile; else 0.
+    within: usize,
 }
 
 /// A sum of products over the lines of a tile.
@@ -216,33 +232,63 @@ impl Frame<'_> {
     /// Computes a sum of products on one tile; meanwhile asks for what is needed next.
     pub(super) fn affine(&mut self, placed: &Placed, affine: &Affine, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
         let out = self.place(placed, pass, tile);
+        let lines = self.lines_of_sum(affine, tile, out.cast());
+        // SAFETY: see above; the buffer has room for the tile.
+        unsafe { run(self.simd, &lines, ahead) };
+        self.regs[placed.line as usize] = Arg { data: out, many: true };
+    }
+
+    /// Adds a sum of products on one tile of columns to the chains of the reduction `fold`.
+    pub(super) fn add_affine(&mut self, fold: usize, affine: &Affine, tile: &Tile, ahead: &mut Ahead) {
+        let chains = self.chains_of(fold).cast::<f32>();
+        let mut row = 0;
+        while row < tile.rn {
+            let lane = (tile.r0 + row) % LANES;
+            let here = Tile { r0: tile.r0 + row, rn: (LANES - lane).min(tile.rn - row), ..*tile };
+            let out = chains.wrapping_add(lane * tile.kn);
+            let mut lines = self.lines_of_sum(affine, &here, out);
+            for port in &mut lines.ports {
+                // (Registers hold the whole tile.)
+                port.data = port.data.wrapping_add(row * port.within);
+            }
+            lines.ports[LAST] = Values { data: out, many: true, step: tile.kn, within: 0 };
+            // SAFETY: see above; there is a chain for each line, and each number of it is read before it is written.
+            unsafe { run(self.simd, &lines, ahead) };
+            row += here.rn;
+        }
+    }
+
+    /// A sum of products on the lines of a tile.
+    fn lines_of_sum(&self, affine: &Affine, tile: &Tile, out: *mut f32) -> Lines {
         let (count, len) = self.lines_of(tile);
         let mut ports: [Values; PORTS] = std::array::from_fn(|port| self.of_port(&affine.ports[port], tile, len));
         if affine.ports[U] == ONE {
             ports.swap(T, U);
         }
-        let lines = Lines { ports, two: affine.two, out: out.cast(), count, len };
-        // SAFETY: see above; the buffer has room for the tile.
-        unsafe { run(self.simd, &lines, ahead) };
-        self.regs[placed.line as usize] = Arg { data: out, many: true };
+        Lines { ports, two: affine.two, out, count, len }
     }
 
     /// The values of a port for the lines of a tile, each of `len` points.
     fn of_port(&self, port: &Port, tile: &Tile, len: usize) -> Values {
         let of = |line: u16, step: usize| {
             let Arg { data, many } = self.regs[line as usize];
-            Values { data: data.cast(), many, step: if many { step } else { 0 } }
+            let step = if many { step } else { 0 };
+            Values { data: data.cast(), many, step, within: step }
         };
         match *port {
-            Port::Neutral(ref value) => Values { data: value, many: false, step: 0 },
+            Port::Neutral(ref value) => Values { data: value, many: false, step: 0, within: 0 },
             Port::Line(line) => of(line, len),
             Port::Spread(line) if self.program.order == Order::Rows => Values { many: false, ..of(line, 1) },
             Port::Spread(line) => of(line, 0),
-            Port::Columns(operand) => Values { data: self.columns(operand, tile), many: true, step: 0 },
+            Port::Columns(operand) => Values { data: self.columns(operand, tile), many: true, step: 0, within: 0 },
+            Port::Single(operand) => {
+                let step = self.program.operands[operand as usize].one_a_line().unwrap_or_default();
+                Values { data: self.columns(operand, tile), many: false, step, within: 0 }
+            }
         }
     }
 
-    /// Where the numbers of the columns of a tile lie, of an operand that is the same for each row.
+    /// Where the numbers of a tile begin, of an operand of one number for each column, or one for each line.
     pub(super) fn columns(&self, operand: u16, tile: &Tile) -> *const f32 {
         let operand = &self.program.operands[operand as usize];
         let first = operand.first(tile) * operand.size as isize;
@@ -253,7 +299,8 @@ impl Frame<'_> {
 /// Writes lines of points; every [`SEGMENT`] points asks for what is needed next.
 ///
 /// # Safety
-/// Ports hold as many floats as their steps and `len` say; `out` has room for all lines, and lies over none of them.
+/// Ports hold as many floats as their steps and `len` say; `out` has room for all lines, and lies over none of them but, number by
+/// number, the last.
 unsafe fn run(simd: Simd, lines: &Lines, ahead: &mut Ahead) {
     // SAFETY: by the promise of the caller; a `Simd` says what the processor has.
     with_vectors!(simd, |V| unsafe { all::<V>(lines, ahead) });

@@ -1,5 +1,7 @@
 //! The working memory of one unit of work, and a program's instructions carried out in it, tile after tile.
 
+use std::ops::Range;
+
 use tensor::RandomKey;
 use tensor::order::{BLOCK, LANES};
 
@@ -209,6 +211,10 @@ impl Frame<'_> {
                     self.affine(placed, affine, pass, tile, ahead);
                     continue;
                 }
+                Item::Added(fold, affine) => {
+                    self.add_affine(*fold as usize, affine, tile, ahead);
+                    continue;
+                }
                 Item::Moments(number) => {
                     self.whole_sums(&pass.moments[*number as usize], pass, tile, ahead);
                     continue;
@@ -402,13 +408,10 @@ impl Frame<'_> {
         }
     }
 
-    /// Every 16th row of a block from `r` to `end`, which all are added to the same chain.
-    pub(super) fn chain_of_rows(&mut self, pass: &Pass, kn: usize, mut r: usize, end: usize) {
-        while r < end {
-            let (tile, after) = (Tile { k0: 0, kn, r0: r, rn: 1 }, r + LANES);
-            self.folded(pass, &tile, (after < end).then_some(Tile { r0: after, ..tile }));
-            r = after;
-        }
+    /// Adds rows to their chains; those that follow in the same chains, up to `end`, are asked for.
+    pub(super) fn sum_rows(&mut self, pass: &Pass, kn: usize, rows: Range<usize>, end: usize) {
+        let (tile, next) = (Tile { k0: 0, kn, r0: rows.start, rn: rows.len() }, rows.start + LANES);
+        self.folded(pass, &tile, (next + tile.rn <= end).then_some(Tile { r0: next, ..tile }));
     }
 
     /// Computes a tile and adds it to the chains of what is folded; meanwhile asks for the `next` one.
@@ -422,16 +425,16 @@ impl Frame<'_> {
         }
     }
 
-    /// All passes for the kept points `k0 .. k0 + kn`.
-    pub(super) fn rows_tile(&mut self, k0: usize, kn: usize) {
-        let left = self.program.kept - (k0 + kn);
+    /// All passes for the kept points `k0 .. k0 + kn`; those from `next` on are asked for.
+    pub(super) fn rows_tile(&mut self, k0: usize, kn: usize, next: usize) {
+        let there = next + kn <= self.program.kept;
         let program = self.program;
         self.base = k0;
         self.row_lines(&program.before, k0, kn);
         for pass in &program.passes {
             if program.resident {
                 let tile = Tile { k0, kn, r0: 0, rn: program.reduced };
-                let next = (kn <= left).then_some(Tile { k0: k0 + kn, ..tile });
+                let next = there.then_some(Tile { k0: next, ..tile });
                 let mut ahead = self.ahead(pass, &tile, next.as_ref(), 0);
                 self.tile(pass, &tile, &mut ahead);
             } else {

@@ -224,28 +224,35 @@ impl Frame<'_> {
                 sum.map_or(unused, |number| self.chains_of(number as usize).cast::<f32>().wrapping_add(k * LANES))
             })
         };
-        let mut k = 0;
-        while k < tile.kn {
-            k += self.add_rows(moments, k, std::array::from_fn(|i| of_row(k + i)), tile, ahead);
+        if moments.alone() {
+            for k in (0..tile.kn).step_by(TOGETHER) {
+                self.add_alone(moments, k, std::array::from_fn(|i| of_row(k + i)[X]), tile, ahead);
+            }
+        } else {
+            (0..tile.kn).for_each(|k| self.add_row(moments, k, of_row(k), tile, ahead));
         }
     }
 
     /// The sums of whole rows.
     pub(super) fn whole_sums(&mut self, moments: &Moments, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
-        let mut k = 0;
-        while k < tile.kn {
-            let mut chains = [[[0.0f32; LANES]; 4]; TOGETHER];
-            let pointers = chains.each_mut().map(|of_row| of_row.each_mut().map(|chains| chains.as_mut_ptr()));
-            let done = self.add_rows(moments, k, pointers, tile, ahead);
-            for (k, chains) in (k..).zip(&chains[..done]) {
-                for (sum, &chains) in moments.sums.iter().zip(chains) {
-                    let Some((_, row, size)) = sum.and_then(|number| self.row_of(pass, number)) else { continue };
-                    let value = tensor::order::fold_lanes(chains, |a, b| a + b);
-                    // SAFETY: a row register has room for a value of each kept point.
-                    unsafe { self.row_register(row, tile.k0 + k, size).cast::<f32>().write(value) };
+        if moments.alone() {
+            for k in (0..tile.kn).step_by(TOGETHER) {
+                let mut chains = [[0.0f32; LANES]; TOGETHER];
+                let pointers = chains.each_mut().map(|chains| chains.as_mut_ptr());
+                self.add_alone(moments, k, pointers, tile, ahead);
+                for (k, &chains) in (k..tile.kn).zip(&chains) {
+                    self.write_sum(pass, moments.sums[X], tile.k0 + k, chains);
                 }
             }
-            k += done;
+        } else {
+            for k in 0..tile.kn {
+                let mut chains = [[0.0f32; LANES]; 4];
+                let pointers = chains.each_mut().map(|chains| chains.as_mut_ptr());
+                self.add_row(moments, k, pointers, tile, ahead);
+                for (&sum, &chains) in moments.sums.iter().zip(&chains) {
+                    self.write_sum(pass, sum, tile.k0 + k, chains);
+                }
+            }
         }
         for number in moments.sums.into_iter().flatten() {
             if let Some((line, row, size)) = self.row_of(pass, number) {
@@ -254,30 +261,34 @@ impl Frame<'_> {
         }
     }
 
-    /// Adds rows of a tile, from row `k` on, to the chains of each; returns how many.
-    fn add_rows(
-        &self,
-        moments: &Moments,
-        k: usize,
-        chains: [[*mut f32; 4]; TOGETHER],
-        tile: &Tile,
-        ahead: &mut Ahead,
-    ) -> usize {
-        let (phase, len) = (tile.r0 % LANES, tile.rn);
-        let (of, to) = (|k: usize| self.arrays(moments, tile, k)[0].data, chains.map(|[of_x, ..]| of_x));
-        // SAFETY of all: see above.
-        if moments.alone() && k + TOGETHER <= tile.kn {
+    /// Adds row `k` of a tile to the chains of its sums.
+    fn add_row(&self, moments: &Moments, k: usize, chains: [*mut f32; 4], tile: &Tile, ahead: &mut Ahead) {
+        let row = Row { arrays: self.arrays(moments, tile, k), phase: tile.r0 % LANES, len: tile.rn };
+        // SAFETY: see above.
+        unsafe { add(self.simd, &row, chains, ahead) };
+    }
+
+    /// Adds up to [`TOGETHER`] rows of a tile from row `k` on, which are summed as they are, to the chains of each.
+    fn add_alone(&self, moments: &Moments, k: usize, chains: [*mut f32; TOGETHER], tile: &Tile, ahead: &mut Ahead) {
+        let points = (tile.r0 % LANES, tile.rn);
+        let of = |k: usize| self.arrays(moments, tile, k)[0].data;
+        // SAFETY of both: see above.
+        if k + TOGETHER <= tile.kn {
             let rows = std::array::from_fn(|i| of(k + i));
-            unsafe { add_alone::<TOGETHER>(self.simd, rows, to, (phase, len), ahead) };
-            return TOGETHER;
+            unsafe { add_alone::<TOGETHER>(self.simd, rows, chains, points, ahead) };
+        } else {
+            for (k, chains) in (k..tile.kn).zip(chains) {
+                unsafe { add_alone::<1>(self.simd, [of(k)], [chains], points, ahead) };
+            }
         }
-        if moments.alone() {
-            unsafe { add_alone::<1>(self.simd, [of(k)], [to[0]], (phase, len), ahead) };
-            return 1;
-        }
-        let row = Row { arrays: self.arrays(moments, tile, k), phase, len };
-        unsafe { add(self.simd, &row, chains[0], ahead) };
-        1
+    }
+
+    /// Writes what chains come to, the sum `number` of kept point `k`.
+    fn write_sum(&self, pass: &Pass, number: Option<u16>, k: usize, chains: [f32; LANES]) {
+        let Some((_, row, size)) = number.and_then(|number| self.row_of(pass, number)) else { return };
+        let value = tensor::order::fold_lanes(chains, |a, b| a + b);
+        // SAFETY: a row register has room for a value of each kept point.
+        unsafe { self.row_register(row, k, size).cast::<f32>().write(value) };
     }
 
     /// Line, row register and bytes of a value of a reduction.

@@ -1,7 +1,7 @@
 //! The parts of a pass: which lines it computes, in which order, joined how, and where their values lie.
 
 use super::affine::{Affine, Finder};
-use super::chain::{Join, join};
+use super::chain::{Function, Join, join};
 use super::moments::{Moments, find};
 use super::program::{FullStore, Item, Kind, Line, Pass, Placed, What};
 use super::walk::{Operand, Order};
@@ -108,10 +108,34 @@ impl<'a> Parts<'a> {
         });
         let numbers = 0..folds.len() as u16;
         let alone = numbers.filter(|&number| !moments.iter().any(|moments| moments.sums.contains(&Some(number))));
+        let alone = alone.filter(|&number| rows || !self.added(&mut items, folds, stores, number));
         pass.apart = alone.collect();
         self.gelus.iter().for_each(|&of| with_slope(&mut items, of));
         pass.items = items;
         self.place(pass, rows)
+    }
+
+    /// Has a sum of products of columns added to the chains of its reduction at once, if nothing else needs it.
+    fn added(&self, items: &mut [Item], folds: &[u16], stores: &[FullStore], number: u16) -> bool {
+        let fold = &self.lines[folds[number as usize] as usize];
+        let line = fold.args[0];
+        let of = |item: &Item| matches!(item, Item::Affine(placed, affine) if placed.line == line && affine.is_open());
+        let Some(at) = items.iter().position(of) else { return false };
+        let read = |item: &Item| item.inputs(self.lines, &[]).any(|arg| arg == line);
+        let once = folds.iter().filter(|&&fold| self.lines[fold as usize].args[0] == line).count() == 1;
+        let stored = stores.iter().any(|store| store.line == line);
+        if self.order != Order::Columns
+            || fold.function != Some(Function::Sum)
+            || !once
+            || stored
+            || items.iter().any(read)
+        {
+            return false;
+        }
+        if let Item::Affine(_, affine) = &items[at] {
+            items[at] = Item::Added(number, affine.clone());
+        }
+        true
     }
 
     /// What of a list can be computed as sums of products.
@@ -178,7 +202,7 @@ impl<'a> Parts<'a> {
             let outs = match &pass.items[index] {
                 Item::Line(placed) | Item::Affine(placed, _) => vec![placed.line],
                 Item::Chain(chain) => chain.outs.iter().map(|placed| placed.line).collect(),
-                Item::Moments(_) => Vec::new(),
+                Item::Moments(_) | Item::Added(..) => Vec::new(),
                 Item::Gelu(both) => both.iter().map(|placed| placed.line).collect(),
             };
             for (number, &line) in
@@ -188,7 +212,7 @@ impl<'a> Parts<'a> {
                 let placed = match &mut pass.items[index] {
                     Item::Line(placed) | Item::Affine(placed, _) => placed,
                     Item::Chain(chain) => &mut chain.outs[number],
-                    Item::Moments(_) => continue,
+                    Item::Moments(_) | Item::Added(..) => continue,
                     Item::Gelu(both) => &mut both[number],
                 };
                 placed.store = store.map(|store| store as u16);
@@ -234,7 +258,7 @@ impl<'a> Parts<'a> {
         self.lines.iter().enumerate().all(|(load, line)| match line.what {
             What::Load { operand, .. } if self.operands[operand as usize].slot == slot => {
                 let within = || match &pass.items[index] {
-                    Item::Line(_) | Item::Affine(..) | Item::Moments(_) | Item::Gelu(_) => false,
+                    Item::Line(_) | Item::Affine(..) | Item::Added(..) | Item::Moments(_) | Item::Gelu(_) => false,
                     Item::Chain(chain) => chain.reads_before(load as u16, number),
                 };
                 line.kind == Kind::Full && (last_use[load] < index || (last_use[load] == index && within()))
@@ -289,7 +313,7 @@ impl Item {
             Item::Moments(number) => Box::new(moments[*number as usize].inputs().into_iter()),
             Item::Line(Placed { line, .. }) => Box::new(lines[*line as usize].inputs().iter().copied()),
             Item::Chain(chain) => Box::new(chain.inputs()),
-            Item::Affine(_, affine) => Box::new(affine.inputs()),
+            Item::Affine(_, affine) | Item::Added(_, affine) => Box::new(affine.inputs()),
             Item::Gelu([Placed { line, .. }, _]) => Box::new(lines[*line as usize].inputs().iter().copied()),
         }
     }

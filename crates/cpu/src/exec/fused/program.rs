@@ -134,6 +134,8 @@ pub enum Item {
     Chain(Chain),
     /// A sum of products, in one loop over the tile.
     Affine(Placed, Affine),
+    /// A sum of products of columns that is added to the chains of a reduction, the one of this number, at once.
+    Added(u16, Affine),
     /// Sums made together, by their number: if the tile holds whole rows.
     Moments(u16),
     /// GELU and its slope, which have most of their work in common, in one loop.
@@ -206,7 +208,7 @@ impl Line {
 impl Item {
     /// Whether it asks for memory itself, segment by segment of a row.
     pub fn by_segments(&self) -> bool {
-        matches!(self, Item::Affine(..) | Item::Moments(_))
+        matches!(self, Item::Affine(..) | Item::Added(..) | Item::Moments(_))
     }
 }
 

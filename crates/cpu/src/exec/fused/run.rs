@@ -1,11 +1,14 @@
 //! Running a program: which part of the space goes to which unit of work, and tile after tile within it.
 
 use tensor::order::{BLOCK, LANES};
+use tensor::plan::SlotId;
 
 use super::frame::Frame;
 use super::kernels::Arg;
 use super::program::Program;
 use super::strip::LONGEST;
+use super::tiles::LONG_ROW;
+use super::walk::Order;
 use crate::exec::memory::Slots;
 use crate::machine::Machine;
 use crate::scratch::with_scratch;
@@ -43,7 +46,7 @@ impl Program {
             return;
         }
         if self.chains_shared && units > 1 {
-            self.run_chains(machine, &target);
+            self.run_chains(machine, &target, true, None);
             return;
         }
         let tiles = self.kept.div_ceil(self.tile_kept);
@@ -53,7 +56,8 @@ impl Program {
                 frame.uniform();
                 for tile in unit * tiles / units..(unit + 1) * tiles / units {
                     let k0 = tile * self.tile_kept;
-                    frame.rows_tile(k0, self.tile_kept.min(self.kept - k0));
+                    let next = k0 + self.tile_kept;
+                    frame.rows_tile(k0, self.tile_kept.min(self.kept - k0), next);
                 }
             });
         };
@@ -78,8 +82,36 @@ impl Program {
         self.most_folds() == 0 && self.rows == 0 || (!self.resident && self.blocks() > 1 && self.kept <= 64)
     }
 
-    /// Sums of columns, chain by chain: one for each unit.
-    fn run_chains(&self, machine: &Machine, target: &Target<'_>) {
+    /// Whether it goes over whole rows, each of them once.
+    pub fn whole_rows(&self) -> bool {
+        self.order == Order::Rows && self.resident
+    }
+
+    /// Whether it is sums of columns over the rows of another program, which can be made row by row on so many threads.
+    pub fn sums_columns(&self, rows: &Program, threads: usize) -> bool {
+        let [pass] = &self.passes[..] else { return false };
+        let sums = self.order == Order::Columns && !pass.folds.is_empty() && pass.stores.is_empty();
+        // (Threads share the 16 chains.)
+        sums && self.reduced == rows.kept && (LONG_ROW..=LONGEST_ROW).contains(&self.kept) && 2 * threads <= LANES
+    }
+
+    /// Whether all that it reads of what `rows` writes to a slot lies in the row that it belongs to.
+    pub fn reads_by_rows(&self, slot: SlotId, rows: &Program) -> bool {
+        let full = rows.passes.iter().flat_map(|pass| &pass.stores).find(|store| store.operand.slot == slot);
+        let length = if full.is_some() { rows.reduced } else { 1 };
+        full.is_none_or(|store| store.operand.always_direct(Order::Rows))
+            && self.operands.iter().filter(|operand| operand.slot == slot).all(|operand| operand.lies_in_rows(length))
+    }
+
+    /// Runs `self`, of whole rows, and sums of columns over the same rows, each while the row is still in the cache.
+    pub fn run_with(&self, columns: &Program, machine: &Machine, slots: Slots<'_>) {
+        let target = |program| Target { program, slots, result: Shared(std::ptr::null_mut()), simd: machine.simd };
+        let work = self.kept.saturating_mul(self.reduced.saturating_mul(self.weight).saturating_add(self.row_weight));
+        columns.run_chains(machine, &target(columns), work >= PARALLEL, Some(&target(self)));
+    }
+
+    /// Sums of columns, by chains: neighbouring ones for each unit, as many as a tile has rows, after the same rows of `first`.
+    fn run_chains(&self, machine: &Machine, target: &Target<'_>, parallel: bool, first: Option<&Target<'_>>) {
         let rows = target.slots.extra;
         let partial = rows.wrapping_add(self.row_bytes(self.kept));
         let chains = partial.wrapping_add(self.partial_bytes(self.kept));
@@ -91,13 +123,34 @@ impl Program {
         });
         for block in (0..self.reduced).step_by(BLOCK) {
             target.frame(Some(&all), |frame| frame.start_chains(pass, self.kept));
-            machine.pool.run(LANES.min(self.reduced - block), |chain| {
+            let (chains, end) = (self.tile_reduced, self.reduced.min(block + BLOCK));
+            let unit = |unit: usize| {
+                let rows = (block + unit * chains..end).step_by(LANES).map(|row| row..end.min(row + chains));
                 target.frame(Some(&all), |frame| {
                     frame.uniform();
                     frame.bind_rows(0);
-                    frame.chain_of_rows(pass, self.kept, block + chain, self.reduced.min(block + BLOCK));
+                    match first {
+                        None => rows.for_each(|rows| frame.sum_rows(pass, self.kept, rows, end)),
+                        Some(first) => first.frame(None, |others| {
+                            others.uniform();
+                            for rows in rows {
+                                for row in rows.clone().step_by(first.program.tile_kept) {
+                                    let count = first.program.tile_kept.min(rows.end - row);
+                                    let next = if row + count == rows.end { rows.start + LANES } else { row + count };
+                                    others.rows_tile(row, count, next);
+                                }
+                                frame.sum_rows(pass, self.kept, rows, end);
+                            }
+                        }),
+                    }
                 });
-            });
+            };
+            let units = LANES / chains;
+            if parallel {
+                machine.pool.run(units, unit)
+            } else {
+                (0..units).for_each(unit)
+            }
             target.frame(Some(&all), |frame| frame.finish_chains(pass, (0, self.kept), block));
         }
         target.frame(Some(&all), |frame| {
@@ -174,6 +227,9 @@ impl Program {
         if self.blocks() == 1 { 0 } else { (self.most_folds() * self.blocks() * kept * 8).next_multiple_of(64) }
     }
 }
+
+/// Longer rows do not stay in the second-level cache, a few at a time and with the chains of their columns.
+const LONGEST_ROW: usize = 4096;
 
 /// A pointer that units share.
 #[derive(Clone, Copy)]

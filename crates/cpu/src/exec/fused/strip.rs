@@ -6,8 +6,8 @@
 
 use std::mem::MaybeUninit;
 
-use super::vector::{Plain, Vector, with_vectors};
-use crate::simd::{Level, Simd};
+use super::vector::{Vector, with_vectors};
+use crate::simd::Simd;
 
 /// Vectors in the accumulator: with half of the 16 registers of AVX2 taken, the other half is free for arguments.
 const VECTORS: usize = 8;
@@ -104,13 +104,7 @@ impl Port {
 
 /// Floats of a strip.
 pub fn length(simd: Simd) -> usize {
-    match simd.level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => 8 * VECTORS,
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => LONGEST,
-        _ => Plain::WIDTH * VECTORS,
-    }
+    with_vectors!(simd, |V| V::WIDTH * VECTORS)
 }
 
 /// Carries out `steps` for `len` points. `spare` has room for a strip of [`LONGEST`] floats for each port.

@@ -22,16 +22,26 @@ const SQUARE: (usize, usize) = (16, 64);
 /// Rows taken together for what is computed once a row: more save nothing, and each has registers of its own.
 const MOST_ROWS: usize = 16;
 /// Columns from which several sums of columns go along rows.
-const LONG_ROW: usize = 256;
+pub(super) const LONG_ROW: usize = 256;
 /// Most and least columns of such a tile.
 const LONG_LINE: usize = 1024;
 const SHORT_LINE: usize = 128;
+/// Points of a few rows that stay in the second-level cache with their chains and what else reads and writes these rows.
+const MOST_POINTS: usize = 8192;
 
 impl Program {
     /// Tiles of a few rows and columns.
     pub(super) fn square_tiles(&mut self) {
         (self.tile_kept, self.tile_reduced) = (SQUARE.0.min(self.kept.max(1)), SQUARE.1);
         self.points = self.tile_kept * self.tile_reduced;
+    }
+
+    /// Tiles of a few whole rows, of as many chains: for [`Program::run_with`] on so many threads.
+    pub fn by_rows(&mut self, threads: usize) {
+        (self.by_chains, self.chains_shared) = (false, true);
+        let rows = (LANES / (2 * threads)).min(MOST_POINTS / self.kept).max(1);
+        (self.tile_kept, self.tile_reduced) = (self.kept.next_multiple_of(16), 1 << rows.ilog2());
+        self.points = (self.tile_kept * self.tile_reduced).next_multiple_of(64);
     }
 
     /// `shortest`: the shortest run of folded points in memory, if an operand jumps; `buffered`: whether there is a buffer for

@@ -216,6 +216,24 @@ impl Operand {
         self.same_for_all_kept() && matches!(self.reduced.dims[..], [Dim { stride: 1, .. }])
     }
 
+    /// Whether, of rows of `length` numbers that follow each other, it reads in each folded point the row of that number alone.
+    pub fn lies_in_rows(&self, length: usize) -> bool {
+        let by_rows = matches!(self.reduced.dims[..], [Dim { stride, .. }] if stride == length as isize);
+        let within = match self.kept.dims[..] {
+            [Dim { count, stride, .. }] => stride == 0 || (stride == 1 && count <= length),
+            _ => false,
+        };
+        self.offset == 0 && by_rows && within
+    }
+
+    /// Distance of folded points, if they lie evenly and all kept points have the same element.
+    pub fn one_a_line(&self) -> Option<usize> {
+        match self.reduced.dims[..] {
+            [Dim { stride, .. }] if self.same_for_all_kept() => usize::try_from(stride).ok(),
+            _ => None,
+        }
+    }
+
     /// Folded points after which it jumps in memory, if it does.
     pub fn run(&self) -> Option<usize> {
         match self.reduced.dims[..] {
