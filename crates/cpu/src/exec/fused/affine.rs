@@ -312,7 +312,7 @@ unsafe fn all<V: Vector>(lines: &Lines, ahead: &mut Ahead) {
     macro_rules! cases {
         ($($case:expr),*) => {
             match lines.two {
-                $(two if (many, two) == (bit(X) | $case, $case & bit(X2) != 0) => each::<V, { $case }>(lines, ahead),)*
+                $(two if (many, two) == (bit(X) | $case, has($case, X2)) => each::<V, { $case }>(lines, ahead),)*
                 true => each::<V, { bit(X2) | ANY }>(lines, ahead),
                 false => each::<V, { ANY }>(lines, ahead),
             }
@@ -354,17 +354,21 @@ const fn bit(port: usize) -> u32 {
     1 << port
 }
 
+const fn has(ports: u32, port: usize) -> bool {
+    ports & bit(port) != 0
+}
+
 /// Any port may have one value for each point.
 const ANY: u32 = 1 << PORTS;
 
 /// `MANY`: the ports, beside x, that have one value for each point, with x of the second term if there is one.
 #[inline(always)]
 unsafe fn line<V: Vector, const MANY: u32>(ports: &[Values; PORTS], out: *mut f32, len: usize) {
-    let (two, any) = (MANY & bit(X2) != 0, MANY & ANY != 0);
+    let (two, any) = (has(MANY, X2), MANY & ANY != 0);
     let data = ports.map(|values| values.data);
     macro_rules! many {
         ($port:expr) => {
-            if any { ports[$port].many } else { $port == X || MANY & bit($port) != 0 }
+            if any { ports[$port].many } else { $port == X || has(MANY, $port) }
         };
     }
     let whole = len - len % V::WIDTH;

@@ -408,10 +408,10 @@ impl Frame<'_> {
         }
     }
 
-    /// Adds rows to their chains; those that follow in the same chains, up to `end`, are asked for.
-    pub(super) fn sum_rows(&mut self, pass: &Pass, kn: usize, rows: Range<usize>, end: usize) {
-        let (tile, next) = (Tile { k0: 0, kn, r0: rows.start, rn: rows.len() }, rows.start + LANES);
-        self.folded(pass, &tile, (next + tile.rn <= end).then_some(Tile { r0: next, ..tile }));
+    /// Adds rows to their chains; those from `next` on, if any, are asked for.
+    pub(super) fn sum_rows(&mut self, pass: &Pass, kn: usize, rows: Range<usize>, next: Option<usize>) {
+        let tile = Tile { k0: 0, kn, r0: rows.start, rn: rows.len() };
+        self.folded(pass, &tile, next.map(|r0| Tile { r0, ..tile }));
     }
 
     /// Computes a tile and adds it to the chains of what is folded; meanwhile asks for the `next` one.
@@ -425,8 +425,16 @@ impl Frame<'_> {
         }
     }
 
+    /// All passes for these kept points, tile by tile; those from `next` on follow them.
+    pub(super) fn whole_rows(&mut self, rows: Range<usize>, next: usize) {
+        for row in rows.clone().step_by(self.program.tile_kept) {
+            let count = self.program.tile_kept.min(rows.end - row);
+            self.rows_tile(row, count, if row + count == rows.end { next } else { row + count });
+        }
+    }
+
     /// All passes for the kept points `k0 .. k0 + kn`; those from `next` on are asked for.
-    pub(super) fn rows_tile(&mut self, k0: usize, kn: usize, next: usize) {
+    fn rows_tile(&mut self, k0: usize, kn: usize, next: usize) {
         let there = next + kn <= self.program.kept;
         let program = self.program;
         self.base = k0;

@@ -54,11 +54,8 @@ impl Program {
         let unit = |unit: usize| {
             target.frame(None, |frame| {
                 frame.uniform();
-                for tile in unit * tiles / units..(unit + 1) * tiles / units {
-                    let k0 = tile * self.tile_kept;
-                    let next = k0 + self.tile_kept;
-                    frame.rows_tile(k0, self.tile_kept.min(self.kept - k0), next);
-                }
+                let [first, end] = [unit, unit + 1].map(|unit| (unit * tiles / units * self.tile_kept).min(self.kept));
+                frame.whole_rows(first..end, end);
             });
         };
         if units == 1 { unit(0) } else { machine.pool.run(units, unit) }
@@ -130,16 +127,16 @@ impl Program {
                     frame.uniform();
                     frame.bind_rows(0);
                     match first {
-                        None => rows.for_each(|rows| frame.sum_rows(pass, self.kept, rows, end)),
+                        None => rows.for_each(|rows| {
+                            let next = Some(rows.start + LANES).filter(|next| next + rows.len() <= end);
+                            frame.sum_rows(pass, self.kept, rows, next);
+                        }),
                         Some(first) => first.frame(None, |others| {
                             others.uniform();
                             for rows in rows {
-                                for row in rows.clone().step_by(first.program.tile_kept) {
-                                    let count = first.program.tile_kept.min(rows.end - row);
-                                    let next = if row + count == rows.end { rows.start + LANES } else { row + count };
-                                    others.rows_tile(row, count, next);
-                                }
-                                frame.sum_rows(pass, self.kept, rows, end);
+                                others.whole_rows(rows.clone(), rows.start + LANES);
+                                // (The others have asked for the next rows.)
+                                frame.sum_rows(pass, self.kept, rows, None);
                             }
                         }),
                     }
