@@ -92,6 +92,22 @@ fn sums_of_columns_made_beside_whole_rows_keep_their_order() {
             (y * &dy).sum(..).grad([&x, &scale])
         });
     }
+    // Sums of columns of which others are made, and rows of the same values.
+    for dims in [[8, 256], [100, 300], [600, 256]] {
+        check(&format!("variances of the columns of {dims:?} and shares of the rows"), || {
+            let x = values(&dims, DType::F32, 1);
+            let centred = &x - x.mean_keep(0);
+            vec![x.softmax(-1), (&centred * &centred).mean_keep(0)]
+        });
+    }
+    // No rows, in memory that has been used before.
+    let cpu = Cpu::new(2).unwrap();
+    let used = values(&[300, 257], DType::F32, 7).softmax(0).cumsum(1).sum(0);
+    cpu.run(&[&used], &[]).unwrap();
+    let [x, dy] = [1, 2].map(|seed| values(&[0, 256], DType::F32, seed));
+    let scale = values(&[256], DType::F32, 3);
+    let gradient = ((x.layer_norm(1, 1e-5) * &scale) * &dy).sum(..).grad([&scale]).remove(0);
+    assert!(cpu.run(&[&gradient], &[]).unwrap()[0].to_f64().iter().all(|&number| number == 0.0));
     // What the columns read lies in other rows than the one that was just made, or the rows read what the columns make.
     check("rows and columns that wait for each other", || {
         let [x, dy] = [1, 2].map(|seed| values(&[256, 256], DType::F32, seed));
@@ -276,6 +292,36 @@ fn normalisations_hold_with_scale_shift_residual_and_gradients() {
             all.push(y);
             all
         });
+    }
+}
+
+#[test]
+fn channels_are_summed_and_written_in_the_pieces_that_they_lie_in() {
+    // Pieces of whole groups of chains and not, tiles and blocks that end within pieces, rows of a few channels and of many.
+    let dims = [[3, 5, 14, 14], [2, 3, 33, 37], [5, 2, 40, 120], [17, 33, 13, 15], [9, 20, 16, 16], [40, 70, 14, 15]];
+    for dims in dims {
+        let build = |x: &dyn Fn() -> Tensor| {
+            let (x, dy) = (x(), values(&dims, DType::F32, 2));
+            let [scale, shift] = [3, 4].map(|seed| values(&[1, dims[1], 1, 1], DType::F32, seed));
+            let [normal, ..] = x.batch_norm(1e-5);
+            let y = normal * &scale + &shift;
+            let mut all = (&y * &dy).sum(..).grad([&x, &scale, &shift]);
+            all.extend([y.relu(), y.clamp(-0.5, 1.5), &y + &dy, (&y + &dy).relu(), y]);
+            all
+        };
+        let x = || values(&dims, DType::F32, 1);
+        check(&format!("channels of {dims:?}"), || build(&x));
+        // One at a time, since together they are one program that other loops serve.
+        for output in 0..8 {
+            check(&format!("output {output} of channels of {dims:?}"), || vec![build(&x).swap_remove(output)]);
+        }
+        check(&format!("zeros below zero, {dims:?}"), || vec![build(&|| x() * -0.0).swap_remove(3)]);
+        let infinite = || {
+            let mut numbers = vec![1.0f32; dims.iter().product()];
+            numbers[7] = f32::INFINITY;
+            Tensor::from_vec::<f32>(numbers, dims)
+        };
+        check(&format!("one infinite, {dims:?}"), || vec![build(&infinite).swap_remove(0)]);
     }
 }
 

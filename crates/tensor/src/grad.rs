@@ -149,17 +149,26 @@ fn dependents(root: &Tensor, wrt: &[&Tensor]) -> Dependents {
             stack.push((node, true));
             // Last pushed is first visited. The gradient of a parameter seen through a view, a scale or a bias, then comes when
             // what it is the sum of does, and not after all others.
-            let (views, others): (Vec<_>, Vec<_>) = node.inputs().iter().partition(|input| shows_leaf(input));
-            stack.extend(views.into_iter().chain(others).map(|input| (input, false)));
+            stack.extend(node.inputs().iter().filter(|input| shows_leaf(input)).map(|input| (input, false)));
+            stack.extend(node.inputs().iter().filter(|input| !shows_leaf(input)).map(|input| (input, false)));
         }
     }
     Dependents { order, places, count: count as usize }
 }
 
-/// Whether a node is a view of a leaf, or of such a view.
-fn shows_leaf(node: &Tensor) -> bool {
-    match node.inputs() {
-        [input] if node.op().is_view() => input.inputs().is_empty() || shows_leaf(input),
-        _ => false,
+/// Whether a node is a view of a leaf, by way of a few views at most.
+fn shows_leaf(mut node: &Tensor) -> bool {
+    for _ in 0..MOST_VIEWS {
+        match node.inputs() {
+            [input] if node.op().is_view() => node = input,
+            _ => return false,
+        }
+        if node.inputs().is_empty() {
+            return true;
+        }
     }
+    false
 }
+
+/// Views that a parameter is seen through: reshaped, turned, expanded.
+const MOST_VIEWS: usize = 4;

@@ -124,8 +124,10 @@ impl ConvGeometry {
             far.checked_add(self.padding[axis])?.checked_add(self.input[axis])
         };
         let small = |size: usize| size < i32::MAX as usize;
-        let canvas = (0..3).try_fold(1usize, |all, axis| all.checked_mul(reach(axis)?));
-        let indexable = canvas.is_some()
+        // No room for canvases is computed to be less than it is.
+        let planes = self.batch.max(1).checked_mul(64).and_then(|planes| planes.checked_mul(channels.max(outputs)));
+        let canvases = (0..3).try_fold(planes, |all, axis| Some(all?.checked_mul(reach(axis)?)));
+        let indexable = canvases.flatten().is_some_and(|numbers| isize::try_from(numbers).is_ok())
             && (0..3).all(|axis| reach(axis).is_some_and(small))
             && [channels, outputs].iter().all(|&planes| {
                 let positions = |space| product([1, planes], space).is_ok_and(small);

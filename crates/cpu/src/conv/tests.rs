@@ -408,6 +408,9 @@ fn wrong_sizes_are_errors() {
     assert!(matches!(forward(&ConvGeometry { input: [usize::MAX; 3], ..g }, 32), Err(ConvError::Overflow { .. })));
     // Small planes, but no canvas for them.
     let (stride, padding) = ([(1 << 22) - 1; 3], [1 << 21; 3]);
+    let many = ConvGeometry { channels: 1024, outputs: 8, stride: [1 << 17; 3], padding: [65540; 3], ..g };
+    let many = ConvGeometry { input: [1; 3], output: [1; 3], kernel: [3; 3], ..many };
+    assert!(matches!(forward(&many, 1024), Err(ConvError::Overflow { .. })));
     let far = ConvGeometry { input: [1; 3], output: [2; 3], kernel: [3; 3], stride, padding, ..g };
     assert!(matches!(forward(&far, 2), Err(ConvError::Overflow { .. })));
 }

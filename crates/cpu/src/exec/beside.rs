@@ -1,7 +1,7 @@
 //! Sums of columns beside a kernel of whole rows: the gradient of a normalisation's scale and shift sums what the gradient of its
 //! input reads as well. Run row by row with it, they find the row in the cache; alone, they would fetch all of it once more.
 
-use tensor::plan::{Fused, Kernel, Place, Plan, SlotId, View};
+use tensor::plan::{Code, Fused, Instr, Kernel, Place, Plan, SlotId, View};
 
 use super::Ready;
 
@@ -40,6 +40,12 @@ fn share(a: &Fused, b: &Fused) -> bool {
     a.loads.iter().filter(every).any(|view| reads(view.slot))
 }
 
+/// Whether a program reads one of these slots, random keys included.
+fn reads(fused: &Fused, of: impl Fn(SlotId) -> bool) -> bool {
+    let key = |instr: &Instr| if let Code::Random(_, key) = instr.code { Some(key) } else { None };
+    fused.loads.iter().map(|view| view.slot).chain(fused.code.iter().filter_map(key)).any(of)
+}
+
 fn stores(fused: &Fused) -> impl Iterator<Item = SlotId> {
     fused.stores.iter().map(|store| store.slot)
 }
@@ -55,6 +61,6 @@ fn apart(plan: &Plan, columns: &Fused, rows: &Fused) -> bool {
         ((Place::Arena(a), of_a), (Place::Arena(b), of_b)) => a < b + of_b && b < a + of_a,
         _ => a == b,
     };
-    let read = |fused: &Fused, slot: SlotId| fused.loads.iter().any(|view| overlap(view.slot, slot));
+    let read = |fused: &Fused, slot: SlotId| reads(fused, |of| overlap(of, slot));
     !stores(columns).any(|slot| read(rows, slot)) && !stores(rows).any(|slot| read(columns, slot))
 }

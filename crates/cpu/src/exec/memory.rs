@@ -138,7 +138,9 @@ pub fn advise_huge<T>(start: *mut T, bytes: usize) {
 /// Where the slots of a plan lie during one run.
 ///
 /// Steps run one after the other, and the plan promises that a step never writes a slot that it also reads, but for
-/// the elementwise case that [`tensor::plan::Fused`] describes. Inside a step, units of work write different elements.
+/// the elementwise case that [`tensor::plan::Fused`] describes. Inside a step, units of work write different elements. Two steps that
+/// run row by row with each other ([`super::beside`]) have been found not to write what the other reads, but for rows that are read
+/// after they are written, by the same unit.
 #[derive(Clone, Copy)]
 pub struct Slots<'a> {
     plan: &'a Plan,

@@ -6,13 +6,16 @@
 
 use std::ops::{Add, Mul, Sub};
 
+use tensor::ops::binary::{max, min};
 use tensor::order::LANES;
 
 use super::ahead::{Ahead, SEGMENT};
 use super::chain::Function;
 use super::frame::Frame;
 use super::kernels::Arg;
+use super::pieces::{Broken, Pieces};
 use super::program::{Kind, Line, Pass, Placed, What};
+use super::strip::Code;
 use super::vector::{Vector, with_vectors};
 use super::walk::{Operand, Order, Tile};
 use crate::simd::Simd;
@@ -23,6 +26,18 @@ pub struct Affine {
     ports: [Port; PORTS],
     /// Whether there is a second term.
     two: bool,
+    /// Within which the sum is kept.
+    limits: Limits,
+}
+
+/// Limits of a value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limits {
+    None,
+    /// 0 instead of what is negative.
+    Relu,
+    /// The values of two lines, each one number.
+    Clamp(u16, u16),
 }
 
 /// Where one of the values of a sum comes from.
@@ -38,6 +53,8 @@ enum Port {
     Columns(u16),
     /// The same of columns: one number for each line of a tile.
     Single(u16),
+    /// What a line loads, as it lies in memory, in pieces.
+    Pieces(u16),
 }
 
 /// The ports: x, s, t and u of the first term, the same of the second, and v.
@@ -51,7 +68,7 @@ const LAST: usize = 8;
 const ONE: Port = Port::Neutral(1.0);
 const NEUTRAL: Affine = {
     let (s, v) = (Port::Neutral(0.0), Port::Neutral(-0.0));
-    Affine { ports: [v, s, ONE, ONE, v, s, ONE, ONE, v], two: false }
+    Affine { ports: [v, s, ONE, ONE, v, s, ONE, ONE, v], two: false, limits: Limits::None }
 };
 
 impl Affine {
@@ -59,13 +76,18 @@ impl Affine {
     pub fn inputs(&self) -> impl Iterator<Item = u16> {
         self.ports.into_iter().filter_map(|port| match port {
             Port::Line(line) | Port::Spread(line) => Some(line),
-            Port::Neutral(_) | Port::Columns(_) | Port::Single(_) => None,
+            Port::Neutral(_) | Port::Columns(_) | Port::Single(_) | Port::Pieces(_) => None,
         })
+    }
+
+    /// The operands that it reads as they lie in memory, in pieces.
+    pub fn pieces(&self) -> impl Iterator<Item = u16> {
+        self.ports.into_iter().filter_map(|port| if let Port::Pieces(operand) = port { Some(operand) } else { None })
     }
 
     /// Whether nothing is added to its terms, so that they can be added to a sum.
     pub fn is_open(&self) -> bool {
-        self.ports[LAST] == NEUTRAL.ports[LAST]
+        (self.ports[LAST], self.limits) == (NEUTRAL.ports[LAST], Limits::None)
     }
 }
 
@@ -79,6 +101,8 @@ pub struct Finder<'a> {
     pub order: Order,
     /// How often lines that are computed one by one read each line.
     pub uses: &'a [usize],
+    /// Whether loads lie in pieces.
+    pub pieces: bool,
 }
 
 impl Finder<'_> {
@@ -86,6 +110,11 @@ impl Finder<'_> {
     pub fn find(&self, line: u16) -> Option<Affine> {
         let mut found = NEUTRAL;
         let mut members = 0;
+        let mut line = line;
+        if let Some((of, limits)) = self.limited(line) {
+            (line, found.limits) = (of, limits);
+            members += 1;
+        }
         let products = match self.sum(line) {
             Some((a, b)) => {
                 members += 1;
@@ -111,6 +140,17 @@ impl Finder<'_> {
 
     fn sum(&self, line: u16) -> Option<(u16, u16)> {
         self.function(line).and_then(|(function, a, b)| (function == Function::Add).then_some((a, b)))
+    }
+
+    /// What a line keeps within limits, if nothing else needs that.
+    fn limited(&self, line: u16) -> Option<(u16, Limits)> {
+        let limited = &self.lines[line as usize];
+        let limits = match (limited.function?, limited.args) {
+            (Function::One(Code::Relu), _) => Limits::Relu,
+            (Function::Clamp, [_, low, high]) => Limits::Clamp(low, high),
+            _ => return None,
+        };
+        (limited.kind == Kind::Full && self.once(limited.args[0])).then_some((limited.args[0], limits))
     }
 
     /// Whether only one line reads it, so that it need not have a place of its own.
@@ -195,6 +235,9 @@ impl Finder<'_> {
     fn port(&self, line: u16) -> Port {
         match self.lines[line as usize].what {
             What::Spread { .. } => Port::Spread(self.lines[line as usize].args[0]),
+            What::Load { operand, .. } if self.pieces && self.lines[line as usize].kind == Kind::Full => {
+                Port::Pieces(operand)
+            }
             What::Load { operand, buffered: false, .. }
                 if self.order == Order::Columns && self.operands[operand as usize].one_a_line().is_some() =>
             {
@@ -211,9 +254,11 @@ struct Values {
     data: *const f32,
     many: bool,
     /// From a line to the next, in numbers.
-    step: usize,
-    /// The same, if it is a register, which holds all of a tile; else 0.
-    within: usize,
+    step: isize,
+    /// From a piece of a line to the next.
+    jump: isize,
+    /// As `step`, if it is a register, which holds all of a tile; else 0.
+    within: isize,
 }
 
 /// A sum of products over the lines of a tile.
@@ -221,21 +266,41 @@ struct Lines {
     ports: [Values; PORTS],
     /// Whether there is a second term.
     two: bool,
-    out: *mut f32,
+    /// Within which sums are kept.
+    within: Within,
+    out: Broken,
+    /// Whether a number may be written twice: it is not added to what is there.
+    again: bool,
     /// Lines, and points of each.
     count: usize,
     len: usize,
+    pieces: Pieces,
+}
+
+/// [`Limits`] as numbers.
+#[derive(Clone, Copy)]
+enum Within {
+    All,
+    Relu,
+    Clamp(f32, f32),
 }
 
 // SAFETY notes in this block: sums are of f32; their lines have a value for each point of a tile, for each row, or one.
 impl Frame<'_> {
     /// Computes a sum of products on one tile; meanwhile asks for what is needed next.
     pub(super) fn affine(&mut self, placed: &Placed, affine: &Affine, pass: &Pass, tile: &Tile, ahead: &mut Ahead) {
-        let out = self.place(placed, pass, tile);
-        let lines = self.lines_of_sum(affine, tile, out.cast());
-        // SAFETY: see above; the buffer has room for the tile.
+        let (_, len) = self.lines_of(tile);
+        let out = match placed.store {
+            Some(store) if self.program.pieces.is_some() => self.in_pieces(&pass.stores[store as usize].operand, tile),
+            _ => {
+                let data = self.place(placed, pass, tile);
+                self.regs[placed.line as usize] = Arg { data, many: true };
+                Broken { data: data.cast(), rows: len as isize, jump: 0 }
+            }
+        };
+        let lines = self.lines_of_sum(affine, tile, out);
+        // SAFETY: see above; there is room for the tile.
         unsafe { run(self.simd, &lines, ahead) };
-        self.regs[placed.line as usize] = Arg { data: out, many: true };
     }
 
     /// Adds a sum of products on one tile of columns to the chains of the reduction `fold`.
@@ -245,13 +310,13 @@ impl Frame<'_> {
         while row < tile.rn {
             let lane = (tile.r0 + row) % LANES;
             let here = Tile { r0: tile.r0 + row, rn: (LANES - lane).min(tile.rn - row), ..*tile };
-            let out = chains.wrapping_add(lane * tile.kn);
-            let mut lines = self.lines_of_sum(affine, &here, out);
+            let out = Broken { data: chains.wrapping_add(lane * tile.kn), rows: tile.kn as isize, jump: 0 };
+            let mut lines = Lines { again: false, ..self.lines_of_sum(affine, &here, out) };
             for port in &mut lines.ports {
                 // (Registers hold the whole tile.)
-                port.data = port.data.wrapping_add(row * port.within);
+                port.data = port.data.wrapping_offset(row as isize * port.within);
             }
-            lines.ports[LAST] = Values { data: out, many: true, step: tile.kn, within: 0 };
+            lines.ports[LAST] = Values { data: out.data, many: true, step: out.rows, jump: 0, within: 0 };
             // SAFETY: see above; there is a chain for each line, and each number of it is read before it is written.
             unsafe { run(self.simd, &lines, ahead) };
             row += here.rn;
@@ -259,31 +324,51 @@ impl Frame<'_> {
     }
 
     /// A sum of products on the lines of a tile.
-    fn lines_of_sum(&self, affine: &Affine, tile: &Tile, out: *mut f32) -> Lines {
+    fn lines_of_sum(&self, affine: &Affine, tile: &Tile, out: Broken) -> Lines {
         let (count, len) = self.lines_of(tile);
         let mut ports: [Values; PORTS] = std::array::from_fn(|port| self.of_port(&affine.ports[port], tile, len));
         if affine.ports[U] == ONE {
             ports.swap(T, U);
         }
-        Lines { ports, two: affine.two, out, count, len }
+        // SAFETY: see above.
+        let number = |line: u16| unsafe { *self.regs[line as usize].data.cast::<f32>() };
+        let within = match affine.limits {
+            Limits::None => Within::All,
+            Limits::Relu => Within::Relu,
+            Limits::Clamp(low, high) => Within::Clamp(number(low), number(high)),
+        };
+        let pieces = if self.program.pieces.is_some() { self.pieces(tile) } else { Pieces::whole(len) };
+        Lines { ports, two: affine.two, within, out, again: true, count, len, pieces }
     }
 
     /// The values of a port for the lines of a tile, each of `len` points.
     fn of_port(&self, port: &Port, tile: &Tile, len: usize) -> Values {
         let of = |line: u16, step: usize| {
             let Arg { data, many } = self.regs[line as usize];
-            let step = if many { step } else { 0 };
-            Values { data: data.cast(), many, step, within: step }
+            let step = if many { step as isize } else { 0 };
+            Values { data: data.cast(), many, step, jump: 0, within: step }
+        };
+        let in_memory = |operand: u16, many: bool, step: isize| Values {
+            data: self.columns(operand, tile),
+            many,
+            step,
+            jump: 0,
+            within: 0,
         };
         match *port {
-            Port::Neutral(ref value) => Values { data: value, many: false, step: 0, within: 0 },
+            Port::Neutral(ref value) => Values { data: value, many: false, step: 0, jump: 0, within: 0 },
             Port::Line(line) => of(line, len),
             Port::Spread(line) if self.program.order == Order::Rows => Values { many: false, ..of(line, 1) },
             Port::Spread(line) => of(line, 0),
-            Port::Columns(operand) => Values { data: self.columns(operand, tile), many: true, step: 0, within: 0 },
-            Port::Single(operand) => {
-                let step = self.program.operands[operand as usize].one_a_line().unwrap_or_default();
-                Values { data: self.columns(operand, tile), many: false, step, within: 0 }
+            Port::Columns(operand) => in_memory(operand, true, 0),
+            Port::Single(operand) => in_memory(
+                operand,
+                false,
+                self.program.operands[operand as usize].one_a_line().unwrap_or_default() as isize,
+            ),
+            Port::Pieces(operand) => {
+                let Broken { data, rows, jump } = self.in_pieces(&self.program.operands[operand as usize], tile);
+                Values { data, many: true, step: rows, jump, within: 0 }
             }
         }
     }
@@ -333,19 +418,108 @@ unsafe fn all<V: Vector>(lines: &Lines, ahead: &mut Ahead) {
     }
 }
 
-/// `MANY` as for [`line`].
+/// `MANY`: the ports, beside x, that have one value for each point, with x of the second term if there is one.
 #[inline(always)]
 unsafe fn each<V: Vector, const MANY: u32>(lines: &Lines, ahead: &mut Ahead) {
-    for number in 0..lines.count {
-        for at in (0..lines.len).step_by(SEGMENT) {
-            ahead.ask();
-            let mut ports = lines.ports;
-            for port in &mut ports {
-                port.data = port.data.wrapping_add(number * port.step + if port.many { at } else { 0 });
+    let (two, any) = (has(MANY, X2), MANY & ANY != 0);
+    macro_rules! many {
+        ($port:expr) => {
+            if any { lines.ports[$port].many } else { $port == X || has(MANY, $port) }
+        };
+    }
+    // Macros, since closures are not compiled for the vector width of their function.
+    macro_rules! sum {
+        ($port:ident, $add:ident, $sub:ident, $mul:ident) => {{
+            let first = $port!(X).$sub($port!(S)).$mul($port!(T)).$mul($port!(U));
+            let sum = if two {
+                first.$add($port!(X2).$sub($port!(X2 + S)).$mul($port!(X2 + T)).$mul($port!(X2 + U)))
+            } else {
+                first
+            };
+            sum.$add($port!(LAST))
+        }};
+    }
+    for row in 0..lines.count as isize {
+        let starts = lines.ports.map(|port| port.data.wrapping_offset(row * port.step));
+        // SAFETY: of all that follows: within what the caller promises.
+        let mut single = unsafe { [V::splat(0.0); PORTS] };
+        for (single, start) in single.iter_mut().zip(starts) {
+            *single = unsafe { V::splat(*start) };
+        }
+        for piece in lines.pieces.of(lines.len) {
+            let (number, mut at) = (piece.number as isize, 0);
+            while at < piece.count {
+                ahead.ask();
+                let (within, len) = ((piece.skip + at) as isize, SEGMENT.min(piece.count - at));
+                at += len;
+                let mut data = starts;
+                for port in 0..PORTS {
+                    if many!(port) {
+                        data[port] = starts[port].wrapping_offset(number * lines.ports[port].jump + within);
+                    }
+                }
+                let out = lines.out.data.wrapping_offset(row * lines.out.rows + number * lines.out.jump + within);
+                macro_rules! vector {
+                    ($at:expr) => {{
+                        macro_rules! port {
+                            ($port:expr) => {
+                                if many!($port) { V::load(data[$port].add($at)) } else { single[$port] }
+                            };
+                        }
+                        sum!(port, add, sub, mul).store(out.add($at));
+                    }};
+                }
+                let whole = len - len % V::WIDTH;
+                unsafe {
+                    for at in (0..whole).step_by(V::WIDTH) {
+                        vector!(at);
+                    }
+                    if whole < len && whole > 0 && lines.again {
+                        // The last numbers, with some before them.
+                        vector!(len - V::WIDTH);
+                    } else {
+                        for at in whole..len {
+                            macro_rules! port {
+                                ($port:expr) => {
+                                    *data[$port].add(if many!($port) { at } else { 0 })
+                                };
+                            }
+                            *out.add(at) = sum!(port, add, sub, mul);
+                        }
+                    }
+                    limit::<V>(lines.within, out, len);
+                }
             }
-            let out = lines.out.wrapping_add(number * lines.len + at);
-            // SAFETY: by the promise of the caller.
-            unsafe { line::<V, MANY>(&ports, out, SEGMENT.min(lines.len - at)) };
+        }
+    }
+}
+
+/// Keeps `len` floats within limits.
+#[inline(always)]
+unsafe fn limit<V: Vector>(within: Within, out: *mut f32, len: usize) {
+    let whole = len - len % V::WIDTH;
+    // SAFETY: of all that follows: by the promise of the caller.
+    unsafe {
+        match within {
+            Within::All => {}
+            Within::Relu => {
+                for at in (0..whole).step_by(V::WIDTH) {
+                    V::load(out.add(at)).relu().store(out.add(at));
+                }
+                for at in whole..len {
+                    let x = *out.add(at);
+                    *out.add(at) = if x < 0.0 { 0.0 } else { x };
+                }
+            }
+            Within::Clamp(low, high) => {
+                let (lows, highs) = (V::splat(low), V::splat(high));
+                for at in (0..whole).step_by(V::WIDTH) {
+                    V::load(out.add(at)).max(lows).min(highs).store(out.add(at));
+                }
+                for at in whole..len {
+                    *out.add(at) = min(max(*out.add(at), low), high);
+                }
+            }
         }
     }
 }
@@ -360,51 +534,3 @@ const fn has(ports: u32, port: usize) -> bool {
 
 /// Any port may have one value for each point.
 const ANY: u32 = 1 << PORTS;
-
-/// `MANY`: the ports, beside x, that have one value for each point, with x of the second term if there is one.
-#[inline(always)]
-unsafe fn line<V: Vector, const MANY: u32>(ports: &[Values; PORTS], out: *mut f32, len: usize) {
-    let (two, any) = (has(MANY, X2), MANY & ANY != 0);
-    let data = ports.map(|values| values.data);
-    macro_rules! many {
-        ($port:expr) => {
-            if any { ports[$port].many } else { $port == X || has(MANY, $port) }
-        };
-    }
-    let whole = len - len % V::WIDTH;
-    // Macros, since closures are not compiled for the vector width of their function.
-    macro_rules! sum {
-        ($port:ident, $add:ident, $sub:ident, $mul:ident) => {{
-            let first = $port!(X).$sub($port!(S)).$mul($port!(T)).$mul($port!(U));
-            let sum = if two {
-                first.$add($port!(X2).$sub($port!(X2 + S)).$mul($port!(X2 + T)).$mul($port!(X2 + U)))
-            } else {
-                first
-            };
-            sum.$add($port!(LAST))
-        }};
-    }
-    // SAFETY: of all that follows: within what the caller promises.
-    unsafe {
-        let mut single = [V::splat(0.0); PORTS];
-        for (single, from) in single.iter_mut().zip(data) {
-            *single = V::splat(*from);
-        }
-        for at in (0..whole).step_by(V::WIDTH) {
-            macro_rules! port {
-                ($port:expr) => {
-                    if many!($port) { V::load(data[$port].add(at)) } else { single[$port] }
-                };
-            }
-            sum!(port, add, sub, mul).store(out.add(at));
-        }
-        for at in whole..len {
-            macro_rules! port {
-                ($port:expr) => {
-                    *data[$port].add(if many!($port) { at } else { 0 })
-                };
-            }
-            *out.add(at) = sum!(port, add, sub, mul);
-        }
-    }
-}

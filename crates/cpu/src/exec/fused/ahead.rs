@@ -15,7 +15,7 @@ pub struct Ahead {
 }
 
 /// More streams than this are left to the processor.
-const MOST: usize = 24;
+const MOST: usize = 32;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 /// Points between two requests in loops over many points: memory is kept busy evenly, not in bursts that loads wait behind.

@@ -7,6 +7,7 @@ use tensor::order::{BLOCK, LANES};
 
 use super::ahead::{Ahead, SEGMENT};
 use super::kernels::{self, Arg, Call, Kernel};
+use super::pieces::{Broken, Pieces};
 use super::program::{Item, Kind, Line, Pass, Placed, Program, RESULT, Source, What};
 use super::source;
 use super::walk::{Operand, Order, Tile, gather, scatter};
@@ -42,6 +43,30 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     pub(super) fn memory(&self, operand: &Operand) -> *mut u8 {
         if operand.slot == RESULT { self.result } else { self.slots.base(operand.slot) }
+    }
+
+    /// How the rows of a tile are broken into pieces.
+    pub(super) fn pieces(&self, tile: &Tile) -> Pieces {
+        match self.program.pieces {
+            Some(length) => Pieces { length, skip: tile.r0 % length },
+            None => Pieces::whole(tile.rn),
+        }
+    }
+
+    /// Where the pieces of an operand lie.
+    pub(super) fn in_pieces(&self, operand: &Operand, tile: &Tile) -> Broken {
+        let (first, rows, jump) = operand.pieces(tile);
+        Broken { data: self.memory(operand).cast::<f32>().wrapping_offset(first), rows, jump }
+    }
+
+    /// Where the pieces of what a line loads lie, if it is read as it lies in memory.
+    pub(super) fn broken(&self, line: u16, tile: &Tile) -> Option<Broken> {
+        match self.program.lines[line as usize].what {
+            What::Load { operand, .. } if self.program.pieces.is_some() => {
+                Some(self.in_pieces(&self.program.operands[operand as usize], tile))
+            }
+            _ => None,
+        }
     }
 
     fn args(&self, line: &Line) -> [Arg; 3] {
@@ -187,10 +212,15 @@ impl Frame<'_> {
         if let Some(next) = next.filter(|_| !pass.flows(self.program)) {
             self.streams(pass, next, &mut ahead);
             let (lines, len) = self.lines_of(tile);
-            let calls = |item: &Item| if item.by_segments() { lines * len.div_ceil(SEGMENT) } else { 1 };
+            let calls = |item: &Item| if item.by_segments() { lines * self.segments(len) } else { 1 };
             ahead.divide(pass.items.iter().map(calls).sum::<usize>() + after);
         }
         ahead
+    }
+
+    /// How often memory is asked for along a row.
+    fn segments(&self, len: usize) -> usize {
+        self.program.pieces.map_or(0, |length| len.div_ceil(length)) + len.div_ceil(SEGMENT)
     }
 
     /// Computes the lines of a pass on one tile, then its stores; meanwhile asks for what is needed next.
@@ -282,7 +312,8 @@ impl Frame<'_> {
                 }
             };
         }
-        for store in &pass.stores {
+        // (What lies in pieces is written there.)
+        for store in pass.stores.iter().filter(|_| program.pieces.is_none()) {
             let (value, operand) = (self.regs[store.line as usize], &store.operand);
             let memory = self.memory(operand);
             let in_place = operand
@@ -316,6 +347,7 @@ impl Frame<'_> {
                 add(&program.operands[*operand as usize]);
             }
         }
+        pass.memory.iter().for_each(|&operand| add(&program.operands[operand as usize]));
         pass.stores.iter().for_each(|store| add(&store.operand));
     }
 
@@ -416,7 +448,7 @@ impl Frame<'_> {
 
     /// Computes a tile and adds it to the chains of what is folded; meanwhile asks for the `next` one.
     fn folded(&mut self, pass: &Pass, tile: &Tile, next: Option<Tile>) {
-        let calls = pass.moments.len() * tile.kn * tile.rn.div_ceil(SEGMENT);
+        let calls = pass.moments.len() * tile.kn * self.segments(tile.rn);
         let mut ahead = self.ahead(pass, tile, next.as_ref(), calls);
         self.tile(pass, tile, &mut ahead);
         pass.moments.iter().for_each(|moments| self.add_sums(moments, tile, &mut ahead));

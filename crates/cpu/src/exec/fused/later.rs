@@ -22,7 +22,8 @@ pub fn postpone(lines: &[Line], levels: &mut [usize]) {
         }
         let Some(later) = (level + 1..=most).find(|&later| all_read(&others(later))) else { continue };
         let raised = raise(lines, levels, fold, later);
-        if folds.iter().all(|&other| other == fold || raised[other] == levels[other]) {
+        let same = folds.iter().all(|&other| other == fold || raised[other] == levels[other]);
+        if same && raised.iter().max() == Some(&most) {
             levels.copy_from_slice(&raised);
         }
     }

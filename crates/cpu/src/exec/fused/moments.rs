@@ -7,14 +7,14 @@
 
 use tensor::order::LANES;
 
-use super::ahead::{Ahead, SEGMENT};
+use super::ahead::Ahead;
 use super::chain::Function;
 use super::frame::Frame;
 use super::kernels::Arg;
+use super::pieces::Broken;
 use super::program::{Kind, Line, Pass, What};
-use super::vector::{Vector, with_vectors};
+use super::sums::{Points, Row, Values, add, add_alone};
 use super::walk::{Operand, Tile};
-use crate::simd::Simd;
 
 /// Sums made in one loop.
 #[derive(Debug, PartialEq)]
@@ -25,27 +25,8 @@ pub struct Moments {
     pub sums: [Option<u16>; 4],
 }
 
-/// Where the values of an array lie; null if there is none.
-#[derive(Clone, Copy)]
-struct Values {
-    data: *const f32,
-    /// What is subtracted from each.
-    less: f32,
-    /// By which they are multiplied, or null.
-    times: *const f32,
-}
-
 /// Rows whose sums are made side by side, if they are summed as they are: the chains of one wait for themselves.
 const TOGETHER: usize = 4;
-
-/// A part of a row.
-struct Row {
-    arrays: [Values; 2],
-    /// The chain of the first point.
-    phase: usize,
-    /// Number of points.
-    len: usize,
-}
 
 const X: usize = 0;
 const XX: usize = 1;
@@ -263,22 +244,22 @@ impl Frame<'_> {
 
     /// Adds row `k` of a tile to the chains of its sums.
     fn add_row(&self, moments: &Moments, k: usize, chains: [*mut f32; 4], tile: &Tile, ahead: &mut Ahead) {
-        let row = Row { arrays: self.arrays(moments, tile, k), phase: tile.r0 % LANES, len: tile.rn };
+        let row = Row { arrays: self.arrays(moments, tile, k), points: self.points(tile) };
         // SAFETY: see above.
         unsafe { add(self.simd, &row, chains, ahead) };
     }
 
     /// Adds up to [`TOGETHER`] rows of a tile from row `k` on, which are summed as they are, to the chains of each.
     fn add_alone(&self, moments: &Moments, k: usize, chains: [*mut f32; TOGETHER], tile: &Tile, ahead: &mut Ahead) {
-        let points = (tile.r0 % LANES, tile.rn);
+        let (points, jump) = (self.points(tile), self.arrays(moments, tile, k)[0].jump);
         let of = |k: usize| self.arrays(moments, tile, k)[0].data;
         // SAFETY of both: see above.
         if k + TOGETHER <= tile.kn {
             let rows = std::array::from_fn(|i| of(k + i));
-            unsafe { add_alone::<TOGETHER>(self.simd, rows, chains, points, ahead) };
+            unsafe { add_alone::<TOGETHER>(self.simd, rows, jump, chains, points, ahead) };
         } else {
             for (k, chains) in (k..tile.kn).zip(chains) {
-                unsafe { add_alone::<1>(self.simd, [of(k)], [chains], points, ahead) };
+                unsafe { add_alone::<1>(self.simd, [of(k)], jump, [chains], points, ahead) };
             }
         }
     }
@@ -300,8 +281,13 @@ impl Frame<'_> {
 
     /// Where the values of the arrays of row `k` of a tile lie.
     fn arrays(&self, moments: &Moments, tile: &Tile, k: usize) -> [Values; 2] {
+        let place = |line: u16| match self.broken(line, tile) {
+            Some(Broken { data, rows, jump }) => (data.wrapping_offset(k as isize * rows).cast_const(), jump),
+            None => (self.regs[line as usize].data.cast::<f32>().wrapping_add(k * tile.rn), 0),
+        };
         let of = |array: Array| Values {
-            data: self.regs[array.line as usize].data.cast::<f32>().wrapping_add(k * tile.rn),
+            data: place(array.line).0,
+            jump: place(array.line).1,
             less: array.less.map_or(0.0, |line| {
                 let value = self.regs[line as usize];
                 // SAFETY: see above.
@@ -309,183 +295,11 @@ impl Frame<'_> {
             }),
             times: array.times.map_or(std::ptr::null(), |operand| self.columns(operand, tile)),
         };
-        let none = Values { data: std::ptr::null(), less: 0.0, times: std::ptr::null() };
-        [of(moments.x), moments.y.map_or(none, of)]
+        [of(moments.x), moments.y.map_or(Values::NONE, of)]
     }
-}
 
-/// Adds the points of a row to the chains of the four sums; every [`SEGMENT`] points asks for what is needed next. (A number
-/// less zero is itself.)
-///
-/// # Safety
-/// The first array, and the second if there is one, holds `row.len` floats, and so does what multiplies them; chains are 16 floats
-/// each.
-unsafe fn add(simd: Simd, row: &Row, chains: [*mut f32; 4], ahead: &mut Ahead) {
-    // SAFETY: by the promise of the caller; a `Simd` says what the processor has.
-    with_vectors!(simd, |V| unsafe { loops::<V>(row, chains, ahead) });
-}
-
-/// The same of rows of which only their sums are wanted: the first chains, for points that begin with chain `phase`.
-///
-/// # Safety
-/// Each row holds `len` floats; chains are 16 floats each.
-unsafe fn add_alone<const ROWS: usize>(
-    simd: Simd,
-    rows: [*const f32; ROWS],
-    chains: [*mut f32; ROWS],
-    (phase, len): (usize, usize),
-    ahead: &mut Ahead,
-) {
-    // SAFETY: as above.
-    with_vectors!(simd, |V| unsafe { alone::<V, ROWS>(rows, chains, (phase, len), ahead) });
-}
-
-/// Points before the first whole group of 16, and those that end the last one.
-#[inline(always)]
-fn whole_groups(phase: usize, len: usize) -> (usize, usize) {
-    let head = ((LANES - phase) % LANES).min(len);
-    (head, len - (len - head) % LANES)
-}
-
-#[inline(always)]
-unsafe fn alone<V: Vector, const ROWS: usize>(
-    rows: [*const f32; ROWS],
-    chains: [*mut f32; ROWS],
-    (phase, len): (usize, usize),
-    ahead: &mut Ahead,
-) {
-    let (head, rest) = whole_groups(phase, len);
-    macro_rules! points {
-        ($from:expr, $to:expr, $phase:expr) => {
-            for (row, chains) in rows.iter().zip(chains) {
-                for i in $from..$to {
-                    // SAFETY: `i` is below `len`, and the chain below 16.
-                    unsafe { *chains.add($phase + i - $from) += *row.add(i) };
-                }
-            }
-        };
-    }
-    points!(0, head, phase);
-    // SAFETY: of all that follows: within the rows, by the promise of the caller, and within the chains.
-    unsafe {
-        let mut sums = [[V::splat(0.0); LANES / 4]; ROWS];
-        for (sums, chains) in sums.iter_mut().zip(chains) {
-            *sums = load::<V>(chains);
-        }
-        for first in (head..rest.max(head + 1)).step_by(SEGMENT) {
-            for _ in 0..ROWS {
-                ahead.ask();
-            }
-            for at in (first..rest.min(first + SEGMENT)).step_by(LANES) {
-                for v in 0..LANES / V::WIDTH {
-                    for (sums, row) in sums.iter_mut().zip(rows) {
-                        sums[v] = sums[v].add(V::load(row.add(at + v * V::WIDTH)));
-                    }
-                }
-            }
-        }
-        for (sums, chains) in sums.into_iter().zip(chains) {
-            store(sums, chains);
-        }
-    }
-    points!(rest, len, 0);
-}
-
-#[inline(always)]
-unsafe fn loops<V: Vector>(row: &Row, sums: [*mut f32; 4], ahead: &mut Ahead) {
-    let (x, y) = (&row.arrays[0], &row.arrays[1]);
-    // SAFETY: of all: the promise of the caller.
-    unsafe {
-        match (x.times.is_null(), y.data.is_null(), y.times.is_null()) {
-            (true, true, _) => row_of::<V, false, false, false>(row, sums, ahead),
-            (false, true, _) => row_of::<V, true, false, false>(row, sums, ahead),
-            (true, false, true) => row_of::<V, false, true, false>(row, sums, ahead),
-            (false, false, true) => row_of::<V, true, true, false>(row, sums, ahead),
-            (true, false, false) => row_of::<V, false, true, true>(row, sums, ahead),
-            (false, false, false) => row_of::<V, true, true, true>(row, sums, ahead),
-        }
-    }
-}
-
-/// `TX` and `TY`: whether x and y are multiplied; `TWO`: whether there is a y.
-#[inline(always)]
-unsafe fn row_of<V: Vector, const TX: bool, const TWO: bool, const TY: bool>(
-    row: &Row,
-    sums: [*mut f32; 4],
-    ahead: &mut Ahead,
-) {
-    let &Row { arrays: [x, y], phase, len } = row;
-    let points = |from: usize, to: usize, phase: usize| {
-        for i in from..to {
-            let lane = phase + i - from;
-            // SAFETY: `i` is below `len`, and `lane` below 16.
-            unsafe {
-                let value = |of: &Values, times: bool| {
-                    let value = *of.data.add(i);
-                    if times { value * *of.times.add(i) } else { value - of.less }
-                };
-                let a = value(&x, TX);
-                *sums[X].add(lane) += a;
-                *sums[XX].add(lane) += a * a;
-                if TWO {
-                    let b = value(&y, TY);
-                    *sums[Y].add(lane) += b;
-                    *sums[XY].add(lane) += a * b;
-                }
-            }
-        }
-    };
-    let (head, rest) = whole_groups(phase, len);
-    let end = rest.max(head + 1);
-    points(0, head, phase);
-    // SAFETY: of all that follows: within the arrays, by the promise of the caller, and within the chains.
-    unsafe {
-        let [mut of_x, mut of_xx, mut of_y, mut of_xy] = sums.map(|sums| load::<V>(sums));
-        let (less_x, less_y) = (V::splat(x.less), V::splat(y.less));
-        macro_rules! value {
-            ($of:ident, $times:ident, $less:ident, $at:expr) => {{
-                let value = V::load($of.data.add($at));
-                if $times { value.mul(V::load($of.times.add($at))) } else { value.sub($less) }
-            }};
-        }
-        for first in (head..end).step_by(SEGMENT) {
-            ahead.ask();
-            for at in (first..rest.min(first + SEGMENT)).step_by(LANES) {
-                for v in 0..LANES / V::WIDTH {
-                    let at = at + v * V::WIDTH;
-                    let a = value!(x, TX, less_x, at);
-                    of_x[v] = of_x[v].add(a);
-                    of_xx[v] = of_xx[v].add(a.mul(a));
-                    if TWO {
-                        let b = value!(y, TY, less_y, at);
-                        of_y[v] = of_y[v].add(b);
-                        of_xy[v] = of_xy[v].add(a.mul(b));
-                    }
-                }
-            }
-        }
-        for (sums, chains) in [of_x, of_xx, of_y, of_xy].into_iter().zip(sums) {
-            store(sums, chains);
-        }
-    }
-    points(rest, len, 0);
-}
-
-/// 16 chains in registers; those past the end are not used.
-#[inline(always)]
-unsafe fn load<V: Vector>(chains: *const f32) -> [V; LANES / 4] {
-    // SAFETY: of both: within the chains.
-    let mut registers = unsafe { [V::splat(0.0); LANES / 4] };
-    for (v, register) in registers[..LANES / V::WIDTH].iter_mut().enumerate() {
-        *register = unsafe { V::load(chains.add(v * V::WIDTH)) };
-    }
-    registers
-}
-
-#[inline(always)]
-unsafe fn store<V: Vector>(registers: [V; LANES / 4], chains: *mut f32) {
-    for (v, register) in registers[..LANES / V::WIDTH].iter().enumerate() {
-        // SAFETY: within the chains.
-        unsafe { register.store(chains.add(v * V::WIDTH)) };
+    /// The points of the rows of a tile.
+    fn points(&self, tile: &Tile) -> Points {
+        Points { phase: tile.r0 % LANES, len: tile.rn, pieces: self.pieces(tile) }
     }
 }

@@ -20,6 +20,8 @@ pub struct Parts<'a> {
     squares: bool,
     /// Whether something is folded.
     folds: bool,
+    /// Whether what is loaded and stored lies in pieces, and is read and written there.
+    pieces: bool,
     /// Points of a row, or of a line of columns.
     length: usize,
     /// Slots that the program reads.
@@ -34,7 +36,7 @@ impl<'a> Parts<'a> {
         lines: &'a [Line],
         operands: &'a [Operand],
         levels: &'a [usize],
-        (order, squares): (Order, bool),
+        (order, squares, pieces): (Order, bool, bool),
         length: usize,
         gelus: &'a [[u16; 2]],
     ) -> Parts<'a> {
@@ -47,7 +49,7 @@ impl<'a> Parts<'a> {
             })
             .collect();
         let folds = lines.iter().any(|line| matches!(line.what, What::Fold(_)));
-        Parts { lines, operands, levels, order, squares, folds, length, read, gelus }
+        Parts { lines, operands, levels, order, squares, folds, pieces, length, read, gelus }
     }
 
     /// Gives a pass what its reductions and stores need; if `rows`, all passes in one, with the row lines `after` the folds.
@@ -61,8 +63,9 @@ impl<'a> Parts<'a> {
             let number = folds.iter().position(|&other| other == fold)? as u16;
             moments.iter().position(|moments| moments.sums.contains(&Some(number)))
         };
+        let laid_out = |line: &u16| !self.in_pieces(*line);
         let inputs = |line: u16| match of_fold(line) {
-            Some(number) => moments[number].inputs(),
+            Some(number) => moments[number].inputs().into_iter().filter(laid_out).collect(),
             None => self.lines[line as usize].inputs().to_vec(),
         };
         let mut roots: Vec<u16> = stores.iter().map(|store| store.line).chain(after.iter().copied()).collect();
@@ -71,7 +74,7 @@ impl<'a> Parts<'a> {
             // Summed behind the items, tile after tile.
             roots.extend(&apart);
             let full = |line: &u16| self.lines[*line as usize].kind == Kind::Full;
-            roots.extend(moments.iter().flat_map(Moments::inputs).filter(full));
+            roots.extend(moments.iter().flat_map(Moments::inputs).filter(full).filter(laid_out));
         }
         let outside = |line: u16| {
             let summed = !rows && folds.iter().any(|&fold| inputs(fold).contains(&line));
@@ -109,10 +112,38 @@ impl<'a> Parts<'a> {
         let numbers = 0..folds.len() as u16;
         let alone = numbers.filter(|&number| !moments.iter().any(|moments| moments.sums.contains(&Some(number))));
         let alone = alone.filter(|&number| rows || !self.added(&mut items, folds, stores, number));
-        pass.apart = alone.collect();
+        let apart = alone.collect();
         self.gelus.iter().for_each(|&of| with_slope(&mut items, of));
+        let operand = |line: u16| match self.lines[line as usize].what {
+            What::Load { operand, .. } if self.in_pieces(line) => Some(operand),
+            _ => None,
+        };
+        let mut memory: Vec<u16> = moments.iter().flat_map(Moments::inputs).filter_map(operand).collect();
+        for item in &items {
+            memory.extend(if let Item::Affine(_, affine) = item { affine.pieces().collect() } else { Vec::new() });
+        }
+        memory.sort();
+        memory.dedup();
+        (pass.apart, pass.memory) = (apart, memory);
         pass.items = items;
         self.place(pass, rows)
+    }
+
+    /// Whether a line is read as it lies in memory, in pieces.
+    fn in_pieces(&self, line: u16) -> bool {
+        let Line { what, kind, .. } = &self.lines[line as usize];
+        self.pieces && *kind == Kind::Full && matches!(what, What::Load { .. })
+    }
+
+    /// Whether all that a pass does with a value of each point are sums and stored sums of products, which know pieces.
+    pub fn knows_pieces(&self, pass: &Pass) -> bool {
+        let stored = |item: &Item| matches!(item, Item::Affine(placed, _) if placed.store.is_some());
+        let knows = |item: &Item| match item {
+            Item::Line(placed) => self.lines[placed.line as usize].kind != Kind::Full,
+            item => matches!(item, Item::Moments(_)) || stored(item),
+        };
+        let written = pass.items.iter().filter(|item| stored(item)).count();
+        pass.apart.is_empty() && written == pass.stores.len() && pass.items.iter().all(knows)
     }
 
     /// Has a sum of products of columns added to the chains of its reduction at once, if nothing else needs it.
@@ -151,7 +182,7 @@ impl<'a> Parts<'a> {
             uses[line as usize] += if outside(line) { 2 } else { 0 };
         }
         let (lines, operands, order) = (self.lines, self.operands, self.order);
-        let finder = Finder { lines, operands, order, uses: &uses };
+        let finder = Finder { lines, operands, order, uses: &uses, pieces: self.pieces };
         list.iter().filter_map(|&line| Some((line, finder.find(line)?))).collect()
     }
 
@@ -231,7 +262,7 @@ impl<'a> Parts<'a> {
 
     /// Whether the value of a line always lies in the memory of its operand or its store.
     fn in_memory(&self, line: u16, store: Option<&FullStore>) -> bool {
-        let direct = |operand: &Operand| !self.squares && operand.always_direct(self.order);
+        let direct = |operand: &Operand| self.pieces || (!self.squares && operand.always_direct(self.order));
         let loaded = match self.lines[line as usize].what {
             What::Load { lines: true, .. } => true,
             What::Load { operand, buffered: false, .. } => direct(&self.operands[operand as usize]),

@@ -18,10 +18,10 @@ use super::walk::{Operand, Order};
 const CHEAP_BYTES: usize = 48 << 10;
 /// Cost from which an instruction is dear.
 const DEAR: usize = 12;
-/// Tiles of one row are cut to shorter runs of memory than they could be, down to this many points; below, copying is cheaper.
-const SHORTEST_RUN: usize = 192;
 /// Shorter axes are not worth squares.
 const LEAST_SQUARE: usize = 8;
+/// Shorter pieces of memory are better copied side by side, longer ones read as they lie, and tiles of one row cut to them: of 12 x 12 points both take the same time, of 6 x 6 copies take half.
+const SHORTEST_PIECE: usize = 192;
 /// Rows shorter than this are summed one sum at a time.
 const SHORTEST_SUM: usize = 128;
 
@@ -35,11 +35,17 @@ pub fn prepare(
     dtype_of: &dyn Fn(SlotId) -> DType,
     threads: usize,
 ) -> Result<Program, String> {
-    let mut builder = Builder::new(fused, output, dtype_of);
-    for index in 0..fused.code.len() {
-        builder.instruction(index)?;
+    // Loops that know pieces are the faster ones, but not all do.
+    for pieces in [true, false] {
+        let mut builder = Builder::new(fused, output, dtype_of);
+        for index in 0..fused.code.len() {
+            builder.instruction(index)?;
+        }
+        if let Some(program) = builder.finish(threads, pieces)? {
+            return Ok(program);
+        }
     }
-    builder.finish(threads)
+    Err("no program without pieces".into())
 }
 
 pub(super) struct Builder<'a> {
@@ -270,7 +276,8 @@ impl<'a> Builder<'a> {
         spread
     }
 
-    fn finish(mut self, threads: usize) -> Result<Program, String> {
+    /// The program; if it is to go by `pieces` where memory does, and holds what does not know them, `None`.
+    fn finish(mut self, threads: usize, pieces: bool) -> Result<Option<Program>, String> {
         postpone(&self.lines, &mut self.levels);
         let space = self.fused.space;
         let sizes = |folded: bool| -> usize {
@@ -345,6 +352,7 @@ impl<'a> Builder<'a> {
             tile_kept: 1,
             tile_reduced: 1,
             run: usize::MAX,
+            pieces: None,
             by_chains: false,
             chains_shared: false,
             uniform: all().filter(|&line| self.lines[line as usize].kind == Kind::Uniform).collect(),
@@ -372,7 +380,9 @@ impl<'a> Builder<'a> {
             .unwrap_or(0);
         let length = if order == Order::Rows { reduced } else { kept };
         let gelus = self.gelus();
-        let parts = Parts::new(&self.lines, &self.operands, &self.levels, (order, self.squares), length, &gelus);
+        let pieces = if pieces { self.pieces(order, &full_stores) } else { None };
+        let kind = (order, self.squares, pieces.is_some());
+        let parts = Parts::new(&self.lines, &self.operands, &self.levels, kind, length, &gelus);
         let mut passes: Vec<Pass> = (0..=last).map(|_| Pass::default()).collect();
         folds.iter().for_each(|&line| passes[fold_level(line)].folds.push(line));
         for line in all().filter(plain_row).filter(|&line| self.levels[line as usize] > 0) {
@@ -393,7 +403,7 @@ impl<'a> Builder<'a> {
         let stores = program.passes.iter().flat_map(|pass| pass.stores.iter().map(|store| &store.operand));
         let memory = || self.operands.iter().chain(stores.clone());
         let shortest = memory().filter_map(Operand::run).min();
-        let buffered = !memory().any(|operand| operand.always_direct(order));
+        let buffered = pieces.is_some() || !memory().any(|operand| operand.always_direct(order));
         if self.squares {
             program.square_tiles();
         } else {
@@ -417,14 +427,30 @@ impl<'a> Builder<'a> {
             program.bytes = parts.fill(&mut whole, &after, true, together);
             program.passes = vec![whole];
         }
-        if order == Order::Rows && program.tile_kept == 1 && !program.resident {
-            program.run = shortest.filter(|&run| run >= SHORTEST_RUN).unwrap_or(usize::MAX);
+        if pieces.is_some() && !program.passes.iter().all(|pass| parts.knows_pieces(pass)) {
+            return Ok(None);
+        }
+        program.pieces = pieces;
+        if order == Order::Rows && program.tile_kept == 1 && !program.resident && pieces.is_none() {
+            program.run = shortest.filter(|&run| run >= SHORTEST_PIECE).unwrap_or(usize::MAX);
         }
         program.number_strips();
         program.operands = self.operands;
         program.constants = self.constants;
         program.lines = self.lines;
-        Ok(program)
+        Ok(Some(program))
+    }
+
+    /// Points of the pieces that rows are broken into, if all operands of a value a point are, in the same way.
+    fn pieces(&self, order: Order, stores: &[FullStore]) -> Option<usize> {
+        let loaded = self.lines.iter().filter(|line| line.kind == Kind::Full).filter_map(|line| match line.what {
+            What::Load { operand, .. } => Some(&self.operands[operand as usize]),
+            _ => None,
+        });
+        let mut all = loaded.chain(stores.iter().map(|store| &store.operand)).peekable();
+        let length = all.peek()?.piece().filter(|&length| length >= SHORTEST_PIECE)?;
+        let same = all.all(|operand| operand.piece() == Some(length) && operand.size == size_of::<f32>());
+        (same && order == Order::Rows && !self.fused.reduced.is_empty()).then_some(length)
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Program {
     pub tile_reduced: usize,
     /// Folded points after which operands jump in memory, if that is seldom: tiles end there, so that nothing is copied.
     pub run: usize,
+    /// Points of the pieces that rows are broken into, if all that is done with a value of each point are sums and sums of products, which
+    /// read and write memory as it lies.
+    pub pieces: Option<usize>,
     /// Tiles are one folded point each, and those of one chain of the sums come before those of the next.
     pub by_chains: bool,
     /// Threads share the chains of one tile of all columns, not columns: each reads whole rows.
@@ -124,6 +127,8 @@ pub struct Pass {
     pub stores: Vec<FullStore>,
     /// Row lines that follow the folds.
     pub after: Vec<u16>,
+    /// What is read as it lies in memory, in pieces: operands.
+    pub memory: Vec<u16>,
 }
 
 /// A part of a pass: a line alone, or several joined.
@@ -226,7 +231,7 @@ impl Pass {
         let computes = |item: &&Item| of(item).is_none_or(|what| matches!(what, What::Call { .. } | What::OneHot));
         let one_chain = matches!(self.items.last(), Some(Item::Chain(_))) && self.chains().count() == 1;
         let simple = self.items.iter().filter(computes).count() <= 2 && !self.items.iter().any(jumps);
-        self.folds.is_empty() && (one_chain || simple)
+        self.folds.is_empty() && self.memory.is_empty() && (one_chain || simple)
     }
 
     /// The chains among its items.

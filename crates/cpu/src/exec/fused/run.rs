@@ -88,8 +88,12 @@ impl Program {
     pub fn sums_columns(&self, rows: &Program, threads: usize) -> bool {
         let [pass] = &self.passes[..] else { return false };
         let sums = self.order == Order::Columns && !pass.folds.is_empty() && pass.stores.is_empty();
-        // (Threads share the 16 chains.)
-        sums && self.reduced == rows.kept && (LONG_ROW..=LONGEST_ROW).contains(&self.kept) && 2 * threads <= LANES
+        // (A resident program makes sums of sums in one pass, for which a tile must hold whole columns; and threads share the 16 chains.)
+        sums && !self.resident
+            && self.reduced > 0
+            && self.reduced == rows.kept
+            && (LONG_ROW..=LONGEST_ROW).contains(&self.kept)
+            && 2 * threads <= LANES
     }
 
     /// Whether all that it reads of what `rows` writes to a slot lies in the row that it belongs to.

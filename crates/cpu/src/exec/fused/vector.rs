@@ -1,5 +1,7 @@
 //! Vector registers of floats: one trait for each instruction set.
 
+use std::ops::Range;
+
 /// A vector register of floats and what is done with it, lane by lane.
 ///
 /// # Safety
@@ -11,6 +13,10 @@ pub trait Vector: Copy {
     unsafe fn load(from: *const f32) -> Self;
     /// Writes them.
     unsafe fn store(self, to: *mut f32);
+    /// The floats of these lanes, each from its place behind an address, and 0 in the others, whose places are not read.
+    unsafe fn part(from: *const f32, lanes: Range<usize>) -> Self;
+    /// 0 in all lanes but these.
+    unsafe fn keep(self, lanes: Range<usize>) -> Self;
     /// The same float everywhere.
     unsafe fn splat(value: f32) -> Self;
     /// Sum.
@@ -88,6 +94,17 @@ impl Vector for Plain {
         unsafe { to.cast::<[f32; 4]>().write_unaligned(self.0) }
     }
     #[inline(always)]
+    unsafe fn part(from: *const f32, lanes: Range<usize>) -> Self {
+        let at = |lane: usize| if lanes.contains(&lane) { unsafe { *from.wrapping_add(lane) } } else { 0.0 };
+        Plain([at(0), at(1), at(2), at(3)])
+    }
+    #[inline(always)]
+    unsafe fn keep(self, lanes: Range<usize>) -> Self {
+        let [a, b, c, d] = self.0;
+        let at = |lane: usize, x: f32| if lanes.contains(&lane) { x } else { 0.0 };
+        Plain([at(0, a), at(1, b), at(2, c), at(3, d)])
+    }
+    #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Plain([value; 4])
     }
@@ -137,6 +154,33 @@ impl Vector for Plain {
 mod x86 {
     use super::Vector;
     use std::arch::x86_64::*;
+    use std::ops::Range;
+
+    /// Eight lanes of ones between eight of zeros.
+    static ONES: [i32; 24] = {
+        let mut ones = [0; 24];
+        let mut lane = 8;
+        while lane < 16 {
+            ones[lane] = -1;
+            lane += 1;
+        }
+        ones
+    };
+
+    /// Ones in these lanes.
+    #[inline(always)]
+    unsafe fn mask(lanes: Range<usize>) -> __m256i {
+        debug_assert!(lanes.start <= 8 && lanes.end <= 8);
+        // SAFETY: within the table, since lanes are 8 at most.
+        let of = |first: usize| unsafe { _mm256_loadu_si256(ONES.as_ptr().add(first).cast()) };
+        unsafe { _mm256_and_si256(of(8 - lanes.start), of(16 - lanes.end)) }
+    }
+
+    /// The same for the registers of masks.
+    #[inline(always)]
+    fn bits(lanes: Range<usize>) -> __mmask16 {
+        ((1u32 << lanes.end) - (1u32 << lanes.start)) as __mmask16
+    }
 
     // SAFETY of every block: the contract of the trait is that of the intrinsics.
     impl Vector for __m256 {
@@ -148,6 +192,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
             unsafe { _mm256_storeu_ps(to, self) }
+        }
+        #[inline(always)]
+        unsafe fn part(from: *const f32, lanes: Range<usize>) -> Self {
+            unsafe { _mm256_maskload_ps(from, mask(lanes)) }
+        }
+        #[inline(always)]
+        unsafe fn keep(self, lanes: Range<usize>) -> Self {
+            unsafe { _mm256_and_ps(self, _mm256_castsi256_ps(mask(lanes))) }
         }
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
@@ -207,6 +259,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
             unsafe { _mm512_storeu_ps(to, self) }
+        }
+        #[inline(always)]
+        unsafe fn part(from: *const f32, lanes: Range<usize>) -> Self {
+            unsafe { _mm512_maskz_loadu_ps(bits(lanes), from) }
+        }
+        #[inline(always)]
+        unsafe fn keep(self, lanes: Range<usize>) -> Self {
+            unsafe { _mm512_maskz_mov_ps(bits(lanes), self) }
         }
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {

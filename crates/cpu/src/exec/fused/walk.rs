@@ -211,9 +211,10 @@ impl Operand {
         self.reduced.is_zero()
     }
 
-    /// Whether all kept points have the same elements, which lie side by side.
+    /// Whether all kept points, several, have the same elements, which lie side by side.
     pub fn is_one_line(&self) -> bool {
-        self.same_for_all_kept() && matches!(self.reduced.dims[..], [Dim { stride: 1, .. }])
+        let several = self.kept.dims.iter().any(|dim| dim.count > 1);
+        several && self.same_for_all_kept() && matches!(self.reduced.dims[..], [Dim { stride: 1, .. }])
     }
 
     /// Whether, of rows of `length` numbers that follow each other, it reads in each folded point the row of that number alone.
@@ -224,6 +225,21 @@ impl Operand {
             _ => false,
         };
         self.offset == 0 && by_rows && within
+    }
+
+    /// Points of a piece, if rows lie evenly and are broken into pieces that do.
+    pub fn piece(&self) -> Option<usize> {
+        match (&self.kept.dims[..], &self.reduced.dims[..]) {
+            ([_], &[_, Dim { count, stride: 1, .. }]) => Some(count),
+            _ => None,
+        }
+    }
+
+    /// Where the pieces of the first row of a tile begin, and from a row and from a piece to the next.
+    pub fn pieces(&self, tile: &Tile) -> (isize, isize, isize) {
+        let (&[rows], &[outer, inner]) = (&self.kept.dims[..], &self.reduced.dims[..]) else { return (0, 0, 0) };
+        let first = tile.k0 as isize * rows.stride + inner.divide(tile.r0).0 as isize * outer.stride;
+        (self.offset + first, rows.stride, outer.stride)
     }
 
     /// Distance of folded points, if they lie evenly and all kept points have the same element.
