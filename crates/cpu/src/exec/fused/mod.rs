@@ -21,6 +21,7 @@ pub mod run;
 pub mod source;
 mod strip;
 mod sums;
+mod terms;
 mod tiles;
 mod vector;
 pub mod walk;

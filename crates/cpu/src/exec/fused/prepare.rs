@@ -20,7 +20,8 @@ const CHEAP_BYTES: usize = 48 << 10;
 const DEAR: usize = 12;
 /// Shorter axes are not worth squares.
 const LEAST_SQUARE: usize = 8;
-/// Shorter pieces of memory are better copied side by side, longer ones read as they lie, and tiles of one row cut to them: of 12 x 12 points both take the same time, of 6 x 6 copies take half.
+/// Shorter pieces of memory are better copied side by side; longer ones are read as they lie, or tiles of one row are cut to them. (Of
+/// 12 x 12 points both take the same time, of 6 x 6 copies take half.)
 const SHORTEST_PIECE: usize = 192;
 /// Rows shorter than this are summed one sum at a time.
 const SHORTEST_SUM: usize = 128;
