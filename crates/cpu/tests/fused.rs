@@ -315,6 +315,16 @@ fn channels_are_summed_and_written_in_the_pieces_that_they_lie_in() {
         for output in 0..8 {
             check(&format!("output {output} of channels of {dims:?}"), || vec![build(&x).swap_remove(output)]);
         }
+        // What is written is read again: summed, and a part of another sum of products.
+        check(&format!("what is made of what is written, {dims:?}"), || {
+            let (x, dy) = (values(&dims, DType::F32, 1), values(&dims, DType::F32, 2));
+            let [normal, ..] = x.batch_norm(1e-5);
+            let y = normal * values(&[1, dims[1], 1, 1], DType::F32, 3) + values(&[1, dims[1], 1, 1], DType::F32, 4);
+            let axes = [0isize, 2, 3];
+            let (sum, squares) = (y.sum_keep(axes), (&y * &y).sum_keep(axes));
+            let z = (&y - &sum) * &squares + &dy * &sum;
+            vec![y, sum, squares, z]
+        });
         check(&format!("zeros below zero, {dims:?}"), || vec![build(&|| x() * -0.0).swap_remove(3)]);
         let infinite = || {
             let mut numbers = vec![1.0f32; dims.iter().product()];

@@ -137,13 +137,19 @@ impl<'a> Parts<'a> {
 
     /// Whether all that a pass does with a value of each point are sums and stored sums of products, which know pieces.
     pub fn knows_pieces(&self, pass: &Pass) -> bool {
-        let stored = |item: &Item| matches!(item, Item::Affine(placed, _) if placed.store.is_some());
+        // (What is made in memory has no register that others could read.)
+        let loaded = |line: u16| self.lines[line as usize].kind != Kind::Full || self.in_pieces(line);
+        let stored = |item: &Item| match item {
+            Item::Affine(placed, affine) => placed.store.is_some() && affine.inputs().all(loaded),
+            _ => false,
+        };
+        let sums = pass.moments.iter().flat_map(Moments::inputs).all(loaded);
         let knows = |item: &Item| match item {
             Item::Line(placed) => self.lines[placed.line as usize].kind != Kind::Full,
             item => matches!(item, Item::Moments(_)) || stored(item),
         };
         let written = pass.items.iter().filter(|item| stored(item)).count();
-        pass.apart.is_empty() && written == pass.stores.len() && pass.items.iter().all(knows)
+        sums && pass.apart.is_empty() && written == pass.stores.len() && pass.items.iter().all(knows)
     }
 
     /// Has a sum of products of columns added to the chains of its reduction at once, if nothing else needs it.
@@ -278,7 +284,8 @@ impl<'a> Parts<'a> {
         }
         let own = |store: &FullStore| {
             let slot = store.operand.slot;
-            store.line == line && (!self.read.contains(&slot) || self.read_before(slot, pass, index, number, last_use))
+            let free = || !self.pieces && self.read_before(slot, pass, index, number, last_use);
+            store.line == line && (!self.read.contains(&slot) || free())
         };
         pass.stores.iter().position(own)
     }
