@@ -10,7 +10,7 @@ use super::ahead::Ahead;
 use super::chain::Function;
 use super::frame::Frame;
 use super::kernels::Arg;
-use super::pieces::{Broken, Pieces};
+use super::pieces::Broken;
 use super::program::{Kind, Line, Pass, Placed, What};
 use super::strip::Code;
 use super::terms::{LAST, Lines, PORTS, S, T, U, Values, Within, X, X2, run};
@@ -288,8 +288,7 @@ impl Frame<'_> {
             Limits::Relu => Within::Relu,
             Limits::Clamp(low, high) => Within::Clamp(number(low), number(high)),
         };
-        let pieces = if self.program.pieces.is_some() { self.pieces(tile) } else { Pieces::whole(len) };
-        Lines { ports, two: affine.two, within, out, again: true, count, len, pieces }
+        Lines { ports, two: affine.two, within, out, again: true, count, len, pieces: self.pieces(tile) }
     }
 
     /// The values of a port for the lines of a tile, each of `len` points.

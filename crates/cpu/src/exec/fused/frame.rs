@@ -45,11 +45,11 @@ impl Frame<'_> {
         if operand.slot == RESULT { self.result } else { self.slots.base(operand.slot) }
     }
 
-    /// How the rows of a tile are broken into pieces.
+    /// How the lines of a tile are broken into pieces.
     pub(super) fn pieces(&self, tile: &Tile) -> Pieces {
         match self.program.pieces {
             Some(length) => Pieces { length, skip: tile.r0 % length },
-            None => Pieces::whole(tile.rn),
+            None => Pieces::whole(self.lines_of(tile).1),
         }
     }
 

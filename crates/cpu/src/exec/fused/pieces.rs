@@ -30,20 +30,20 @@ impl Pieces {
 
     /// The pieces of `len` points.
     #[inline(always)]
-    pub fn of(self, len: usize) -> Walk {
-        Walk { pieces: self, len, next: 0, place: 0 }
+    pub fn of(self, len: usize) -> Along {
+        Along { pieces: self, len, next: 0, place: 0 }
     }
 }
 
 /// Goes from piece to piece.
-pub struct Walk {
+pub struct Along {
     pieces: Pieces,
     len: usize,
     next: usize,
     place: usize,
 }
 
-impl Iterator for Walk {
+impl Iterator for Along {
     type Item = Piece;
 
     #[inline(always)]

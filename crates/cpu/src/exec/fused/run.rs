@@ -37,9 +37,7 @@ impl Program {
             return;
         }
         let threads = machine.pool.threads();
-        let of_row = self.reduced.saturating_mul(self.weight).saturating_add(self.row_weight);
-        let work = self.kept.saturating_mul(of_row);
-        let units = if threads == 1 || work < PARALLEL { 1 } else { threads * UNITS_PER_THREAD };
+        let units = if threads == 1 || self.work() < PARALLEL { 1 } else { threads * UNITS_PER_THREAD };
         let target = Target { program: self, slots, result: Shared(result), simd: machine.simd };
         if self.split() {
             self.run_split(machine, &target, units);
@@ -79,6 +77,12 @@ impl Program {
         self.most_folds() == 0 && self.rows == 0 || (!self.resident && self.blocks() > 1 && self.kept <= 64)
     }
 
+    /// What it costs, in additions of f32.
+    fn work(&self) -> usize {
+        let of_row = self.reduced.saturating_mul(self.weight).saturating_add(self.row_weight);
+        self.kept.saturating_mul(of_row)
+    }
+
     /// Whether it goes over whole rows, each of them once.
     pub fn whole_rows(&self) -> bool {
         self.order == Order::Rows && self.resident
@@ -107,8 +111,7 @@ impl Program {
     /// Runs `self`, of whole rows, and sums of columns over the same rows, each while the row is still in the cache.
     pub fn run_with(&self, columns: &Program, machine: &Machine, slots: Slots<'_>) {
         let target = |program| Target { program, slots, result: Shared(std::ptr::null_mut()), simd: machine.simd };
-        let work = self.kept.saturating_mul(self.reduced.saturating_mul(self.weight).saturating_add(self.row_weight));
-        columns.run_chains(machine, &target(columns), work >= PARALLEL, Some(&target(self)));
+        columns.run_chains(machine, &target(columns), self.work() >= PARALLEL, Some(&target(self)));
     }
 
     /// Sums of columns, by chains: neighbouring ones for each unit, as many as a tile has rows, after the same rows of `first`.
