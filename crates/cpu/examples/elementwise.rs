@@ -12,7 +12,7 @@ type Build = Box<dyn Fn(&Cpu, &[usize]) -> Box<dyn Fn() -> Built>>;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wanted = std::env::args().nth(1).unwrap_or_default();
-    let cpu = Cpu::new(1)?;
+    let cpu = Cpu::new(std::env::args().nth(2).map_or(Ok(1), |threads| threads.parse())?)?;
     for (name, shapes, build) in cases() {
         if !name.contains(&wanted) {
             continue;
@@ -57,7 +57,8 @@ fn case(name: &'static str, shapes: &[&[usize]], build: Build) -> (&'static str,
 
 fn cases() -> Vec<(&'static str, Vec<Vec<usize>>, Build)> {
     let flat: &[&[usize]] = &[&[1 << 12], &[1 << 14], &[1 << 22]];
-    let rows: &[&[usize]] = &[&[32, 1024], &[4096, 1024], &[1000, 77]];
+    let rows: &[&[usize]] =
+        &[&[32, 1024], &[4096, 1024], &[1000, 77], &[256, 4096], &[4000, 300], &[40000, 128], &[100000, 64]];
     let pictures: &[&[usize]] = &[&[4, 8, 32, 32], &[64, 64, 32, 32], &[64, 16, 7, 7]];
     vec![
         case(
@@ -112,6 +113,11 @@ fn cases() -> Vec<(&'static str, Vec<Vec<usize>>, Build)> {
         case("centred rows", rows, unary(|x| x - x.mean_keep(-1))),
         case("layer norm", rows, normed(false)),
         case("layer norm, gradient", rows, normed(true)),
+        case(
+            "relu gradient, its sum",
+            &[&[64, 128], &[128, 400], &[128, 512], &[4096, 1024], &[256, 3072], &[4000, 300], &[40000, 128]],
+            Box::new(rectified),
+        ),
         case("max pool 2", pictures, unary(|x| x.max_pool(&PoolOptions::new(&[2, 2])))),
         case("max pool 2, gradient", pictures, gradient(|x| x.max_pool(&PoolOptions::new(&[2, 2])))),
         case("max pool 3/2", pictures, unary(|x| x.max_pool(&overlapping()))),
@@ -153,6 +159,18 @@ fn normed(shift: bool) -> Build {
             all.push(y);
             (all, vec![])
         })
+    })
+}
+
+/// What a layer's gradient does between two products: ReLU's gradient, and its sum, with which the bias is changed.
+fn rectified(cpu: &Cpu, shape: &[usize]) -> Box<dyn Fn() -> Built> {
+    let (y, dy) = (random(cpu, shape, 1), random(cpu, shape, 2));
+    let [p, m] = [0; 2].map(|_| zero(&shape[1..]));
+    Box::new(move || {
+        let dx = dy.full_like(0.0).where_else(&y.le(0.0), &dy);
+        let mean = m.tensor() * 0.9 + dx.sum(0);
+        let next = p.tensor() - &mean * 1e-3;
+        (vec![dx], vec![p.update(&next), m.update(&mean)])
     })
 }
 

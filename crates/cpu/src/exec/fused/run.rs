@@ -16,7 +16,7 @@ use crate::simd::Simd;
 
 /// Less work than this (additions of f32, about 15 microseconds) stays on the calling thread: waking a second one costs
 /// 5 to 50 microseconds.
-const PARALLEL: usize = 1 << 18;
+pub(super) const PARALLEL: usize = 1 << 18;
 /// Units for each thread, so that a delayed thread delays the rest by little.
 const UNITS_PER_THREAD: usize = 4;
 
@@ -78,7 +78,7 @@ impl Program {
     }
 
     /// What it costs, in additions of f32.
-    fn work(&self) -> usize {
+    pub(super) fn work(&self) -> usize {
         let of_row = self.reduced.saturating_mul(self.weight).saturating_add(self.row_weight);
         self.kept.saturating_mul(of_row)
     }
@@ -233,7 +233,7 @@ impl Program {
 }
 
 /// Longer rows do not stay in the second-level cache, a few at a time and with the chains of their columns.
-const LONGEST_ROW: usize = 4096;
+pub(super) const LONGEST_ROW: usize = 4096;
 
 /// A pointer that units share.
 #[derive(Clone, Copy)]

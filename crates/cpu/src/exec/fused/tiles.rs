@@ -3,6 +3,7 @@
 use tensor::order::{BLOCK, LANES};
 
 use super::program::Program;
+use super::run::{LONGEST_ROW, PARALLEL};
 use super::walk::Order;
 
 /// Bytes of buffers up to which whole rows are kept: they then stay in the second-level cache.
@@ -42,6 +43,13 @@ impl Program {
         let rows = (LANES / (2 * threads)).min(MOST_POINTS / self.kept).max(1);
         (self.tile_kept, self.tile_reduced) = (self.kept.next_multiple_of(16), 1 << rows.ilog2());
         self.points = (self.tile_kept * self.tile_reduced).next_multiple_of(64);
+    }
+
+    /// Whether whole rows, which lie side by side in memory, are better tiles of sums of columns than some `columns` of several rows,
+    /// or better to be shared among threads.
+    fn sums_by_rows(&self, columns: usize, parallel: bool, threads: usize) -> bool {
+        let cut = columns < self.kept || (parallel && self.kept > 64);
+        cut && self.passes.len() == 1 && self.reduced >= LANES && self.kept <= LONGEST_ROW && 2 * threads <= LANES
     }
 
     /// `shortest`: the shortest run of folded points in memory, if an operand jumps; `buffered`: whether there is a buffer for
@@ -89,10 +97,10 @@ impl Program {
                 (rows, (room / rows).min(reduced.max(1).next_power_of_two()))
             }
             Order::Columns => {
+                let parallel = threads > 1 && self.work() >= PARALLEL;
                 let mut columns = kept.min(MOST_COLUMNS);
                 // Narrower tiles where there would be too few of them for the threads.
-                while columns > 64 && kept.div_ceil(columns) < 2 * threads && self.blocks() < 2 * threads && threads > 1
-                {
+                while parallel && columns > 64 && kept.div_ceil(columns) < 2 * threads && self.blocks() < 2 * threads {
                     columns = (columns / 2).next_multiple_of(16);
                 }
                 let whole = (room / reduced.max(1)).max(16).min(columns);
@@ -107,6 +115,8 @@ impl Program {
                     let wanted = if threads > 1 && !self.chains_shared { threads.min(kept / SHORT_LINE) } else { 1 };
                     let cuts = kept.div_ceil(LONG_LINE).max(wanted);
                     (kept.div_ceil(cuts).next_multiple_of(16), 1)
+                } else if self.sums_by_rows(columns, parallel, threads) {
+                    return self.by_rows(threads);
                 } else {
                     let rows = (room / columns).max(1);
                     (columns, 1 << rows.ilog2())
