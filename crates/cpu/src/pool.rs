@@ -1,12 +1,14 @@
 //! The thread pool: runs numbered units of work on every core.
 //!
-//! Which worker takes which unit is left to chance, so a unit must write only what is its own; then no result can
-//! depend on it. Workers spin for a moment after a job, because the next kernel of a plan usually follows within
+//! Each thread begins with a share of neighbouring units, the same share of every job of as many units, so that it finds in its caches
+//! what it has written before; who is done helps the others. So which worker takes which unit is left to chance, and a unit must
+//! write only what is its own; then no result can depend on it. Workers spin for a moment after a job, because the next kernel of a plan usually follows within
 //! microseconds, and then sleep.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,12 +34,17 @@ pub struct Pool {
 struct Shared {
     gate: AtomicU64,
     job: UnsafeCell<Option<Job>>,
-    next: AtomicUsize,
+    /// The next unit of each thread's share, the caller's first.
+    next: Box<[Counter]>,
     sleepers: Mutex<usize>,
     sleeping: AtomicUsize,
     wake: Condvar,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
+
+/// Alone in its lines of the cache: others count as well.
+#[repr(align(128))]
+struct Counter(AtomicUsize);
 
 const WORKERS_IN: u64 = (1 << 30) - 1;
 const OPEN: u64 = 1 << 30;
@@ -72,7 +79,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             gate: AtomicU64::new(0),
             job: UnsafeCell::new(None),
-            next: AtomicUsize::new(0),
+            next: (0..threads.max(1)).map(|_| Counter(AtomicUsize::new(0))).collect(),
             sleepers: Mutex::new(0),
             sleeping: AtomicUsize::new(0),
             wake: Condvar::new(),
@@ -83,7 +90,7 @@ impl Pool {
             .map_while(|index| {
                 let shared = Arc::clone(&shared);
                 let name = format!("glassbox-{index}");
-                std::thread::Builder::new().name(name).spawn(move || work(&shared)).ok()
+                std::thread::Builder::new().name(name).spawn(move || work(&shared, index)).ok()
             })
             .collect();
         Pool { shared, workers, turn: Mutex::new(()) }
@@ -92,6 +99,11 @@ impl Pool {
     /// How many threads work on a job, the caller counted.
     pub fn threads(&self) -> usize {
         self.workers.len() + 1
+    }
+
+    /// Whether a worker is about to look for a job, so that a short one is worth handing out. (Results must not depend on it.)
+    pub fn awake(&self) -> bool {
+        !INSIDE.get() && self.shared.sleeping.load(Ordering::Relaxed) < self.workers.len()
     }
 
     /// Calls `unit(0)` to `unit(units - 1)`, each once, on any thread and in any order, and returns when all are done.
@@ -109,7 +121,7 @@ impl Pool {
         let unit: *const (dyn Fn(usize) + Sync + 'static) = unsafe { std::mem::transmute(unit) };
         let job = Job { units, unit };
         self.shared.open(job, self.workers.len());
-        self.shared.take_units(job);
+        self.shared.take_units(job, 0);
         self.shared.close();
         let panic = lock(&self.shared.panic).take();
         drop(turn);
@@ -148,7 +160,9 @@ impl Shared {
     fn open(&self, job: Job, workers: usize) {
         // SAFETY: the caller holds `turn` and the gate is closed with nobody in.
         unsafe { *self.job.get() = Some(job) };
-        self.next.store(0, Ordering::Relaxed);
+        for (thread, next) in self.next.iter().enumerate() {
+            next.0.store(self.share(job.units, thread).start, Ordering::Relaxed);
+        }
         let number = (self.gate.load(Ordering::Relaxed) >> JOB_NUMBER).wrapping_add(1);
         self.gate.store(number << JOB_NUMBER | OPEN, Ordering::SeqCst);
         if self.sleeping.load(Ordering::SeqCst) > 0 {
@@ -170,22 +184,32 @@ impl Shared {
         }
     }
 
-    /// Takes units until none is left. A panic is kept for the caller and ends the handing out.
-    fn take_units(&self, job: Job) {
+    /// The units that a thread begins with.
+    fn share(&self, units: usize, thread: usize) -> Range<usize> {
+        let threads = self.next.len();
+        units * thread / threads..units * (thread + 1) / threads
+    }
+
+    /// Takes units until none is left: of the share of thread `own`, then of those that follow it. A panic is kept for the caller and
+    /// ends the handing out.
+    fn take_units(&self, job: Job, own: usize) {
         INSIDE.set(true);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let index = self.next.fetch_add(1, Ordering::Relaxed);
-                if index >= job.units {
-                    break;
+            for thread in (own..self.next.len()).chain(0..own) {
+                let end = self.share(job.units, thread).end;
+                loop {
+                    let index = self.next[thread].0.fetch_add(1, Ordering::Relaxed);
+                    if index >= end {
+                        break;
+                    }
+                    // SAFETY: the closure outlives the job, see `Pool::run`.
+                    unsafe { (*job.unit)(index) };
                 }
-                // SAFETY: the closure outlives the job, see `Pool::run`.
-                unsafe { (*job.unit)(index) };
             }
         }));
         INSIDE.set(false);
         if let Err(payload) = outcome {
-            self.next.store(job.units, Ordering::Relaxed);
+            self.next.iter().for_each(|next| next.0.store(job.units, Ordering::Relaxed));
             lock(&self.panic).get_or_insert(payload);
         }
     }
@@ -209,8 +233,8 @@ impl Shared {
     }
 }
 
-/// The life of a worker.
-fn work(shared: &Shared) {
+/// The life of worker `index`, counted from 1.
+fn work(shared: &Shared, index: usize) {
     let mut seen = 0;
     let mut idle_since = Instant::now();
     loop {
@@ -218,7 +242,7 @@ fn work(shared: &Shared) {
             Err(()) => return,
             Ok(Some((number, job))) => {
                 seen = number;
-                shared.take_units(job);
+                shared.take_units(job, index);
                 shared.gate.fetch_sub(1, Ordering::AcqRel);
                 idle_since = Instant::now();
             }
