@@ -1,6 +1,6 @@
-//! Times elementwise chains, reductions and pooling on one thread, in cache and out of it: the best of many runs.
+//! Times elementwise chains, reductions and pooling, on one thread unless told, in cache and out of it: the best of many runs.
 //!
-//! `cargo run --release -p glassbox-cpu --example elementwise -- [PART OF A NAME]`
+//! `cargo run --release -p glassbox-cpu --example elementwise -- [PART OF A NAME [THREADS]]`
 
 use std::time::Instant;
 
