@@ -17,7 +17,7 @@ pub static WHERE: Page = Page {
     gradient_formula: "g where c, g where not c",
     gradient: Some(|y, g| {
         let c = &y.inputs()[0];
-        vec![None, Some(g.keep_where(c)), Some(g.keep_where(&c.not()))]
+        vec![None, Some(g.keep_where(c)), Some(g.zero_where(c))]
     }),
     reference: |_, inputs| {
         fn choose<T: Element>(c: &[bool], a: &[T], b: &Values) -> Values {
@@ -47,9 +47,16 @@ pub static CLAMP: Page = Page {
     gradient_formula: "g where lo <= x <= hi, else 0; with open ends g where lo < y < hi",
     gradient: Some(|y, g| {
         let Op::Clamp { lo, hi, ends } = *y.op() else { return vec![None] };
+        let (unlimited_below, unlimited_above) = (lo.f64() == f64::NEG_INFINITY, hi.f64() == f64::INFINITY);
         let (x, lo, hi) = (&y.inputs()[0], Operand::Scalar(lo), Operand::Scalar(hi));
-        // Of y where it says the same: what comes after often needs it anyway.
-        vec![Some(g.keep_where(&if ends { x.ge(lo).and(x.le(hi)) } else { y.gt(lo).and(y.lt(hi)) }))]
+        vec![Some(g.keep_where(&match ends {
+            // (NaN is on neither side of a limit: one comparison rules it out.)
+            true if unlimited_below => x.le(hi),
+            true if unlimited_above => x.ge(lo),
+            true => x.ge(lo).and(x.le(hi)),
+            // Of y where it says the same: what comes after often needs it anyway.
+            false => y.gt(lo).and(y.lt(hi)),
+        }))]
     }),
     reference: |node, inputs| {
         let Op::Clamp { lo, hi, .. } = *node.op() else { return Err("not clamp".into()) };
