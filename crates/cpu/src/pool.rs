@@ -1,8 +1,8 @@
 //! The thread pool: runs numbered units of work on every core.
 //!
-//! Each thread begins with a share of neighbouring units, the same share of every job of as many units, so that it finds in its caches
-//! what it has written before; who is done helps the others. So which worker takes which unit is left to chance, and a unit must
-//! write only what is its own; then no result can depend on it. Workers spin for a moment after a job, because the next kernel of a plan usually follows within
+//! Each thread begins with a share of neighbouring units, the same share of every job of as many units, so that it finds
+//! in its caches what it has written before; who is done helps the others. So which worker takes which unit is left to
+//! chance, and a unit must write only what is its own; then no result can depend on it. Workers spin for a moment after a job, because the next kernel of a plan usually follows within
 //! microseconds, and then sleep.
 
 use std::any::Any;
@@ -34,7 +34,7 @@ pub struct Pool {
 struct Shared {
     gate: AtomicU64,
     job: UnsafeCell<Option<Job>>,
-    /// The next unit of each thread's share, the caller's first.
+    /// The next unit of each thread's share, the caller's first: one for each thread that was asked for, whether or not there is one.
     next: Box<[Counter]>,
     sleepers: Mutex<usize>,
     sleeping: AtomicUsize,
@@ -42,7 +42,7 @@ struct Shared {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-/// Alone in its lines of the cache: others count as well.
+/// On cache lines of its own: other threads write the counters beside it.
 #[repr(align(128))]
 struct Counter(AtomicUsize);
 
@@ -79,7 +79,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             gate: AtomicU64::new(0),
             job: UnsafeCell::new(None),
-            next: (0..threads.max(1)).map(|_| Counter(AtomicUsize::new(0))).collect(),
+            next: (0..threads).map(|_| Counter(AtomicUsize::new(0))).collect(),
             sleepers: Mutex::new(0),
             sleeping: AtomicUsize::new(0),
             wake: Condvar::new(),
@@ -101,14 +101,15 @@ impl Pool {
         self.workers.len() + 1
     }
 
-    /// Whether a worker is about to look for a job, so that a short one is worth handing out. (Results must not depend on it.)
+    /// Whether a worker looks for a job, so that a short one is worth handing out. (Results must not depend on it.)
     pub fn awake(&self) -> bool {
-        !INSIDE.get() && self.shared.sleeping.load(Ordering::Relaxed) < self.workers.len()
+        let busy = INSIDE.get() || self.shared.gate.load(Ordering::Relaxed) & OPEN != 0;
+        !busy && self.shared.sleeping.load(Ordering::Relaxed) < self.workers.len()
     }
 
     /// Calls `unit(0)` to `unit(units - 1)`, each once, on any thread and in any order, and returns when all are done.
     ///
-    /// A run from inside a unit stays on that unit's thread. A panic in a unit is raised again here.
+    /// A run from inside one of several units stays on that unit's thread. A panic in a unit is raised again here.
     pub fn run(&self, units: usize, unit: impl Fn(usize) + Sync) {
         if units <= 1 || self.workers.is_empty() || INSIDE.get() {
             (0..units).for_each(unit);
@@ -184,10 +185,10 @@ impl Shared {
         }
     }
 
-    /// The units that a thread begins with.
+    /// The units that a thread begins with. (If they are fewer than threads, the caller has one: it is awake.)
     fn share(&self, units: usize, thread: usize) -> Range<usize> {
         let threads = self.next.len();
-        units * thread / threads..units * (thread + 1) / threads
+        (units * thread).div_ceil(threads)..(units * (thread + 1)).div_ceil(threads)
     }
 
     /// Takes units until none is left: of the share of thread `own`, then of those that follow it. A panic is kept for the caller and
@@ -196,9 +197,10 @@ impl Shared {
         INSIDE.set(true);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             for thread in (own..self.next.len()).chain(0..own) {
-                let end = self.share(job.units, thread).end;
-                loop {
-                    let index = self.next[thread].0.fetch_add(1, Ordering::Relaxed);
+                let (next, end) = (&self.next[thread].0, self.share(job.units, thread).end);
+                // (Many threads that only read a counter do not take it from each other.)
+                while next.load(Ordering::Relaxed) < end {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
                     if index >= end {
                         break;
                     }

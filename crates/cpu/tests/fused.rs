@@ -25,7 +25,7 @@ fn check(name: &str, build: impl Fn() -> Vec<Tensor>) {
     let wanted = build();
     let wanted = reference::evaluate(&wanted.iter().collect::<Vec<_>>()).unwrap();
     let widths = Simd::available().into_iter().map(|simd| Cpu::with(3, simd.level()));
-    for cpu in [Cpu::new(1)].into_iter().chain(widths) {
+    for cpu in [1, 2, 8].map(Cpu::new).into_iter().chain(widths) {
         let cpu = cpu.unwrap();
         let (threads, width) = (cpu.machine().pool.threads(), cpu.machine().simd.level());
         for fused in [true, false] {
@@ -71,6 +71,24 @@ fn several_sums_of_columns_keep_their_order_whoever_makes_which_chain() {
         let product = &a * &b;
         vec![product.sum(0), b.sum(0), product]
     });
+}
+
+#[test]
+fn a_sum_of_columns_keeps_its_order_by_whole_rows() {
+    // One block and some; columns of one tile and of several, few rows and few columns, and more of them than a tile takes.
+    for dims in [[4100, 300], [700, 129], [16, 1025], [40, 257], [2000, 65], [130, 4096], [70, 4100]] {
+        for dtype in [DType::F32, DType::F64, DType::I64] {
+            check(&format!("a sum of {dtype} columns of {dims:?} and what is summed"), || {
+                let (x, y) = (values(&dims, dtype, 1), values(&dims, dtype, 2));
+                let kept = x.keep_where(&y.gt(0));
+                vec![kept.sum(0), kept]
+            });
+        }
+        check(&format!("the largest of columns of {dims:?}, with numbers for rows and columns"), || {
+            let (row, column) = (values(&[1, dims[1]], DType::F32, 3), values(&[dims[0], 1], DType::F32, 4));
+            vec![(values(&dims, DType::F32, 1) * &row + &column).max(0)]
+        });
+    }
 }
 
 #[test]

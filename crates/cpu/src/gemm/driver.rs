@@ -15,7 +15,7 @@ use std::ops::Range;
 
 /// Fewer multiply-adds than this (about 15 microseconds of one core) are not worth waking a second thread.
 pub(crate) const SMALL: usize = 1 << 21;
-/// Fewer than this are not worth handing to one that is awake.
+/// Fewer than this (5 to 10 microseconds) are not worth handing to one that is awake.
 const SMALL_AWAKE: usize = 1 << 19;
 /// A number of the large matrix of a thin product costs as much as so many multiply-adds: one row is multiplied at 17 GFLOP/s of 103,
 /// two at 24 (Zen 3).
@@ -24,12 +24,15 @@ const FETCH: usize = 8;
 const UNIT: usize = 1 << 18;
 /// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
 const UNITS_PER_THREAD: usize = 4;
-/// Parts of columns pack the same rows, and pass by them: they are not made shorter than this many multiply-adds (half a millisecond)
-/// while each thread has one.
-const SHORT_UNIT: usize = 1 << 25;
 /// And more of them where a unit would be longer than this many multiply-adds, up to so many.
 const LONG_UNIT: usize = 1 << 26;
 const UNITS_MOST: usize = 16;
+/// Parts of columns pack the same rows, and pass by them: fewer of them, while each thread has one, where they would be shorter than
+/// this many multiply-adds (half a millisecond).
+const SHORT_UNIT: usize = 1 << 25;
+/// A unit packs A itself if at least so many panels of columns use it (400 to 800 columns cut for two threads: as fast as sharing, or up to
+/// 8 % faster).
+const OWN_A: usize = 8;
 /// An epilogue runs over whole rows in one go, and over parts of rows one by one: rows of a unit are not made shorter than
 /// this where the other cut is as good.
 const LONG_ROW: usize = 1024;
@@ -41,8 +44,7 @@ const LOW: [usize; 2] = [24, 64];
 const AFTER_MOST: usize = 1 << 20;
 /// Items of at most this many columns share the packed part of A.
 const FEW_COLUMNS: usize = 256;
-/// Panels of columns that are worth a packed A of their own.
-const OFTEN: usize = 8;
+
 /// One batched product, checked.
 pub(crate) struct Job<'a> {
     pub batch: usize,
@@ -78,9 +80,9 @@ struct Cut {
     epilogue_after: bool,
 }
 
-/// Cuts so that every thread has work, and every cut-off piece is still worth a unit. Columns are cut first, since a
-/// cut of the rows makes several units pack the same part of B; items of few columns stay together, since each of them
-/// would make A be packed again.
+/// Cuts so that every thread has work, if it is `parallel`, and every cut-off piece is still worth a unit. Columns are cut first, since
+/// a cut of the rows makes several units pack the same part of B, where A is packed once or is the smaller one; items of few columns
+/// stay together, since each of them would make A be packed again.
 fn cut(kernel: &Kernel, threads: usize, parallel: bool, job: &Job<'_>) -> Cut {
     let small = job.m * job.n + (job.m + job.n).saturating_mul(job.k) <= small_footprint();
     let together = job.a_period == 1 && (kernel.nr..=FEW_COLUMNS).contains(&job.n) && !(small && plain(job));
@@ -94,21 +96,21 @@ fn cut(kernel: &Kernel, threads: usize, parallel: bool, job: &Job<'_>) -> Cut {
     }
     let work = job.work();
     let units = |cut: Cut| job.batch.div_ceil(cut.items) * job.m.div_ceil(cut.rows) * job.n.div_ceil(cut.columns);
-    let wanted = |least: usize| least.max(work / LONG_UNIT).min(work / UNIT).min(threads * UNITS_MOST);
-    let (short, usual) =
-        (wanted((work / SHORT_UNIT).clamp(threads, threads * UNITS_PER_THREAD)), wanted(threads * UNITS_PER_THREAD));
+    let limited = |count: usize| count.max(work / LONG_UNIT).min(work / UNIT).min(threads * UNITS_MOST);
+    let usual = limited(threads * UNITS_PER_THREAD);
+    let fewer = limited((work / SHORT_UNIT).clamp(threads, threads * UNITS_PER_THREAD));
     let single = job.batch == 1 && plain(job);
     if single && (job.epilogue.is_some() || job.m >= job.n) {
         if let Some(parts) = parts_of_rows(kernel, threads, job, usual) {
             return Cut { rows: job.m.div_ceil(parts), ..cut };
         }
-        let parts = short.clamp(1, job.n.div_ceil(2 * kernel.nr));
+        let parts = fewer.clamp(1, job.n.div_ceil(2 * kernel.nr));
         if job.epilogue.is_some() && parts >= threads && job.m * job.n <= AFTER_MOST {
             let columns = even_part(job.n, job.n.div_ceil(parts), kernel.nr);
             return Cut { columns, epilogue_after: true, ..cut };
         }
     }
-    let wanted = if single { short } else { usual };
+    let wanted = if single { fewer } else { usual };
     // Long sums outweigh any epilogue.
     let rows_matter = job.epilogue.is_some() && job.k <= LONG_SUM && plain(job);
     while units(cut) < wanted {
@@ -122,7 +124,7 @@ fn cut(kernel: &Kernel, threads: usize, parallel: bool, job: &Job<'_>) -> Cut {
             _ if cut.items > 1 => fewer,
             (true, false) => narrower,
             (false, true) => lower,
-            // A is packed once for all units, and so is B if its columns alone are cut.
+            // A is packed once for all units, or by few, and so is B if its columns alone are cut.
             (true, true) if job.epilogue.is_none() && cut.columns >= 16 * kernel.nr => narrower,
             (true, true) if cut.columns * 2 >= cut.rows && (!rows_matter || cut.columns >= 2 * LONG_ROW) => narrower,
             (true, true) => lower,
@@ -177,7 +179,7 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
     };
     // Several units of one matrix of A would each pack it; and several units of rows all of B. (One for each thread do it side by side,
     // which costs less than a job of its own if they use it often.)
-    let of_a = units > down * job.a_period && (units > machine.pool.threads() || cut.columns < OFTEN * kernel.nr);
+    let of_a = units > down * job.a_period && (units > machine.pool.threads() || cut.columns < OWN_A * kernel.nr);
     let of_b = job.batch == 1 && down > 2 && across == 1 && plain(job);
     if (of_a || of_b) && parallel && !work.direct(place(0)) {
         Shared::with(machine, job, (of_a, of_b), |shared| each(Some(shared)));

@@ -121,6 +121,28 @@ fn products_larger_than_the_cache_give_the_bits_of_the_triple_loop() {
 }
 
 #[test]
+fn a_small_product_is_the_same_whether_a_worker_is_awake_or_sleeps() {
+    for (m, n, k) in [(128, 40, 200), (64, 128, 128), (20, 400, 128)] {
+        let size = Size { batch: 1, m, n, k };
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let (a, b) = (Matrix::row_major(&a, k), Matrix::row_major(&b, n));
+        let mut expected = vec![0.0; m * n];
+        naive(size, a, b, Accumulate::Zero, MatrixMut::row_major(&mut expected, n));
+        for threads in [2, 8] {
+            let machine = Machine { pool: Pool::new(threads), simd: Simd::from_env().unwrap() };
+            for pause in [0, 5] {
+                machine.pool.run(threads, |_| ());
+                std::thread::sleep(std::time::Duration::from_millis(pause));
+                let mut found = vec![0.0; m * n];
+                let c = MatrixMut::row_major(&mut found, n);
+                gemm(&machine, size, a, b, Accumulate::Zero, c, None).unwrap();
+                assert!(bits(&found) == bits(&expected), "{size:?}, {threads} threads, after {pause} ms");
+            }
+        }
+    }
+}
+
+#[test]
 fn batches_and_repeated_operands_are_the_single_products() {
     let machines = machines();
     for (batch, m, n, k) in [(3, 20, 40, 30), (40, 32, 64, 64), (7, 1, 50, 3), (5, 30, 1, 60)] {

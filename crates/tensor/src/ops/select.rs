@@ -49,14 +49,15 @@ pub static CLAMP: Page = Page {
         let Op::Clamp { lo, hi, ends } = *y.op() else { return vec![None] };
         let (unlimited_below, unlimited_above) = (lo.f64() == f64::NEG_INFINITY, hi.f64() == f64::INFINITY);
         let (x, lo, hi) = (&y.inputs()[0], Operand::Scalar(lo), Operand::Scalar(hi));
-        vec![Some(g.keep_where(&match ends {
-            // (NaN is on neither side of a limit: one comparison rules it out.)
-            true if unlimited_below => x.le(hi),
-            true if unlimited_above => x.ge(lo),
-            true => x.ge(lo).and(x.le(hi)),
+        let passes = match (ends, unlimited_below, unlimited_above) {
+            // (NaN fails every comparison, so one is enough.)
+            (true, true, _) => x.le(hi),
+            (true, _, true) => x.ge(lo),
+            (true, ..) => x.ge(lo).and(x.le(hi)),
             // Of y where it says the same: what comes after often needs it anyway.
-            false => y.gt(lo).and(y.lt(hi)),
-        }))]
+            (false, ..) => y.gt(lo).and(y.lt(hi)),
+        };
+        vec![Some(g.keep_where(&passes))]
     }),
     reference: |node, inputs| {
         let Op::Clamp { lo, hi, .. } = *node.op() else { return Err("not clamp".into()) };

@@ -174,6 +174,7 @@ pub(crate) fn select() -> Vec<Sample> {
 pub(crate) fn clamp() -> Vec<Sample> {
     let mut samples = over_views(line, |x| x.clamp(-1.0, 2.0));
     samples.push(sample("one side", vec![line(&[33], 50)], |t| t[0].clamp(f64::NEG_INFINITY, 1.0)));
+    samples.push(sample("the other side", vec![line(&[33], 54)], |t| t[0].clamp(-1.0, f64::INFINITY)));
     samples.push(sample("open ends", vec![line(&[33], 53)], |t| t[0].hardtanh(-1.0, 2.0)));
     samples.push(sample("limits crossed", vec![line(&[33], 51)], |t| t[0].clamp(2.0, -1.0)));
     samples.push(values("special", vec![special()], |t| t[0].clamp(-1.0, 0.0)));

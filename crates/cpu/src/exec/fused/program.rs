@@ -34,7 +34,7 @@ pub struct Program {
     pub pieces: Option<usize>,
     /// Tiles are one folded point each, and those of one chain of the sums come before those of the next.
     pub by_chains: bool,
-    /// Threads share the chains of one tile of all columns, not columns: each reads whole rows.
+    /// Threads, if there are several, share the chains of one tile of all columns, not columns: each reads whole rows.
     pub chains_shared: bool,
     /// Loads, counters, random numbers and their places.
     pub operands: Vec<Operand>,

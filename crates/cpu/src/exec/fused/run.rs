@@ -7,7 +7,7 @@ use super::frame::Frame;
 use super::kernels::Arg;
 use super::program::Program;
 use super::strip::LONGEST;
-use super::tiles::LONG_ROW;
+use super::tiles::{LONG_ROW, LONGEST_ROW, NARROW};
 use super::walk::Order;
 use crate::exec::memory::Slots;
 use crate::machine::Machine;
@@ -74,7 +74,7 @@ impl Program {
 
     /// Whether the folded axes are cut among units: always without reductions, and where rows are few and long.
     pub(super) fn split(&self) -> bool {
-        self.most_folds() == 0 && self.rows == 0 || (!self.resident && self.blocks() > 1 && self.kept <= 64)
+        self.most_folds() == 0 && self.rows == 0 || (!self.resident && self.blocks() > 1 && self.kept <= NARROW)
     }
 
     /// What it costs, in additions of f32.
@@ -231,9 +231,6 @@ impl Program {
         if self.blocks() == 1 { 0 } else { (self.most_folds() * self.blocks() * kept * 8).next_multiple_of(64) }
     }
 }
-
-/// Longer rows do not stay in the second-level cache, a few at a time and with the chains of their columns.
-pub(super) const LONGEST_ROW: usize = 4096;
 
 /// A pointer that units share.
 #[derive(Clone, Copy)]

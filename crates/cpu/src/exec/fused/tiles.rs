@@ -3,12 +3,12 @@
 use tensor::order::{BLOCK, LANES};
 
 use super::program::Program;
-use super::run::{LONGEST_ROW, PARALLEL};
+use super::run::PARALLEL;
 use super::walk::Order;
 
 /// Bytes of buffers up to which whole rows are kept: they then stay in the second-level cache.
 pub(super) const RESIDENT_BYTES: usize = 256 << 10;
-/// Kept points side by side: their 16 chains of f32 are 16 KiB.
+/// Kept points side by side, where a tile is a part of the columns: their 16 chains of f32 are 16 KiB.
 pub(super) const MOST_COLUMNS: usize = 256;
 /// Bytes of buffers that stay in the first-level cache (48 KiB here, 32 KiB elsewhere) beside what is read.
 const TILE_BYTES: usize = 24 << 10;
@@ -27,6 +27,10 @@ pub(super) const LONG_ROW: usize = 256;
 /// Most and least columns of such a tile.
 const LONG_LINE: usize = 1024;
 const SHORT_LINE: usize = 128;
+/// Rows longer than this do not stay in the second-level cache, a few at a time and with the chains of their columns.
+pub(super) const LONGEST_ROW: usize = 4096;
+/// Few columns: threads share the blocks of their sums.
+pub(super) const NARROW: usize = 64;
 /// Points of a few rows that stay in the second-level cache with their chains and what else reads and writes these rows.
 const MOST_POINTS: usize = 8192;
 
@@ -37,18 +41,23 @@ impl Program {
         self.points = self.tile_kept * self.tile_reduced;
     }
 
-    /// Tiles of a few whole rows, of as many chains: for [`Program::run_with`] on so many threads.
+    /// Tiles of a few whole rows, whose chains so many threads share: for [`Program::run_with`].
     pub fn by_rows(&mut self, threads: usize) {
         (self.by_chains, self.chains_shared) = (false, true);
-        let rows = (LANES / (2 * threads)).min(MOST_POINTS / self.kept).max(1);
-        (self.tile_kept, self.tile_reduced) = (self.kept.next_multiple_of(16), 1 << rows.ilog2());
+        (self.tile_kept, self.tile_reduced) = self.row_tile(threads);
         self.points = (self.tile_kept * self.tile_reduced).next_multiple_of(64);
     }
 
+    /// Columns and rows of a tile of whole rows, one row for each chain that a thread has at a time.
+    fn row_tile(&self, threads: usize) -> (usize, usize) {
+        let rows = (LANES / (2 * threads)).min(MOST_POINTS / self.kept).max(1);
+        (self.kept.next_multiple_of(16), 1 << rows.ilog2())
+    }
+
     /// Whether whole rows, which lie side by side in memory, are better tiles of sums of columns than some `columns` of several rows,
-    /// or better to be shared among threads.
-    fn sums_by_rows(&self, columns: usize, parallel: bool, threads: usize) -> bool {
-        let cut = columns < self.kept || (parallel && self.kept > 64);
+    /// or better to be shared among so many threads.
+    fn sums_by_rows(&self, columns: usize, threads: usize) -> bool {
+        let cut = columns < self.kept || (threads > 1 && self.kept > NARROW);
         cut && self.passes.len() == 1 && self.reduced >= LANES && self.kept <= LONGEST_ROW && 2 * threads <= LANES
     }
 
@@ -97,10 +106,15 @@ impl Program {
                 (rows, (room / rows).min(reduced.max(1).next_power_of_two()))
             }
             Order::Columns => {
-                let parallel = threads > 1 && self.work() >= PARALLEL;
+                // Little work stays on one thread.
+                let threads = if self.work() < PARALLEL { 1 } else { threads };
                 let mut columns = kept.min(MOST_COLUMNS);
                 // Narrower tiles where there would be too few of them for the threads.
-                while parallel && columns > 64 && kept.div_ceil(columns) < 2 * threads && self.blocks() < 2 * threads {
+                while threads > 1
+                    && columns > NARROW
+                    && kept.div_ceil(columns) < 2 * threads
+                    && self.blocks() < 2 * threads
+                {
                     columns = (columns / 2).next_multiple_of(16);
                 }
                 let whole = (room / reduced.max(1)).max(16).min(columns);
@@ -115,8 +129,9 @@ impl Program {
                     let wanted = if threads > 1 && !self.chains_shared { threads.min(kept / SHORT_LINE) } else { 1 };
                     let cuts = kept.div_ceil(LONG_LINE).max(wanted);
                     (kept.div_ceil(cuts).next_multiple_of(16), 1)
-                } else if self.sums_by_rows(columns, parallel, threads) {
-                    return self.by_rows(threads);
+                } else if self.sums_by_rows(columns, threads) {
+                    self.chains_shared = threads > 1;
+                    self.row_tile(threads)
                 } else {
                     let rows = (room / columns).max(1);
                     (columns, 1 << rows.ilog2())
