@@ -21,6 +21,7 @@ mod direct;
 mod few;
 mod geometry;
 mod joined;
+mod kernel_rows;
 mod phases;
 mod places;
 mod pointwise;
@@ -145,6 +146,11 @@ pub fn conv_weight_gradient(
     }
     if pointwise::suits(geometry) {
         return pointwise::weight_gradient(machine, geometry, x, dy, dw, epilogue);
+    }
+    if kernel_rows::suits(geometry) {
+        kernel_rows::gradient(machine, geometry, x, dy, dw);
+        finish_if(machine, dw, outputs, columns, epilogue);
+        return Ok(());
     }
     if depthwise::suits(geometry) {
         depthwise::weight_gradient(machine, geometry, x, dy, dw);

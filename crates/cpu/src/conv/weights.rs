@@ -10,8 +10,8 @@ use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
 
-/// Canvases and packed dy of the samples taken at a time: about this many floats, 4 MiB.
-const AT_A_TIME: usize = 1 << 20;
+/// Canvases and packed dy of the samples taken at a time: about this many floats, 512 KiB, which second-level caches hold.
+const AT_A_TIME: usize = 1 << 17;
 /// Steps of k in a block: 512 x 32 floats of dy, 64 KiB, are read again for every 14 rows of the sums.
 const KC: usize = 512;
 /// Units for each thread.
@@ -63,7 +63,8 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
     let tiles = if tiles < wanted { tiles.next_multiple_of(threads).min(rows.len()) } else { tiles };
     let tile = |number: usize| number * rows.len() / tiles..(number + 1) * rows.len() / tiles;
     // A unit fetches all of dy: for several tiles, as long as there is a unit for each thread.
-    let down = wanted.min((tiles / TILES).max(threads.div_ceil(groups * panels).min(tiles)));
+    let several = (tiles / TILES).max(1).next_multiple_of(threads.div_ceil(groups * panels));
+    let down = wanted.min(several).min(tiles);
 
     let sums_size = groups * rows.len() * columns;
     with_scratch(sums_size + samples * (drawn_size + slopes_size), |scratch| {

@@ -14,9 +14,11 @@ use crate::scratch::with_scratch;
 use crate::simd::Simd;
 use std::ops::Range;
 
-/// Most steps of k in a block, for vectors below 16 floats and for those of 16: C passes through memory once for each block, and a panel
-/// of either operand should share the first-level cache. 256, 342 and 512 steps were within 3 % at 1024^3 on Zen 3.
-const KC: [usize; 2] = [384, 256];
+/// Most steps of k in a block: C passes through memory once for each block, and a panel of A should share the first-level cache with
+/// what passes by. 256, 342 and 512 steps were within 3 % at 1024^3 on Zen 3.
+const KC: usize = 384;
+/// Bytes of the second-level cache that blocks fill, at most: of 2 MiB (Granite Rapids), half was 2 to 7 % faster than all.
+const CACHE_MOST: usize = 1 << 20;
 /// An epilogue is called for about this many elements of C: they are still in the second-level cache.
 const FINISHED: usize = 1 << 16;
 /// Whole rows up to this long: an epilogue runs over them in one go, and over parts of rows one by one. Also the columns of B that
@@ -67,7 +69,7 @@ impl<'a> Shared<'a> {
             if wanted && size <= SHARED_MOST { size } else { 0 }
         };
         let (a_size, b_size) = (size(of_a, rows, job.a_period), size(of_b, columns, 1));
-        let depth = depth(kernel, job.k);
+        let depth = depth(job.k);
         let steps = job.k.div_ceil(depth);
         let [a_part, b_part] = [PANELS[0] * kernel.mr, PANELS[1] * kernel.nr];
         let (a_parts, b_parts) = (job.m.div_ceil(a_part), job.n.div_ceil(b_part));
@@ -115,18 +117,18 @@ impl<'a> Shared<'a> {
 }
 
 /// Steps of k in a block.
-fn depth(kernel: &Kernel, k: usize) -> usize {
-    even(k, KC[usize::from(kernel.width >= 16)])
+fn depth(k: usize) -> usize {
+    even(k, KC)
 }
 
 /// The second-level cache holds rows of A, a group of panels of B, and what passes by: floats for each.
 fn third() -> usize {
-    second_level() / size_of::<f32>() / 3
+    second_level().min(CACHE_MOST) / size_of::<f32>() / 3
 }
 
 /// Rows of A in a block.
 pub(super) fn block_rows(kernel: &Kernel, k: usize) -> usize {
-    (third() / depth(kernel, k.max(1))).max(kernel.mr)
+    (third() / depth(k.max(1))).max(kernel.mr)
 }
 
 /// Writes some rows of a matrix of A as panels.
@@ -174,7 +176,7 @@ impl Blocked<'_> {
         let shared_b = self.shared.is_some_and(|shared| shared.b.is_some());
         let width = if shared_b { n } else { even(n, WHOLE_ROW) }.next_multiple_of(nr);
         let together = (WHOLE_ROW / width).clamp(1, self.items.len());
-        let depth = depth(self.kernel, job.k);
+        let depth = depth(job.k);
         let mut height = even(m, block_rows(self.kernel, job.k));
         if job.epilogue.is_some() {
             height = even(m, height.min((FINISHED / (width * together)).max(FINISHED_ROWS)));

@@ -19,6 +19,12 @@ const PANEL: [usize; 2] = [1 << 12, 1 << 14];
 /// Steps of k at a time where the rows of lanes are read in place and come from beyond the cache: they are memory pages
 /// apart, and no more than this many are read at a time.
 const KC_IN_PLACE: usize = 32;
+/// Rows of lanes that are a multiple of so many floats apart (512 bytes) share an eighth of the places of a first-level cache, or less:
+/// what is asked for ahead is gone before its turn comes, and each tile of factors fetches them anew.
+const CROWDED: usize = 128;
+/// To copy them first is worth it for more tiles of factors than this: 128 x 512 x 784 with AVX-512 on two threads, 196 and 285
+/// GFLOP/s.
+const CROWDED_TILES: usize = 4;
 /// A step of k of one vector of lanes, transposed, costs as much as this many multiply-adds of a vector.
 const TRANSPOSE: usize = 5;
 
@@ -66,7 +72,9 @@ impl<'a> Direct<'a> {
         // Few lanes, which stay in the cache, while the factors pass by row after row.
         let in_cache = small || lane_range.len() * k <= small_footprint() / 2;
         let few = lane_range.len() <= 2 * kernel.nr && in_cache && factors.step == 1;
-        let worth = k > 0 && m * n > 0 && (small || thin || few);
+        // Factors that are read again for each of many panels of lanes, and are gone from the first-level cache by then.
+        let fetched = factors.step.is_multiple_of(CROWDED) && lane_range.len() > CROWDED_TILES * kernel.nr;
+        let worth = k > 0 && m * n > 0 && (small && !fetched || thin || few);
         worth.then_some(Direct {
             simd,
             kernel,
@@ -99,12 +107,17 @@ impl<'a> Direct<'a> {
             // SAFETY: the operands are in bounds by the assertion, C by the caller's promise.
             unsafe {
                 match (self.lanes.lane_stride, self.lanes.step) {
-                    (1, _) => part.in_place(accumulate),
+                    (1, step) if !part.crowded(step) => part.in_place(accumulate),
                     (_, 1) if part.factor_range.len() <= DOT_ROWS => part.dots(accumulate),
                     _ => part.packed(accumulate),
                 }
             }
         }
+    }
+
+    /// Whether lanes that are contiguous in memory, rows of them `step` apart, should be copied all the same.
+    fn crowded(&self, step: usize) -> bool {
+        step.is_multiple_of(CROWDED) && self.factor_range.len() > CROWDED_TILES * self.kernel.mr
     }
 
     /// Lanes contiguous in memory.
@@ -124,7 +137,7 @@ impl<'a> Direct<'a> {
         }
     }
 
-    /// Lanes along k, or scattered: copied first, a panel at a time.
+    /// Lanes along k, scattered or crowded: copied first, a panel at a time.
     unsafe fn packed(&self, accumulate: bool) {
         let nr = self.kernel.nr;
         let depth = (PANEL[usize::from(self.kernel.width >= 16)] / nr).min(self.k);

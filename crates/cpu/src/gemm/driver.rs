@@ -24,8 +24,9 @@ const FETCH: usize = 8;
 const UNIT: usize = 1 << 18;
 /// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
 const UNITS_PER_THREAD: usize = 4;
-/// And more of them where a unit would be longer than this many multiply-adds, up to so many.
-const LONG_UNIT: usize = 1 << 26;
+/// And more of them where a unit would be longer than this many multiply-adds, for vectors below 16 floats and for those of 16, up to so
+/// many. (Low and narrow units are paid for: 384 x 1536 x 2048 with AVX-512 on two threads, 18 units 258 GFLOP/s, 8 of them 285.)
+const LONG_UNIT: [usize; 2] = [1 << 26, 1 << 28];
 const UNITS_MOST: usize = 16;
 /// Parts of columns pack the same rows, and pass by them: fewer of them, while each thread has one, where they would be shorter than
 /// this many multiply-adds (half a millisecond).
@@ -96,7 +97,8 @@ fn cut(kernel: &Kernel, threads: usize, parallel: bool, job: &Job<'_>) -> Cut {
     }
     let work = job.work();
     let units = |cut: Cut| job.batch.div_ceil(cut.items) * job.m.div_ceil(cut.rows) * job.n.div_ceil(cut.columns);
-    let limited = |count: usize| count.max(work / LONG_UNIT).min(work / UNIT).min(threads * UNITS_MOST);
+    let long = LONG_UNIT[usize::from(kernel.width >= 16)];
+    let limited = |count: usize| count.max(work / long).min(work / UNIT).min(threads * UNITS_MOST);
     let usual = limited(threads * UNITS_PER_THREAD);
     let fewer = limited((work / SHORT_UNIT).clamp(threads, threads * UNITS_PER_THREAD));
     let single = job.batch == 1 && plain(job);
@@ -181,7 +183,9 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
     // which costs less than a job of its own if they use it often.)
     let of_a = units > down * job.a_period && (units > machine.pool.threads() || cut.columns < OWN_A * kernel.nr);
     let of_b = job.batch == 1 && down > 2 && across == 1 && plain(job);
-    if (of_a || of_b) && parallel && !work.direct(place(0)) {
+    // (Units that read small operands where they lie would each turn a B that lies along k.)
+    let turned = of_b && job.b.plain(0).is_some_and(|b| b.lane_stride != 1);
+    if (of_a || of_b) && parallel && (turned || !work.direct(place(0))) {
         Shared::with(machine, job, (of_a, of_b), |shared| each(Some(shared)));
     } else {
         each(None);
@@ -261,6 +265,7 @@ impl Work<'_> {
             (job.c.pointer(item * job.c_batch_stride, reach), job.c_row_stride)
         };
         if items.len() == 1
+            && shared.is_none()
             && let (Some(a), Some(b)) = (job.a.plain(items.start % job.a_period), job.b.plain(items.start))
             && let ranges = (rows.clone(), columns.clone())
             && let Some(direct) = Direct::new(self.simd, (a, b), ranges, job.k, c(items.start))
