@@ -7,7 +7,7 @@
 use std::mem::MaybeUninit;
 
 use super::vector::{Vector, with_vectors};
-use crate::simd::Simd;
+use crate::simd::{Simd, prefetch};
 
 /// Vectors in the accumulator: with half of the 16 registers of AVX2 taken, the other half is free for arguments.
 const VECTORS: usize = 8;
@@ -117,6 +117,10 @@ pub unsafe fn run(simd: Simd, steps: &[Step], ports: &[Port], spare: *mut f32, l
     with_vectors!(simd, |V| unsafe { strips::<V>(steps, ports, spare, len) });
 }
 
+/// Points that memory is asked for ahead of a long chain, where a vector is a cache line: Adam over 25 million numbers took 0.84 to 0.88
+/// of the time with AVX-512 (Granite Rapids), and in the cache 1.1 of it with AVX2 (Zen 3), which asks for nothing therefore.
+const AHEAD: usize = 2048;
+
 /// More ports than a chain has.
 pub const MOST_PORTS: usize = 48;
 /// More steps than a chain has.
@@ -145,8 +149,12 @@ unsafe fn strips<V: Vector>(steps: &[Step], ports: &[Port], spare: *mut f32, len
     let whole = len - len % strip;
     if whole > 0 {
         let ready = look_up(ports);
+        let ahead = V::WIDTH == 16 && len >= 2 * AHEAD;
         let mut at = 0;
         while at < whole {
+            if ahead {
+                ask::<V>(ports, at + AHEAD);
+            }
             // SAFETY: by the promise of the caller.
             unsafe { one::<V>(ready, at) };
             at += strip;
@@ -174,6 +182,16 @@ unsafe fn strips<V: Vector>(steps: &[Step], ports: &[Port], spare: *mut f32, len
         if port.mask != 0 {
             // SAFETY: as above.
             unsafe { std::ptr::copy_nonoverlapping(copy.data, port.data.add(whole), len - whole) };
+        }
+    }
+}
+
+/// Asks the second-level cache for a strip of each port, from point `at` on, if there are so many.
+#[inline(always)]
+fn ask<V: Vector>(ports: &[Port], at: usize) {
+    for port in ports.iter().filter(|port| port.mask != 0) {
+        for vector in 0..VECTORS {
+            prefetch(port.data.wrapping_add(at + vector * V::WIDTH).cast_const().cast());
         }
     }
 }
