@@ -9,8 +9,10 @@ use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
 
-/// What a number costs that is brought side by side with others, or back, in multiply-adds.
-const COPY: usize = 24;
+/// What a number costs that is brought side by side with others, or back, in multiply-adds of a vector.
+const COPY: usize = 3;
+/// A tile of fewer rows than this waits for its own sums, and costs the same with one vector of columns as with two.
+const HIGH: usize = 8;
 /// Numbers that are copied of the samples taken at a time: 4 MiB.
 const AT_A_TIME: usize = 1 << 20;
 /// Numbers of a part of the sums that is brought back: 32 KiB.
@@ -18,9 +20,10 @@ const PART: usize = 1 << 13;
 
 /// Whether this is the faster way. The bits are the same either way.
 pub(super) fn suits(chain: &Chain<'_>, machine: &Machine, (k, positions): (usize, usize)) -> bool {
-    let (nr, samples) = (Kernel::of(machine.simd).nr, chain.items / chain.groups);
-    let idle = samples * positions.next_multiple_of(nr) - (samples * positions).next_multiple_of(nr);
-    (idle * chain.rows).saturating_mul(k) > COPY * (chain.rows + k) * samples * positions
+    let (kernel, samples) = (Kernel::of(machine.simd), chain.items / chain.groups);
+    let step = if kernel.mr < HIGH { kernel.nr } else { kernel.width };
+    let idle = samples * positions.next_multiple_of(step) - (samples * positions).next_multiple_of(step);
+    (idle * chain.rows).saturating_mul(k) > COPY * kernel.width * (chain.rows + k) * samples * positions
 }
 
 /// Computes the target.
