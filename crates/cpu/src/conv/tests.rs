@@ -183,6 +183,12 @@ fn geometries() -> Vec<ConvGeometry> {
         geometry(2, 1, 4, 13, [2, 5, 12], [2, 3, 3], one, [1, 1, 1], one),
         geometry(2, 1, 3, 28, [1, 6, 24], [1, 3, 3], one, [0, 1, 1], one),
         geometry(3, 2, 6, 10, [1, 6, 15], [1, 3, 2], [1, 2, 2], [0, 1, 1], one),
+        // Few outputs: tiles of one to three outputs and one to four rows of the kernel, each length of a row, groups, steps, depth.
+        geometry(2, 1, 2, 1, [1, 9, 11], [1, 3, 8], one, [0, 1, 3], one),
+        geometry(3, 1, 3, 4, [1, 9, 11], [1, 3, 7], [1, 1, 2], [0, 1, 3], one),
+        geometry(2, 1, 5, 7, [1, 8, 10], [1, 2, 6], [1, 2, 1], [0, 4, 7], [1, 2, 1]),
+        geometry(2, 2, 4, 16, [2, 5, 9], [2, 3, 4], [1, 2, 3], [1, 1, 1], one),
+        geometry(0, 1, 2, 3, [1, 9, 9], [1, 3, 3], one, none, one),
         // Vectors along the channels, more positions than are turned together.
         geometry(2, 1, 3, 16, [1, 13, 13], [1, 5, 5], one, [0, 2, 2], one),
         // Windows that do not overlap.
@@ -327,14 +333,22 @@ fn small_planes_side_by_side_give_the_bits_of_each_sample_alone() {
 
 #[test]
 fn weight_gradients_of_large_images_go_on_from_sample_to_sample() {
-    let g = geometry(3, 1, 1, 5, [1, 500, 401], [1, 1, 2], [1, 1, 1], [0, 0, 0], [1, 1, 1]);
-    let (x, dy) = (numbers(3 * g.input_positions(), 1), numbers(15 * g.output_positions(), 3));
-    let expected = Plain(&g).weight_gradient(&x, &dy);
-    for threads in [1, 3] {
-        let machine = Machine { pool: Pool::new(threads), simd: Simd::detect() };
-        let mut found = vec![f32::NAN; expected.len()];
-        conv_weight_gradient(&machine, &g, &x, &dy, &mut found, None).unwrap();
-        assert!(bits(&found) == bits(&expected));
+    let one = [1, 1, 1];
+    // Outputs side by side, and rows of the kernel.
+    for g in [
+        geometry(3, 1, 1, 5, [1, 500, 401], [1, 1, 2], one, [0, 0, 0], one),
+        geometry(3, 1, 1, 5, [1, 250, 301], [1, 2, 3], one, [0, 1, 1], one),
+        geometry(5, 2, 4, 4, [1, 180, 201], [1, 2, 4], [1, 2, 1], [0, 1, 2], [1, 3, 1]),
+    ] {
+        let x = numbers(g.batch * g.channels * g.input_positions(), 1);
+        let dy = numbers(g.batch * g.outputs * g.output_positions(), 3);
+        let expected = Plain(&g).weight_gradient(&x, &dy);
+        for threads in [1, 3] {
+            let machine = Machine { pool: Pool::new(threads), simd: Simd::detect() };
+            let mut found = vec![f32::NAN; expected.len()];
+            conv_weight_gradient(&machine, &g, &x, &dy, &mut found, None).unwrap();
+            assert!(bits(&found) == bits(&expected), "{threads} threads, {g:?}");
+        }
     }
 }
 
