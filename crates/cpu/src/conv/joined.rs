@@ -11,7 +11,7 @@ use crate::scratch::with_scratch;
 
 /// What a number costs that is brought side by side with others, or back, in multiply-adds of a vector.
 const COPY: usize = 3;
-/// A tile of fewer rows than this waits for its own sums, and costs the same with one vector of columns as with two.
+/// Full tiles of fewer rows than this wait for their own sums, and cost the same with one vector of columns as with two.
 const HIGH: usize = 8;
 /// Numbers that are copied of the samples taken at a time: 4 MiB.
 const AT_A_TIME: usize = 1 << 20;

@@ -6,32 +6,35 @@
 
 use super::ConvGeometry;
 use super::canvas::Canvas;
-use crate::gemm::SMALL;
+use crate::gemm::{Kernel, SMALL};
 use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
 use std::ops::Range;
 
-/// Numbers of a vector, and the longest row of a kernel.
+/// Lanes of a sum, and the longest row of a kernel.
 const LANES: usize = 8;
 /// A row of the kernel is one vector whatever it holds: shorter ones waste too much of it.
 const ROW_LEAST: usize = 3;
-/// With more outputs than twice the row of the kernel, vectors of outputs do better.
-const OUTPUTS_EACH: usize = 2;
+/// With more outputs for two numbers of a row of the kernel, vectors of outputs do better.
+const OUTPUTS_FOR_TWO: usize = 3;
 /// Most outputs and most rows of a tile: 12 sums, 3 factors and a vector are what 16 registers hold.
 const OUTPUTS: usize = 3;
 const ROWS: usize = 4;
 /// Numbers of the canvases and of dy that are taken at a time, about: 1 MiB.
 const AT_A_TIME: usize = 1 << 18;
+/// With fewer units for each thread, as many for each.
+const UNITS_PER_THREAD: usize = 4;
 /// Depthwise layers of more groups have kernels of their own.
 const GROUPS_MOST: usize = 4;
 
 /// Whether this is the faster way. The bits are the same either way.
-pub(super) fn suits(geometry: &ConvGeometry) -> bool {
+pub(super) fn suits(machine: &Machine, geometry: &ConvGeometry) -> bool {
     let (outputs, row) = (geometry.group_outputs(), geometry.kernel[2]);
-    (ROW_LEAST..=LANES).contains(&row)
+    Kernel::of(machine.simd).width >= LANES
+        && (ROW_LEAST..=LANES).contains(&row)
         && geometry.dilation[2] == 1
-        && (1..=LANES.min(OUTPUTS_EACH * row)).contains(&outputs)
+        && (1..=LANES.min(OUTPUTS_FOR_TWO * row / 2)).contains(&outputs)
         && (geometry.group_channels() > 1 || geometry.groups <= GROUPS_MOST)
         && geometry.batch * geometry.output_positions() * geometry.group_channels() * geometry.taps() > 0
 }
@@ -44,7 +47,11 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
     // Where each row of the kernel begins, on the canvases of a group.
     let rows = (0..channels).flat_map(|c| canvas.taps.iter().step_by(row).map(move |tap| c * room + tap));
     let rows: Vec<usize> = rows.collect();
-    let (down, across) = (outputs.div_ceil(OUTPUTS), rows.len().div_ceil(ROWS));
+    let (threads, down) = (machine.pool.threads(), outputs.div_ceil(OUTPUTS));
+    let mut across = rows.len().div_ceil(ROWS);
+    if groups * down * across < threads * UNITS_PER_THREAD {
+        across = across.next_multiple_of(threads.div_ceil(groups * down)).min(rows.len());
+    }
     let units = groups * down * across;
     let parallel = (dw.len() * geometry.batch).saturating_mul(positions) >= SMALL;
 

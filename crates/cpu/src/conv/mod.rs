@@ -147,7 +147,7 @@ pub fn conv_weight_gradient(
     if pointwise::suits(geometry) {
         return pointwise::weight_gradient(machine, geometry, x, dy, dw, epilogue);
     }
-    if kernel_rows::suits(geometry) {
+    if kernel_rows::suits(machine, geometry) {
         kernel_rows::gradient(machine, geometry, x, dy, dw);
         finish_if(machine, dw, outputs, columns, epilogue);
         return Ok(());

@@ -334,11 +334,13 @@ fn small_planes_side_by_side_give_the_bits_of_each_sample_alone() {
 #[test]
 fn weight_gradients_of_large_images_go_on_from_sample_to_sample() {
     let one = [1, 1, 1];
-    // Outputs side by side, and rows of the kernel.
+    // Outputs side by side, and rows of the kernel; one sample at a time, two, and one that is left.
     for g in [
         geometry(3, 1, 1, 5, [1, 500, 401], [1, 1, 2], one, [0, 0, 0], one),
         geometry(3, 1, 1, 5, [1, 250, 301], [1, 2, 3], one, [0, 1, 1], one),
         geometry(5, 2, 4, 4, [1, 180, 201], [1, 2, 4], [1, 2, 1], [0, 1, 2], [1, 3, 1]),
+        geometry(5, 1, 1, 4, [1, 140, 151], [1, 2, 3], one, [0, 1, 1], one),
+        geometry(5, 1, 2, 9, [1, 50, 51], [1, 2, 2], one, [0, 1, 0], one),
     ] {
         let x = numbers(g.batch * g.channels * g.input_positions(), 1);
         let dy = numbers(g.batch * g.outputs * g.output_positions(), 3);

@@ -10,7 +10,8 @@ use crate::machine::Machine;
 use crate::pool::Disjoint;
 use crate::scratch::with_scratch;
 
-/// Canvases and packed dy of the samples taken at a time: about this many floats, 512 KiB, which second-level caches hold.
+/// Canvases and packed dy of the samples taken at a time, for two threads: about this many floats, 512 KiB, which second-level caches
+/// hold. More for more threads, which would meet too often.
 const AT_A_TIME: usize = 1 << 17;
 /// Steps of k in a block: 512 x 32 floats of dy, 64 KiB, are read again for every 14 rows of the sums.
 const KC: usize = 512;
@@ -50,19 +51,19 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
 
     let drawn_size = geometry.channels * room;
     let slopes_size = groups * columns * positions;
-    let samples = (AT_A_TIME / (drawn_size + slopes_size)).clamp(1, geometry.batch);
+    let threads = machine.pool.threads();
+    let samples = (AT_A_TIME * threads.max(2) / 2 / (drawn_size + slopes_size)).clamp(1, geometry.batch);
     let places = (0..positions).map(|p| canvas.start(super::places::coordinates(p, geometry.output)));
     let places: Vec<usize> = places.collect();
     let steps: Vec<usize> = (0..samples).flat_map(|s| places.iter().map(move |place| s * drawn_size + place)).collect();
     // Rows of the sums in a tile: as even as can be, since a short tile waits for its own sums as long as a full one. Where there
     // are few tiles, as many for each thread.
-    let threads = machine.pool.threads();
     let most = kernel.rows(columns.min(kernel.nr));
     let tiles = rows.len().div_ceil(most);
     let wanted = (threads * UNITS_PER_THREAD).div_ceil(groups * panels);
     let tiles = if tiles < wanted { tiles.next_multiple_of(threads).min(rows.len()) } else { tiles };
     let tile = |number: usize| number * rows.len() / tiles..(number + 1) * rows.len() / tiles;
-    // A unit fetches all of dy: for several tiles, as long as there is a unit for each thread.
+    // A unit fetches all of dy: for several tiles, as long as there are units for each thread, and as many.
     let several = (tiles / TILES).max(1).next_multiple_of(threads.div_ceil(groups * panels));
     let down = wanted.min(several).min(tiles);
 

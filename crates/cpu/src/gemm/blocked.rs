@@ -55,12 +55,12 @@ pub(super) const SHARED_MOST: usize = 1 << 22;
 const PANELS: [usize; 2] = [8, 4];
 
 impl<'a> Shared<'a> {
-    /// Packs A, B or both on all threads, where they are not too large, and lends them. (B is that of a single item.)
+    /// Packs A, B or both on all threads, where they are not too large, and lends them if there is anything. (B is that of a single item.)
     pub fn with<R>(
         machine: &Machine,
         job: &Job<'_>,
         (of_a, of_b): (bool, bool),
-        task: impl FnOnce(&Shared<'_>) -> R,
+        task: impl FnOnce(Option<&Shared<'_>>) -> R,
     ) -> R {
         let kernel = Kernel::of(machine.simd);
         let (rows, columns) = (job.m.next_multiple_of(kernel.mr), job.n.next_multiple_of(kernel.nr));
@@ -98,10 +98,11 @@ impl<'a> Shared<'a> {
                     pack_b(machine.simd, job, 0, (lanes, k), to);
                 }
             });
-            task(&Shared {
+            let shared = Shared {
                 a: (a_units > 0).then_some((&*packed_a, rows)),
                 b: (b_units > 0).then_some((&*packed_b, columns)),
-            })
+            };
+            task((a_units + b_units > 0).then_some(&shared))
         })
     }
 

@@ -19,11 +19,12 @@ const PANEL: [usize; 2] = [1 << 12, 1 << 14];
 /// Steps of k at a time where the rows of lanes are read in place and come from beyond the cache: they are memory pages
 /// apart, and no more than this many are read at a time.
 const KC_IN_PLACE: usize = 32;
-/// Rows of lanes that are a multiple of so many floats apart (512 bytes) share an eighth of the places of a first-level cache, or less:
-/// what is asked for ahead is gone before its turn comes, and each tile of factors fetches them anew.
+/// Steps of k that are a multiple of so many floats apart (512 bytes) share an eighth of the places of a first-level cache, or less, and
+/// those of so many floats fill them: what is asked for ahead is gone before its turn comes, and each tile fetches everything anew.
 const CROWDED: usize = 128;
-/// To copy them first is worth it for more tiles of factors than this: 128 x 512 x 784 with AVX-512 on two threads, 196 and 285
-/// GFLOP/s.
+const CROWDED_MOST: usize = 64 * CROWDED;
+/// To copy them first is worth it for more tiles than this: 128 x 512 x 784 with AVX-512 on two threads, in place 196 GFLOP/s,
+/// copied 285.
 const CROWDED_TILES: usize = 4;
 /// A step of k of one vector of lanes, transposed, costs as much as this many multiply-adds of a vector.
 const TRANSPOSE: usize = 5;
@@ -31,6 +32,11 @@ const TRANSPOSE: usize = 5;
 /// Floats of all three matrices that the second-level cache holds beside one another.
 pub(super) fn small_footprint() -> usize {
     second_level() / size_of::<f32>() / 4 * 3
+}
+
+/// Whether `k` steps, so many floats apart, crowd a few places of the first-level cache.
+fn crowded(step: usize, k: usize) -> bool {
+    step.is_multiple_of(CROWDED) && step * k > CROWDED_MOST
 }
 
 /// One rectangle of C, all of k, and the operands that it comes from.
@@ -72,8 +78,8 @@ impl<'a> Direct<'a> {
         // Few lanes, which stay in the cache, while the factors pass by row after row.
         let in_cache = small || lane_range.len() * k <= small_footprint() / 2;
         let few = lane_range.len() <= 2 * kernel.nr && in_cache && factors.step == 1;
-        // Factors that are read again for each of many panels of lanes, and are gone from the first-level cache by then.
-        let fetched = factors.step.is_multiple_of(CROWDED) && lane_range.len() > CROWDED_TILES * kernel.nr;
+        // Factors are read again for each panel of lanes.
+        let fetched = crowded(factors.step, k) && lane_range.len() > CROWDED_TILES * kernel.nr;
         let worth = k > 0 && m * n > 0 && (small && !fetched || thin || few);
         worth.then_some(Direct {
             simd,
@@ -103,21 +109,17 @@ impl<'a> Direct<'a> {
         let together = (small_footprint() / 2 / self.k / self.kernel.mr * self.kernel.mr).max(self.kernel.mr);
         for first in self.factor_range.clone().step_by(together) {
             let factor_range = first..self.factor_range.end.min(first + together);
+            let tiles = factor_range.len().div_ceil(self.kernel.mr);
             let part = Direct { factor_range, lane_range: self.lane_range.clone(), ..*self };
             // SAFETY: the operands are in bounds by the assertion, C by the caller's promise.
             unsafe {
                 match (self.lanes.lane_stride, self.lanes.step) {
-                    (1, step) if !part.crowded(step) => part.in_place(accumulate),
+                    (1, step) if !(tiles > CROWDED_TILES && crowded(step, self.k)) => part.in_place(accumulate),
                     (_, 1) if part.factor_range.len() <= DOT_ROWS => part.dots(accumulate),
                     _ => part.packed(accumulate),
                 }
             }
         }
-    }
-
-    /// Whether lanes that are contiguous in memory, rows of them `step` apart, should be copied all the same.
-    fn crowded(&self, step: usize) -> bool {
-        step.is_multiple_of(CROWDED) && self.factor_range.len() > CROWDED_TILES * self.kernel.mr
     }
 
     /// Lanes contiguous in memory.

@@ -24,8 +24,8 @@ const FETCH: usize = 8;
 const UNIT: usize = 1 << 18;
 /// Units for each thread, where there is enough work: a delayed thread then delays the rest by little.
 const UNITS_PER_THREAD: usize = 4;
-/// And more of them where a unit would be longer than this many multiply-adds, for vectors below 16 floats and for those of 16, up to so
-/// many. (Low and narrow units are paid for: 384 x 1536 x 2048 with AVX-512 on two threads, 18 units 258 GFLOP/s, 8 of them 285.)
+/// And more of them, up to so many, where a unit would be longer than this many multiply-adds, with vectors below 16 floats and with those
+/// of 16. (Low and narrow units cost: 384 x 1536 x 2048 with AVX-512 on two threads, 18 units 258 GFLOP/s, 8 units 285.)
 const LONG_UNIT: [usize; 2] = [1 << 26, 1 << 28];
 const UNITS_MOST: usize = 16;
 /// Parts of columns pack the same rows, and pass by them: fewer of them, while each thread has one, where they would be shorter than
@@ -183,10 +183,10 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
     // which costs less than a job of its own if they use it often.)
     let of_a = units > down * job.a_period && (units > machine.pool.threads() || cut.columns < OWN_A * kernel.nr);
     let of_b = job.batch == 1 && down > 2 && across == 1 && plain(job);
-    // (Units that read small operands where they lie would each turn a B that lies along k.)
-    let turned = of_b && job.b.plain(0).is_some_and(|b| b.lane_stride != 1);
+    // (Each unit that reads its operands where they lie would turn all of a B that lies along k, if it is not of few columns.)
+    let turned = of_b && job.n > 2 * kernel.nr && job.b.plain(0).is_some_and(|b| b.lane_stride != 1);
     if (of_a || of_b) && parallel && (turned || !work.direct(place(0))) {
-        Shared::with(machine, job, (of_a, of_b), |shared| each(Some(shared)));
+        Shared::with(machine, job, (of_a, of_b), each);
     } else {
         each(None);
     }

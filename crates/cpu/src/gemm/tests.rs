@@ -84,9 +84,10 @@ fn every_width_and_thread_count_gives_the_bits_of_the_triple_loop() {
         (10, 1100, 40),
         (200, 17, 64),
         (190, 200, 270),
-        // Rows a multiple of 512 bytes apart; a small B along k that units of rows share.
-        (128, 200, 40),
+        // Rows a multiple of 512 bytes apart; a small B along k that units of rows share, and one of few columns.
+        (128, 200, 70),
         (256, 160, 64),
+        (600, 10, 400),
         // Few rows or columns: wide tiles, lines transposed in registers, C written transposed.
         (1, 129, 33),
         (2, 65, 18),
