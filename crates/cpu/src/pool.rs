@@ -2,8 +2,8 @@
 //!
 //! Each thread begins with a share of neighbouring units, the same share of every job of as many units, so that it finds
 //! in its caches what it has written before; who is done helps the others. So which worker takes which unit is left to
-//! chance, and a unit must write only what is its own; then no result can depend on it. Workers spin for a moment after a job, because the next kernel of a plan usually follows within
-//! microseconds, and then sleep.
+//! chance, and a unit must write only what is its own; then no result can depend on it. Workers spin for a moment after a
+//! job, because the next kernel of a plan usually follows within microseconds, and then sleep.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
