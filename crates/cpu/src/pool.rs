@@ -280,6 +280,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Part `part` of `parts` of `total`, as even as can be.
+#[inline(always)]
+pub(crate) fn part_of(total: usize, parts: usize, part: usize) -> Range<usize> {
+    part * total / parts..(part + 1) * total / parts
+}
+
 /// A mutable slice of which units of a job write different parts.
 #[derive(Clone, Copy)]
 pub(crate) struct Disjoint<'a, T> {

@@ -4,10 +4,10 @@
 //! those of keys and values and others that of queries, with seven. Each sum is the same chain either way.
 
 use super::product::{B, multiply};
-use super::{A, Matrix, Operand, QUERIES, Rectangle, Scores, exponential, room, run_units, share, take};
+use super::{A, Matrix, Operand, QUERIES, Rectangle, Scores, exponential, room, run_units, take};
 use crate::gemm::Kernel;
 use crate::machine::Machine;
-use crate::pool::Disjoint;
+use crate::pool::{Disjoint, part_of};
 use crate::scratch::with_scratch;
 
 /// Keys in a chunk: its packed keys and values, strips and sums, about 1 MiB at width 64, stay in the second cache.
@@ -42,10 +42,10 @@ pub(crate) fn attention_gradient(machine: &Machine, scores: &Scores<'_>, from: B
     run_units(machine, scores.work(), heads.items() * parts * 2, |unit| {
         let (item, part) = (unit / (2 * parts), unit / 2 % parts);
         if unit % 2 == 0 {
-            let part = share(blocks, part, parts);
+            let part = part_of(blocks, parts, part);
             make(item, (part.start, part.end), (0, key_blocks), true, false);
         } else {
-            let part = share(key_blocks, part, parts);
+            let part = part_of(key_blocks, parts, part);
             make(item, (0, blocks), (part.start, part.end), false, true);
         }
     });

@@ -6,10 +6,10 @@
 use tensor::ops::attention::reference::BLOCK;
 
 use super::product::{B, multiply};
-use super::{A, Operand, QUERIES, Rectangle, Scores, exponential, room, run_units, share, take};
+use super::{A, Operand, QUERIES, Rectangle, Scores, exponential, room, run_units, take};
 use crate::gemm::Kernel;
 use crate::machine::Machine;
-use crate::pool::Disjoint;
+use crate::pool::{Disjoint, part_of};
 use crate::scratch::with_scratch;
 
 /// Queries that the softmax takes at once: one vector register.
@@ -24,7 +24,7 @@ pub(crate) fn attention_pass(machine: &Machine, scores: &Scores<'_>, v: Operand<
     let (parts, all) = (scores.parts(machine), Disjoint::new(pass));
     let blocks = scores.heads.queries.div_ceil(QUERIES);
     run_units(machine, scores.work(), scores.heads.items() * parts, |unit| {
-        some_blocks(machine, scores, v, unit / parts, share(blocks, unit % parts, parts), all);
+        some_blocks(machine, scores, v, unit / parts, part_of(blocks, parts, unit % parts), all);
     });
 }
 

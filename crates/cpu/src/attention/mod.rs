@@ -234,8 +234,3 @@ fn take<'a>(loan: &mut &'a mut [f32], length: usize) -> &'a mut [f32] {
 fn room(length: usize) -> usize {
     (length + crate::gemm::NR_MAX).next_multiple_of(16)
 }
-
-/// The part `part` of `parts` of `count` blocks.
-fn share(count: usize, part: usize, parts: usize) -> std::ops::Range<usize> {
-    count * part / parts..count * (part + 1) / parts
-}

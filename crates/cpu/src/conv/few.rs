@@ -3,7 +3,7 @@
 use super::Chain;
 use crate::gemm::{Epilogue, Factors, Kernel, Rows, SMALL, Tile};
 use crate::machine::Machine;
-use crate::pool::Disjoint;
+use crate::pool::{Disjoint, part_of};
 
 /// Most positions, and most items.
 pub(super) const POSITIONS: usize = 64;
@@ -45,7 +45,7 @@ pub(super) fn run(
     let parts = if single { 1 } else { strips.min(machine.pool.threads() * UNITS_PER_THREAD) };
     let unit = |unit: usize| {
         let (item, part) = (unit / parts, unit % parts);
-        let strips = part * strips / parts..(part + 1) * strips / parts;
+        let strips = part_of(strips, parts, part);
         let rows_here = strips.start * kernel.mr..rows.min(strips.end * kernel.mr);
         let start = item % chain.groups * chain.weights.batch_stride;
         let (weights, stride) = (&chain.weights.data[start..], chain.weights.lane_stride);

@@ -8,9 +8,8 @@ use super::ConvGeometry;
 use super::canvas::Canvas;
 use crate::gemm::{Kernel, SMALL};
 use crate::machine::Machine;
-use crate::pool::Disjoint;
+use crate::pool::{Disjoint, part_of};
 use crate::scratch::with_scratch;
-use std::ops::Range;
 
 /// Lanes of a sum, and the longest row of a kernel.
 const LANES: usize = 8;
@@ -67,8 +66,8 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
             let drawn = &*drawn;
             let unit = |unit: usize| {
                 let (group, part) = (unit / (down * across), unit % (down * across));
-                let outputs_here = share(outputs, down, part / across);
-                let rows_here = share(rows.len(), across, part % across);
+                let outputs_here = part_of(outputs, down, part / across);
+                let rows_here = part_of(rows.len(), across, part % across);
                 // SAFETY: each unit has sums of its own.
                 let sums = &mut unsafe { all_sums.slice(unit, 1) }[0];
                 let tile = Tile {
@@ -100,11 +99,6 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
             if parallel { machine.pool.run(units, unit) } else { (0..units).for_each(unit) }
         }
     });
-}
-
-/// Part `number` of `parts` of `total`, as even as can be.
-fn share(total: usize, parts: usize, number: usize) -> Range<usize> {
-    number * total / parts..(number + 1) * total / parts
 }
 
 /// For each output and each row of the kernel, the sums of that row.

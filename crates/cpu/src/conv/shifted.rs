@@ -6,7 +6,7 @@ use super::canvas::{Canvas, Grid};
 use super::few::{self, Drawn};
 use crate::gemm::{Epilogue, Job, NR_MAX, Panels, Tile, run as product};
 use crate::machine::Machine;
-use crate::pool::Disjoint;
+use crate::pool::{Disjoint, part_of};
 use crate::scratch::with_scratch;
 use crate::simd::Simd;
 use std::ops::Range;
@@ -87,7 +87,7 @@ pub(super) fn with_drawn(
         let all = Disjoint::new(&mut *written);
         machine.pool.run(chain.items * parts, |unit| {
             let (item, part) = (unit / parts, unit % parts);
-            let steps = part * shifts.len() / parts..(part + 1) * shifts.len() / parts;
+            let steps = part_of(shifts.len(), parts, part);
             let start = (item * shifts.len() + steps.start) * width;
             // SAFETY: the steps of different units are apart.
             let to = unsafe { all.slice(start, steps.len() * width) };

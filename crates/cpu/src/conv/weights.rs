@@ -7,7 +7,7 @@ use super::ConvGeometry;
 use super::canvas::Canvas;
 use crate::gemm::{Factors, Kernel, Lines, Rows, SMALL};
 use crate::machine::Machine;
-use crate::pool::Disjoint;
+use crate::pool::{Disjoint, part_of};
 use crate::scratch::with_scratch;
 
 /// Canvases and packed dy of the samples taken at a time, for two threads: about this many floats, 512 KiB, which second-level caches
@@ -62,7 +62,7 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
     let tiles = rows.len().div_ceil(most);
     let wanted = (threads * UNITS_PER_THREAD).div_ceil(groups * panels);
     let tiles = if tiles < wanted { tiles.next_multiple_of(threads).min(rows.len()) } else { tiles };
-    let tile = |number: usize| number * rows.len() / tiles..(number + 1) * rows.len() / tiles;
+    let tile = |number: usize| part_of(rows.len(), tiles, number);
     // A unit fetches all of dy: for several tiles, as long as there are units for each thread, and as many.
     let several = (tiles / TILES).max(1).next_multiple_of(threads.div_ceil(groups * panels));
     let down = wanted.min(several).min(tiles);
@@ -102,7 +102,7 @@ pub(super) fn gradient(machine: &Machine, geometry: &ConvGeometry, x: &[f32], dy
                 let (panel, part) = (unit / down, unit % down);
                 let (group, column) = (panel / panels, panel % panels * kernel.nr);
                 let all_rows = rows.len();
-                let tiles = part * tiles / down..(part + 1) * tiles / down;
+                let tiles = part_of(tiles, down, part);
                 let width = kernel.nr.min(columns - column);
                 let slopes = &slopes[(group * columns + column) * k..][..width * k];
                 let image = &drawn[group * channels * room..];

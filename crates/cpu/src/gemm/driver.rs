@@ -9,7 +9,7 @@ use super::kernel::Kernel;
 use super::pack::Panels;
 use super::{Epilogue, Tile};
 use crate::machine::Machine;
-use crate::pool::Disjoint;
+use crate::pool::{Disjoint, part_of};
 use crate::simd::Simd;
 use std::ops::Range;
 
@@ -197,9 +197,8 @@ pub(crate) fn run(machine: &Machine, job: &Job<'_>) {
 
 /// Part `number` of `parts` of `total`: they begin at multiples of `step`, and differ by one step at most.
 fn share(total: usize, step: usize, parts: usize, number: usize) -> Range<usize> {
-    let steps = total.div_ceil(step);
-    let start = |number: usize| total.min(number * steps / parts * step);
-    start(number)..start(number + 1)
+    let steps = part_of(total.div_ceil(step), parts, number);
+    total.min(steps.start * step)..total.min(steps.end * step)
 }
 
 /// The epilogue of a single product whose C is complete, some whole rows at a time.

@@ -9,7 +9,7 @@ use super::transform::{self, Lanes, interleave};
 use super::{ConvGeometry, LANES, PATCH, POINTS, TILE, few};
 use crate::gemm::{Epilogue, Factors, Kernel, NR_MAX, Rows, SMALL, Tile};
 use crate::machine::Machine;
-use crate::pool::Disjoint;
+use crate::pool::{Disjoint, part_of};
 use crate::scratch::with_scratch;
 use crate::simd::Simd;
 use std::ops::Range;
@@ -170,7 +170,7 @@ impl<'a> Forward<'a> {
             });
             let points = &*points;
             each(parts, &|part| {
-                let panels = part * panels / parts..(part + 1) * panels / parts;
+                let panels = part_of(panels, parts, part);
                 block.multiply(machine.simd, points, panels, packed, target);
             });
         });

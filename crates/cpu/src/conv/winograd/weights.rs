@@ -7,7 +7,7 @@ use super::transform::{self, Lanes};
 use super::{ConvGeometry, LANES, PATCH, POINTS, TILE};
 use crate::gemm::{Epilogue, Factors, Kernel, Lines, Rows, SMALL, Tile};
 use crate::machine::Machine;
-use crate::pool::Disjoint;
+use crate::pool::{Disjoint, part_of};
 use crate::scratch::with_scratch;
 use crate::simd::Simd;
 use std::ops::Range;
@@ -120,7 +120,7 @@ pub(in crate::conv) fn gradient(
                     // Tiles of even size.
                     let (down, across) = (height.div_ceil(kernel.mr), width.div_ceil(kernel.nr));
                     for (i, j) in (0..down).flat_map(|i| (0..across).map(move |j| (i, j))) {
-                        let rows = i * height / down..(i + 1) * height / down;
+                        let rows = part_of(height, down, i);
                         let lanes = j * width / across..(j + 1) * width / across;
                         let start = point * sums_size + (first_row + rows.start) * columns + first_lane + lanes.start;
                         // SAFETY: the panels have a row for every tile, by their slices; this unit alone touches the
